@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import type { StaticDecode, TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { Environment } from './environment.js'
+
+type Env = Record<string, string | undefined>
+
+const uvThreads = (env: Env) => Number(env.UV_THREADPOOL_SIZE) || 4
+
+/** The frozen configuration. Durations are in seconds, memory in KiB. */
+export type Config = Readonly<StaticDecode<typeof Environment>> & {
+  readonly PUBLIC_URL: string
+  readonly JWT_ISSUER: string
+}
+
+export class ConfigError extends Error {}
+
+// Secrets that people leave in place. Compared without case, spaces and punctuation, and as a
+// repeated unit, so that "change-me-change-me-change-me-…" is found too.
+const knownSecrets = [
+  'changeme',
+  'secret',
+  'password',
+  'default',
+  'undefined',
+  'null',
+  'test',
+  'example',
+  'gatehouse',
+]
+
+/** Whether a secret of good length is still one that can be guessed (SECURITY R4). */
+function isGuessable(secret: string): boolean {
+  const letters = secret.toLowerCase().replace(/[^a-z0-9]/g, '')
+  const rest = knownSecrets.reduce((text, known) => text.replaceAll(known, ''), letters)
+  return new Set(secret).size < 10 || rest.length < 16
+}
+
+const kinds = Object.entries(Environment.properties as Record<string, TSchema>)
+
+/**
+ * Reads the configuration from environment variables (`NAME_FILE` names a file for a secret).
+ * @throws ConfigError that names every variable at fault, and shows no value
+ */
+export function loadConfig(env: Env): Config {
+  const faults: string[] = []
+  const raw: Record<string, unknown> = { HASH_LANES: defaultLanes(env) }
+  for (const [name, schema] of kinds) {
+    const text = schema.secret ? readSecret(name, env, faults) : env[name]
+    if (text !== undefined && (text !== '' || schema.secret)) raw[name] = text
+  }
+  const values = Value.Convert(Environment, Value.Default(Environment, raw)) as Record<
+    string,
+    unknown
+  >
+  for (const { path, schema } of Value.Errors(Environment, values)) {
+    faults.push(`${path.slice(1)} ${describeFault(schema)}`)
+  }
+  faults.push(...weakSecrets(values), ...missingInProduction(values))
+  if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
+  const config = Value.Decode(Environment, values)
+  const PUBLIC_URL = config.PUBLIC_URL ?? `http://localhost:${config.PORT}`
+  return Object.freeze({ ...config, PUBLIC_URL, JWT_ISSUER: config.JWT_ISSUER ?? PUBLIC_URL })
+}
+
+/** Leaves libuv two threads for DNS and files (SECURITY T27). */
+function defaultLanes(env: Env): number {
+  return Math.max(1, Math.min(availableParallelism(), uvThreads(env) - 2, 128))
+}
+
+function readSecret(name: string, env: Env, faults: string[]): string | undefined {
+  const file = env[`${name}_FILE`]
+  if (!file) return env[name]
+  if (env[name] !== undefined) {
+    faults.push(`${name} and ${name}_FILE are both set`)
+    return undefined
+  }
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+  } catch {
+    faults.push(`${name}_FILE cannot be read`)
+    return undefined
+  }
+}
+
+function describeFault(schema: TSchema): string {
+  if (Array.isArray(schema.values)) return `must be one of ${schema.values.join(', ')}`
+  if (schema.type === 'integer')
+    return `must be a whole number from ${String(schema.minimum)} to ${String(schema.maximum)}`
+  if (schema.minLength) return `must have ${String(schema.minLength)} characters or more`
+  return 'does not have the right form'
+}
+
+function weakSecrets(values: Record<string, unknown>): string[] {
+  return ['KEYS_SECRET', 'JWT_SECRET'].flatMap((name) => {
+    const value = values[name]
+    return typeof value === 'string' && isGuessable(value) ? [`${name} can be guessed`] : []
+  })
+}
+
+function missingInProduction(values: Record<string, unknown>): string[] {
+  if (values.NODE_ENV !== 'production') return []
+  return ['DATABASE_URL', 'KEYS_SECRET']
+    .filter((name) => values[name] === undefined)
+    .map((name) => `${name} is required in production`)
+}

@@ -1,0 +1,86 @@
+import pg from 'pg'
+import { AppError } from '../errors.js'
+
+/** What repositories ask of the database: a pool and a transaction both satisfy it. */
+export type Db = {
+  /** @throws pg.DatabaseError for what the statement itself did wrong, else AppError `unavailable` */
+  query<Row>(text: string, values?: unknown[]): Promise<{ rows: Row[]; rowCount: number }>
+}
+
+export type Pool = Db & {
+  /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
+  transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>
+  close(): Promise<void>
+}
+
+type PoolOptions = { url: string; size: number; onError: (error: Error) => void }
+
+// A column arrives in the spelling of the wire: timestamps as ISO 8601 text in UTC.
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid, format) =>
+    oid === pg.types.builtins.TIMESTAMPTZ
+      ? (text: string) => new Date(text).toISOString()
+      : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
+}
+
+/**
+ * Every wait has an end (SECURITY T29): for a connection, for an answer (`query_timeout` also ends
+ * the wait on a link that went silent), for a lock.
+ */
+export function createPool({ url, size, onError }: PoolOptions): Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'gatehouse',
+    max: size,
+    types,
+    connectionTimeoutMillis: 1_000,
+    query_timeout: 2_500,
+    statement_timeout: 2_000,
+    lock_timeout: 1_000,
+    idle_in_transaction_session_timeout: 5_000,
+    keepAlive: true,
+  })
+  // Without both of these a dying connection ends the process (SECURITY T30).
+  pool.on('error', onError)
+  pool.on('connect', (client) => client.on('error', onError))
+
+  return {
+    query: (text, values) => run(pool, text, values),
+    close: () => pool.end(),
+    async transaction(work) {
+      const client = await pool.connect().catch(rethrow)
+      let broken = false
+      try {
+        const tx: Db = { query: (text, values) => run(client, text, values) }
+        await tx.query('begin')
+        const result = await work(tx)
+        await tx.query('commit')
+        return result
+      } catch (error) {
+        await client.query('rollback').catch(() => (broken = true))
+        throw error
+      } finally {
+        client.release(broken)
+      }
+    },
+  }
+}
+
+async function run<Row>(on: pg.Pool | pg.PoolClient, text: string, values?: unknown[]) {
+  const { rows, rowCount } = await on.query(text, values).catch(rethrow)
+  return { rows: rows as Row[], rowCount: rowCount ?? 0 }
+}
+
+// SQLSTATE classes that tell about the statement or its data: 0A, 21-28, 42, 44. All others tell
+// about the server (08 connection, 25006 read-only, 40 rollback, 53 resources, 55 locks, 57 operator).
+const statementFault = /^(0A|2[1-4]|2[6-8]|42|44|P0)/
+
+function rethrow(cause: unknown): never {
+  if (cause instanceof pg.DatabaseError && statementFault.test(cause.code ?? '')) throw cause
+  throw new AppError('unavailable', { cause })
+}
+
+/** The name of the unique constraint that an insert or update ran into, if that is what went wrong. */
+export function violatedConstraint(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError && error.code === '23505' ? error.constraint : undefined
+}

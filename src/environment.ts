@@ -1,0 +1,142 @@
+import { Type } from '@sinclair/typebox'
+
+const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 }
+
+const Duration = (description: string, byDefault: string) =>
+  Type.Transform(
+    Type.String({
+      pattern: '^[1-9][0-9]{0,7}[smhd]$',
+      default: byDefault,
+      description: `${description} (such as 30s, 15m, 12h, 30d)`,
+    }),
+  )
+    .Decode((text) => Number(text.slice(0, -1)) * (unitSeconds[text.slice(-1)] ?? 1))
+    .Encode((seconds) => `${seconds}s`)
+
+const List = (description: string, byDefault: string) =>
+  Type.Transform(Type.String({ default: byDefault, description }))
+    .Decode((text) => text.split(',').flatMap((item) => item.trim() || []))
+    .Encode((items) => items.join(','))
+
+const Secret = (description: string) =>
+  Type.Optional(Type.String({ description, secret: true, minLength: 32, maxLength: 4_096 }))
+
+const OneOf = <Values extends string[]>(values: [...Values], description: string) =>
+  Type.Unsafe<Values[number]>(
+    Type.String({ pattern: `^(${values.join('|')})$`, default: values[0], description, values }),
+  )
+
+/**
+ * The whole configuration, one environment variable a property: the source of types, defaults,
+ * `.env.example` and README's table. A property marked `secret` may also come as `NAME_FILE`.
+ */
+export const Environment = Type.Object({
+  NODE_ENV: OneOf(
+    ['development', 'production', 'test'],
+    '`production` refuses development defaults',
+  ),
+  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
+  PORT: Type.Integer({
+    default: 3000,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'port to listen on',
+  }),
+  PUBLIC_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/?#@ ]+$',
+      description:
+        'origin under which clients reach the service; decides the issuer and `Secure` cookies; `http://localhost:PORT` by default',
+    }),
+  ),
+  TRUST_PROXY: List(
+    'proxies whose `X-Forwarded-*` headers count: addresses, CIDR ranges, `loopback`, `linklocal`, `uniquelocal`',
+    'loopback',
+  ),
+  CORS_ORIGINS: List('origins of browser frontends on other hosts, separated by commas', ''),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      secret: true,
+      description:
+        'PostgreSQL 15 or newer; without it a local PostgreSQL 18 is started in DATA_DIR',
+    }),
+  ),
+  DATABASE_POOL_SIZE: Type.Integer({
+    default: 10,
+    minimum: 1,
+    maximum: 500,
+    description: 'most connections to PostgreSQL',
+  }),
+  DATA_DIR: Type.String({
+    default: '.gatehouse',
+    minLength: 1,
+    description: 'where development keeps its database and secrets; unused in production',
+  }),
+  KEYS_SECRET: Secret(
+    'encrypts the signing keys in the database, 32 characters or more; made in DATA_DIR outside production, where it is required',
+  ),
+  JWT_ALGORITHM: OneOf(['ES256', 'EdDSA', 'RS256', 'HS256'], 'algorithm that signs new tokens'),
+  JWT_SECRET: Secret(
+    'the HS256 secret, 32 characters or more; without it one is made and stored encrypted, as the other keys are',
+  ),
+  JWT_ISSUER: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: '`iss` of every token; PUBLIC_URL by default',
+    }),
+  ),
+  JWT_AUDIENCE: Type.String({
+    default: 'gatehouse',
+    minLength: 1,
+    maxLength: 255,
+    description: '`aud` of every token',
+  }),
+  ACCESS_TOKEN_TTL: Duration('lifetime of an access token', '15m'),
+  REFRESH_TOKEN_TTL: Duration('lifetime of a session, from its login', '30d'),
+  REFRESH_GRACE: Duration(
+    'how long a refresh token that was just used still gets the same successor',
+    '10s',
+  ),
+  ARGON2_MEMORY: Type.Integer({
+    default: 19_456,
+    minimum: 1_024,
+    maximum: 1_048_576,
+    description: 'argon2id memory in KiB',
+  }),
+  ARGON2_ITERATIONS: Type.Integer({
+    default: 2,
+    minimum: 1,
+    maximum: 10,
+    description: 'argon2id passes',
+  }),
+  ARGON2_PARALLELISM: Type.Integer({
+    default: 1,
+    minimum: 1,
+    maximum: 16,
+    description: 'argon2id lanes a hash',
+  }),
+  HASH_LANES: Type.Integer({
+    minimum: 1,
+    maximum: 128,
+    description:
+      'passwords hashed at the same time; the cores, less where UV_THREADPOOL_SIZE leaves fewer threads',
+  }),
+  HASH_QUEUE: Type.Integer({
+    default: 128,
+    minimum: 0,
+    maximum: 10_000,
+    description: 'logins that may wait for a lane; more get 503',
+  }),
+  PASSWORD_MIN_LENGTH: Type.Integer({
+    default: 8,
+    minimum: 8,
+    maximum: 64,
+    description: 'least characters of a new password',
+  }),
+  LOG_LEVEL: OneOf(
+    ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
+    'least level that is logged',
+  ),
+})

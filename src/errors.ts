@@ -1,0 +1,58 @@
+/**
+ * Every error that a client can meet: code → HTTP status and message. Codes are stable and public
+ * (the OpenAPI enum and README's table derive from this object); messages are for people.
+ */
+export const errors = {
+  validation_failed: [400, 'The request is not valid'],
+  invalid_json: [400, 'The body is not valid JSON'],
+  weak_password: [400, 'The password is not acceptable'],
+  bad_request: [400, 'The request cannot be understood'],
+  invalid_credentials: [401, 'Invalid credentials'],
+  invalid_token: [401, 'Not logged in'],
+  token_stale: [401, 'The token is out of date: refresh it'],
+  cross_site_request: [403, 'A change by cookie must come from the same origin'],
+  not_found: [404, 'Not found'],
+  request_timeout: [408, 'The request took too long'],
+  username_taken: [409, 'This username is already used'],
+  email_taken: [409, 'This e-mail address is already used'],
+  mobile_taken: [409, 'This mobile number is already used'],
+  body_too_large: [413, 'The body is too large'],
+  uri_too_long: [414, 'The URI is too long'],
+  unsupported_media_type: [415, 'The content type is not supported'],
+  headers_too_large: [431, 'The headers are too large'],
+  internal: [500, 'Internal error'],
+  overloaded: [503, 'Too busy: try again soon'],
+  unavailable: [503, 'Temporarily unavailable: try again soon'],
+} as const satisfies Record<string, readonly [status: number, message: string]>
+
+export type ErrorCode = keyof typeof errors
+
+export type FieldError = { field: string; message: string }
+
+type Details = { fields?: FieldError[]; retryAfter?: number; cause?: unknown }
+
+/**
+ * The one error that handlers and services throw. `cause` reaches the log and never the client;
+ * `fields` names the input at fault; `retryAfter` is in seconds.
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly statusCode: number
+  readonly fields: FieldError[] | undefined
+  readonly retryAfter: number | undefined
+
+  constructor(code: ErrorCode, { fields, retryAfter, cause }: Details = {}) {
+    const [statusCode, message] = errors[code]
+    super(message, { cause })
+    this.name = 'AppError'
+    this.code = code
+    this.statusCode = statusCode
+    this.fields = fields
+    this.retryAfter = retryAfter ?? (statusCode === 503 ? 1 : undefined)
+  }
+}
+
+/** The error for one bad input field. */
+export function invalidField(field: string, message: string): AppError {
+  return new AppError('validation_failed', { fields: [{ field, message }] })
+}

@@ -1,0 +1,38 @@
+import type { FastifyRequest } from 'fastify'
+import { pino, type Logger } from 'pino'
+
+type Logged = {
+  type: string
+  message: string
+  code?: unknown
+  stack?: string | undefined
+  cause?: Logged
+}
+
+/**
+ * JSON lines on stdout. Of a request only what identifies it: no header, no query, no body. Of an
+ * error no property but these: a database error carries the row that it is about.
+ */
+export function createLogger(level: string): Logger {
+  return pino({
+    level,
+    base: undefined,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    serializers: { req: serializeRequest, err: serializeError },
+  })
+}
+
+function serializeRequest({ method, url, ip }: FastifyRequest) {
+  return { method, path: url.split('?', 1)[0], ip }
+}
+
+function serializeError(error: Error & { code?: unknown }): Logged {
+  return {
+    type: error.name,
+    message: error.message,
+    code: error.code,
+    stack: error.stack,
+    ...(error.cause instanceof Error && { cause: serializeError(error.cause) }),
+  }
+}
