@@ -1,0 +1,86 @@
+import type { Test } from 'tap'
+import { pino } from 'pino'
+import { buildApp, type App } from '../../src/app.js'
+import { loadConfig, type Config } from '../../src/config.js'
+import { createPool, type Pool } from '../../src/db/pool.js'
+import { queryAt, testDatabase } from './database.js'
+
+export const keysSecret = 'a-long-enough-Secret-for-the-tests-0123456789'
+
+/** Hashing that costs a test next to nothing. */
+export const cheapHashing = { ARGON2_MEMORY: '1024', ARGON2_ITERATIONS: '1' }
+
+export type TestApp = {
+  app: App
+  db: Pool
+  config: Config
+  url: string
+  /** One statement in the test's database. */
+  sql: <Row = Record<string, unknown>>(text: string, values?: unknown[]) => Promise<Row[]>
+}
+
+type Options = {
+  env?: Record<string, string>
+  now?: () => Date
+  url?: string
+  logTo?: { write(line: string): void }
+}
+
+/** The whole service on a database of its own; it goes when the test ends. */
+export async function testApp(t: Test, options: Options = {}): Promise<TestApp> {
+  const { env = {}, now, logTo } = options
+  const url = options.url ?? (await testDatabase(t))
+  const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...cheapHashing, ...env })
+  const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined })
+  const log = logTo ? pino({ level: config.LOG_LEVEL }, logTo) : pino({ level: 'silent' })
+  const app = await buildApp(config, { db, keysSecret, log, ...(now && { now }) })
+  t.teardown(async () => {
+    await app.close()
+    await db.close()
+  })
+  return { app, db, config, url, sql: (text, values) => queryAt(url, text, values) }
+}
+
+/** The same, listening: for what only a real connection shows. */
+export async function listeningApp(
+  t: Test,
+  options: Options = {},
+): Promise<TestApp & { origin: string }> {
+  const test = await testApp(t, options)
+  const origin = await test.app.listen({ host: '127.0.0.1', port: 0 })
+  return { ...test, origin }
+}
+
+type Account = { [field: string]: string | undefined; password: string }
+
+export const ada = { email: 'ada@example.org', password: 'correct horse battery' }
+
+export type LoginAnswer = {
+  access_token: string
+  refresh_token: string
+  token_type: string
+  expires_in: number
+  user: { id: string; email: string; roles: string[] }
+}
+
+/** Registers, and logs in. */
+export async function signUp(app: App, account: Account = ada): Promise<LoginAnswer> {
+  const registered = await app.inject({ method: 'POST', url: '/api/register', payload: account })
+  if (registered.statusCode !== 201) throw new Error(registered.body)
+  return logIn(app, account)
+}
+
+/** Logs in with the first identifier of an account. */
+export async function logIn(app: App, account: Account = ada): Promise<LoginAnswer> {
+  const { email, username, mobile, password } = account
+  const payload = email
+    ? { email, password }
+    : username
+      ? { username, password }
+      : { mobile, password }
+  const answer = await app.inject({ method: 'POST', url: '/api/login', payload })
+  if (answer.statusCode !== 200) throw new Error(answer.body)
+  return answer.json<LoginAnswer>()
+}
+
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })

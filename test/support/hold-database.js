@@ -1,0 +1,16 @@
+// Runs the embedded PostgreSQL for the tests until it is told to end. Plain JavaScript on the built
+// code, because it outlives the process, and the loader, of global-before.
+import { rm } from 'node:fs/promises'
+import { startEmbeddedPostgres } from '../../dist/db/embedded.js'
+
+const dataDir = process.argv[2]
+const log = { info: () => undefined, warn: () => undefined }
+const { url, stop } = await startEmbeddedPostgres({ dataDir, log, durable: false })
+process.stdout.write(`${url}\n`)
+const alive = setInterval(() => undefined, 60_000)
+
+process.once('SIGTERM', async () => {
+  clearInterval(alive)
+  await stop()
+  await rm(dataDir, { recursive: true, force: true })
+})
