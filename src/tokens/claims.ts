@@ -1,0 +1,74 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+
+const Uuid = Type.String({
+  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
+})
+const Time = Type.Integer({ minimum: 0, maximum: 253_402_300_799 })
+
+/** Claims of an access token (RFC 9068 §2.2, `typ: at+jwt`). Times in seconds. */
+export const AccessClaims = Type.Object({
+  iss: Type.String(),
+  aud: Type.String(),
+  sub: Uuid,
+  client_id: Type.String({ minLength: 1, maxLength: 64 }),
+  jti: Uuid,
+  sid: Uuid,
+  roles: Type.Array(Type.String()),
+  epoch: Type.Integer({ minimum: 0 }),
+  iat: Time,
+  exp: Time,
+})
+export type AccessClaims = Static<typeof AccessClaims>
+
+/** Claims of a refresh token (`typ: rt+jwt`). `jti` is `sid.gen`: one token has one place in its session. */
+export const RefreshClaims = Type.Object({
+  iss: Type.String(),
+  aud: Type.String(),
+  sub: Uuid,
+  jti: Type.String({ minLength: 1, maxLength: 64 }),
+  sid: Uuid,
+  gen: Type.Integer({ minimum: 0, maximum: 2_147_483_646 }),
+  iat: Time,
+  exp: Time,
+})
+export type RefreshClaims = Static<typeof RefreshClaims>
+
+export type TokenType = 'at+jwt' | 'rt+jwt'
+
+type Bounds = { issuer: string; audience: string; maxLifetime: number; now: Date }
+
+/**
+ * How many seconds `iat` may lie ahead: the clocks of our instances may differ a little; a refresh
+ * token bears the time of the database.
+ */
+const leeway: Record<TokenType, number> = { 'at+jwt': 5, 'rt+jwt': 60 }
+
+const shapes = {
+  'at+jwt': TypeCompiler.Compile(AccessClaims),
+  'rt+jwt': TypeCompiler.Compile(RefreshClaims),
+}
+
+export type ClaimsOf = { 'at+jwt': AccessClaims; 'rt+jwt': RefreshClaims }
+
+/**
+ * Whether a signed payload is one that this service makes: every claim there and of its type, for
+ * us, from us, alive, and not living longer than our tokens do. The library skips a claim that is
+ * absent and trusts any lifetime (SECURITY T4, R9–R13).
+ */
+export function areClaims<Type extends TokenType>(
+  type: Type,
+  payload: unknown,
+  { issuer, audience, maxLifetime, now }: Bounds,
+): payload is ClaimsOf[Type] {
+  if (!shapes[type].Check(payload)) return false
+  const seconds = now.getTime() / 1_000
+  return (
+    payload.iss === issuer &&
+    payload.aud === audience &&
+    seconds < payload.exp &&
+    payload.iat <= seconds + leeway[type] &&
+    payload.iat < payload.exp &&
+    payload.exp - payload.iat <= maxLifetime
+  )
+}

@@ -1,0 +1,71 @@
+import {
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  randomBytes,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto'
+import { promisify } from 'node:util'
+
+export type Algorithm = 'ES256' | 'EdDSA' | 'RS256' | 'HS256'
+
+/** What is stored of a key. `private_key` is PKCS #8 PEM, or the secret itself for HS256. */
+export type KeyPair = {
+  kid: string
+  algorithm: Algorithm
+  private_key: string
+  public_jwk: JsonWebKey | null
+}
+
+const generate = promisify(generateKeyPair)
+
+/** A new key of good size (ASVS 11.2.3): P-256, Ed25519, RSA 3072, or 512 random bits. */
+export async function generateKey(algorithm: Algorithm): Promise<KeyPair> {
+  if (algorithm === 'HS256') return secretKey(randomBytes(64).toString('base64url'))
+  const { privateKey } = await generators[algorithm]()
+  const public_jwk = createPublicKey(privateKey).export({ format: 'jwk' })
+  return {
+    kid: thumbprint(public_jwk),
+    algorithm,
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    public_jwk,
+  }
+}
+
+const generators: Record<Exclude<Algorithm, 'HS256'>, () => Promise<{ privateKey: KeyObject }>> = {
+  ES256: () => generate('ec', { namedCurve: 'P-256' }),
+  EdDSA: () => generate('ed25519'),
+  RS256: () => generate('rsa', { modulusLength: 3_072 }),
+}
+
+/** An HS256 key. Its `kid` must not be a plain hash of the secret, since every token shows it. */
+export function secretKey(secret: string): KeyPair {
+  const kid = createHmac('sha256', secret).update('gatehouse kid').digest('base64url')
+  return { kid, algorithm: 'HS256', private_key: secret, public_jwk: null }
+}
+
+/** The key in the form that verifies: SPKI PEM, or the secret for HS256. */
+export function verificationKey({ algorithm, private_key }: KeyPair): string {
+  if (algorithm === 'HS256') return private_key
+  return createPublicKey(createPrivateKey(private_key)).export({
+    type: 'spki',
+    format: 'pem',
+  }) as string
+}
+
+// RFC 7638 §3.2: only the required members, in the order of their names.
+const requiredMembers: Record<string, (keyof JsonWebKey)[]> = {
+  EC: ['crv', 'kty', 'x', 'y'],
+  OKP: ['crv', 'kty', 'x'],
+  RSA: ['e', 'kty', 'n'],
+}
+
+/** RFC 7638 thumbprint, base64url of SHA-256. */
+export function thumbprint(jwk: JsonWebKey): string {
+  const members = requiredMembers[jwk.kty ?? ''] ?? []
+  const canonical = JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]])))
+  return createHash('sha256').update(canonical).digest('base64url')
+}

@@ -1,0 +1,47 @@
+import type { Pool } from '../db/pool.js'
+import type { KeyPair } from './key-pair.js'
+import { seal, unseal } from './seal.js'
+
+type Row = Omit<KeyPair, 'private_key'> & { sealed_private_key: Buffer }
+
+// Any number will do, as long as nothing else of this service locks it.
+const lockId = 4_728_101
+
+/** The only SQL about signing keys; private parts are stored sealed under `secret`. */
+export function createKeyRepository(db: Pool, secret: string) {
+  const label = ({ kid, algorithm }: Pick<KeyPair, 'kid' | 'algorithm'>) => `${algorithm} ${kid}`
+
+  return {
+    /**
+     * Every key, oldest first. Where `isEnough` says that one is missing, `make` makes it; instances
+     * that start together wait for one another, so that they all find the same one.
+     * @throws Error when a key was sealed with another secret
+     */
+    loadOrCreate: (isEnough: (keys: KeyPair[]) => boolean, make: () => Promise<KeyPair>) =>
+      db.transaction(async (tx) => {
+        await tx.query('set local lock_timeout = 0; set local statement_timeout = 0')
+        await tx.query(`select pg_advisory_xact_lock(${lockId})`)
+        const { rows } = await tx.query<Row>(
+          'select kid, algorithm, public_jwk, sealed_private_key from signing_keys order by created_at, kid',
+        )
+        const keys = rows.map(open)
+        if (isEnough(keys)) return keys
+        const key = await make()
+        await tx.query(
+          'insert into signing_keys (kid, algorithm, public_jwk, sealed_private_key) values ($1, $2, $3, $4)',
+          [key.kid, key.algorithm, key.public_jwk, seal(secret, key.private_key, label(key))],
+        )
+        return [...keys, key]
+      }),
+  }
+
+  function open({ sealed_private_key, ...key }: Row): KeyPair {
+    try {
+      return { ...key, private_key: unseal(secret, sealed_private_key, label(key)) }
+    } catch (cause) {
+      throw new Error(`signing key ${key.kid} was sealed with another KEYS_SECRET`, { cause })
+    }
+  }
+}
+
+export type KeyRepository = ReturnType<typeof createKeyRepository>

@@ -1,0 +1,98 @@
+import { createDecoder } from 'fast-jwt'
+import { AppError } from '../errors.js'
+import { areClaims, type RefreshClaims } from './claims.js'
+import { isCompact, keyForHeader } from './compact.js'
+import type { Keyring } from './keyring.js'
+
+type Options = {
+  keyring: Keyring
+  issuer: string
+  audience: string
+  /** Lifetimes in seconds. */
+  accessTtl: number
+  refreshTtl: number
+  now: () => Date
+  newId: () => string
+}
+
+/** What a login or a refresh answers (RFC 6749 §5.1); `expires_in` in seconds. */
+export type TokenPair = {
+  access_token: string
+  refresh_token: string
+  token_type: 'Bearer'
+  expires_in: number
+}
+
+/** Who a token speaks of, and the place of its refresh token in the session. Times are ISO 8601. */
+export type Grant = {
+  user_id: string
+  roles: string[]
+  epoch: number
+  session_id: string
+  generation: number
+  rotated_at: string
+  expires_at: string
+}
+
+type Decoded = { header: Record<string, unknown> }
+
+const decode = createDecoder({ complete: true })
+
+/** Issues tokens, and reads refresh tokens; access tokens are read by plugins/authenticate.ts. */
+export function createTokenService(options: Options) {
+  const { keyring, issuer, audience, accessTtl, refreshTtl, now, newId } = options
+
+  return {
+    /** The refresh token's claims depend on nothing but the session, so a repeated one is the same. */
+    issue(grant: Grant): TokenPair {
+      const iat = toSeconds(now())
+      const expiresAt = toSeconds(new Date(grant.expires_at))
+      const exp = Math.min(iat + accessTtl, expiresAt)
+      const { sign } = keyring.current
+      return {
+        access_token: sign['at+jwt']({
+          sub: grant.user_id,
+          client_id: 'gatehouse',
+          jti: newId(),
+          sid: grant.session_id,
+          roles: grant.roles,
+          epoch: grant.epoch,
+          iat,
+          exp,
+        }),
+        refresh_token: sign['rt+jwt']({
+          sub: grant.user_id,
+          jti: `${grant.session_id}.${grant.generation}`,
+          sid: grant.session_id,
+          gen: grant.generation,
+          iat: toSeconds(new Date(grant.rotated_at)),
+          exp: expiresAt,
+        }),
+        token_type: 'Bearer',
+        expires_in: exp - iat,
+      }
+    },
+
+    /** @throws AppError `invalid_token`, whatever is wrong with it */
+    readRefreshToken(token: string): RefreshClaims {
+      const payload = verified(token)
+      const bounds = { issuer, audience, maxLifetime: refreshTtl, now: now() }
+      if (!areClaims('rt+jwt', payload, bounds)) throw new AppError('invalid_token')
+      return payload
+    },
+  }
+
+  function verified(token: string): unknown {
+    if (!isCompact(token)) throw new AppError('invalid_token')
+    try {
+      const key = keyForHeader(keyring, (decode(token) as Decoded).header)
+      return key?.verifyRefresh(token)
+    } catch (cause) {
+      throw new AppError('invalid_token', { cause })
+    }
+  }
+}
+
+export type TokenService = ReturnType<typeof createTokenService>
+
+const toSeconds = (date: Date) => Math.floor(date.getTime() / 1_000)

@@ -1,0 +1,121 @@
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose'
+import t from 'tap'
+import { createKeyRepository } from '../../src/tokens/key-repository.js'
+import { generateKey, thumbprint } from '../../src/tokens/key-pair.js'
+import { seal, unseal } from '../../src/tokens/seal.js'
+import { keysSecret, signUp, testApp } from '../support/app.js'
+import { testDatabase } from '../support/database.js'
+import { createPool } from '../../src/db/pool.js'
+
+const secret = 'nB8vC3xZ6mK1jH4gF7dS0aP9oI2uY5tR'
+
+for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
+  t.test(`${algorithm}: another library verifies a token by the JWK set alone`, async (t) => {
+    const { app, sql } = await testApp(t, { env: { JWT_ALGORITHM: algorithm } })
+    const { access_token } = await signUp(app)
+    const answer = await app.inject('/.well-known/jwks.json')
+    t.match(answer.headers['cache-control'], 'max-age=300')
+    const set = answer.json<JSONWebKeySet>()
+    const { payload, protectedHeader } = await jwtVerify(access_token, createLocalJWKSet(set), {
+      algorithms: [algorithm],
+      issuer: 'http://localhost:3000',
+      audience: 'gatehouse',
+      typ: 'at+jwt',
+    })
+    t.match(payload, { client_id: 'gatehouse', roles: ['user'], epoch: 0 })
+    const [jwk] = set.keys
+    t.match(jwk, { kid: protectedHeader.kid, alg: algorithm, use: 'sig' })
+    t.equal(jwk?.kid, thumbprint(jwk ?? {}))
+    for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'])
+      t.notOk(member in (jwk ?? {}), member)
+    if (jwk?.n) t.ok(Buffer.from(jwk.n, 'base64url').length * 8 >= 3_072)
+    const [row] = await sql<{ sealed_private_key: Buffer }>(
+      'select sealed_private_key from signing_keys',
+    )
+    t.notMatch(row?.sealed_private_key.toString('latin1'), 'PRIVATE KEY')
+  })
+}
+
+t.test('HS256: the key is in no JWK set, and its kid is no plain hash of it', async (t) => {
+  const { app } = await testApp(t, { env: { JWT_ALGORITHM: 'HS256', JWT_SECRET: secret } })
+  const { access_token } = await signUp(app)
+  t.same((await app.inject('/.well-known/jwks.json')).json(), { keys: [] })
+  const { payload } = await jwtVerify(access_token, Buffer.from(secret), { algorithms: ['HS256'] })
+  t.ok(payload.sub)
+  t.not(decodeProtectedHeader(access_token).kid, thumbprint({ kty: 'oct', k: secret }))
+})
+
+t.test('HS256 without a JWT_SECRET: one is made, and stored sealed', async (t) => {
+  const { app, sql } = await testApp(t, { env: { JWT_ALGORITHM: 'HS256' } })
+  t.ok((await signUp(app)).access_token)
+  t.match(await sql('select algorithm, public_jwk from signing_keys'), [
+    { algorithm: 'HS256', public_jwk: null },
+  ])
+})
+
+t.test(
+  'after a change of algorithm the old tokens verify, but never a secret beside public keys',
+  async (t) => {
+    const { app, url } = await testApp(t)
+    const { access_token } = await signUp(app)
+    const headers = { authorization: `Bearer ${access_token}` }
+    const { app: eddsa } = await testApp(t, { url, env: { JWT_ALGORITHM: 'EdDSA' } })
+    t.equal((await eddsa.inject({ url: '/api/user', headers })).statusCode, 200)
+    t.equal((await eddsa.inject('/.well-known/jwks.json')).json<JSONWebKeySet>().keys.length, 2)
+    const { app: hs256 } = await testApp(t, { url, env: { JWT_ALGORITHM: 'HS256' } })
+    t.equal((await hs256.inject({ url: '/api/user', headers })).statusCode, 401)
+  },
+)
+
+t.test('twenty that start at once make one key', async (t) => {
+  const url = await testDatabase(t)
+  const db = createPool({ url, size: 20, onError: () => undefined })
+  t.teardown(() => db.close())
+  const keys = createKeyRepository(db, keysSecret)
+  const load = () =>
+    keys.loadOrCreate(
+      (found) => found.length > 0,
+      () => generateKey('ES256'),
+    )
+  const found = await Promise.all(Array.from({ length: 20 }, load))
+  t.equal(new Set(found.map(([key]) => key?.kid)).size, 1)
+})
+
+t.test('another KEYS_SECRET does not open the keys', async (t) => {
+  const { db } = await testApp(t)
+  const keys = createKeyRepository(db, secret)
+  await t.rejects(
+    keys.loadOrCreate(
+      () => true,
+      () => generateKey('ES256'),
+    ),
+    /was sealed with another KEYS_SECRET/,
+  )
+})
+
+t.test(
+  'a sealed box opens with its secret and its label, unchanged, and with nothing else',
+  (t) => {
+    const box = seal(secret, 'the key', 'ES256 a')
+    t.equal(unseal(secret, box, 'ES256 a'), 'the key')
+    t.throws(() => unseal(`${secret}x`, box, 'ES256 a'))
+    t.throws(() => unseal(secret, box, 'ES256 b'))
+    for (let at = 0; at < box.length; at += 1) {
+      const changed = Buffer.from(box)
+      changed[at] = (changed[at] ?? 0) ^ 1
+      t.throws(() => unseal(secret, changed, 'ES256 a'))
+    }
+    t.not(seal(secret, 'the key', 'ES256 a').toString('hex'), box.toString('hex'))
+    t.end()
+  },
+)
+
+t.test('the thumbprint is the one of RFC 7638 §3.1', (t) => {
+  const n =
+    '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw'
+  t.equal(
+    thumbprint({ kty: 'RSA', n, e: 'AQAB', alg: 'RS256', kid: '2011-04-29' }),
+    'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs',
+  )
+  t.end()
+})
