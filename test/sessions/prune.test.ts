@@ -1,0 +1,49 @@
+import Fastify from 'fastify'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { housekeeping } from '../../src/plugins/housekeeping.js'
+import { createSessionRepository } from '../../src/sessions/repository.js'
+import { bearer, logIn, signUp, testApp } from '../support/app.js'
+
+t.test('what has expired goes, in steps, and nothing else', async (t) => {
+  const { app, db, sql } = await testApp(t)
+  await signUp(app)
+  const { access_token } = await logIn(app)
+  await app.inject({ method: 'POST', url: '/api/logout', headers: bearer(access_token) })
+  await logIn(app)
+  await sql(`update sessions set expires_at = now() - interval '1 second'
+    where id = (select id from sessions order by id limit 1)`)
+  await sql(`insert into token_denylist select gen_random_uuid(), now() - interval '1 second'
+    from generate_series(1, 5)`)
+  const { prune } = createSessionRepository(db)
+  t.equal(await prune(3), 1 + 3)
+  t.equal(await prune(3), 2)
+  t.equal(await prune(3), 0)
+  t.equal((await sql('select from sessions')).length, 1)
+  t.equal((await sql('select from token_denylist')).length, 1)
+})
+
+t.test('one instance at a time prunes', async (t) => {
+  const { db, sql } = await testApp(t)
+  await sql(`insert into token_denylist values (gen_random_uuid(), now() - interval '1 second')`)
+  await db.transaction(async (tx) => {
+    const other = createSessionRepository(tx)
+    t.equal(await other.prune(), 1)
+    t.equal(await createSessionRepository(db).prune(), 0)
+    t.equal(await sql('select from token_denylist').then(({ length }) => length), 1)
+  })
+  t.equal((await sql('select from token_denylist')).length, 0)
+})
+
+t.test('it is done again and again until the service closes, whatever fails', async (t) => {
+  const app = Fastify()
+  let calls = 0
+  const prune = () => ((calls += 1) === 2 ? Promise.reject(new Error('gone')) : Promise.resolve(0))
+  await app.register(housekeeping, { prune, every: 5 })
+  await app.ready()
+  while (calls < 4) await sleep(5)
+  await app.close()
+  const after = calls
+  await sleep(30)
+  t.equal(calls, after)
+})

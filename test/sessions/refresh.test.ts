@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { App } from '../../src/app.js'
+import { bearer, signUp, testApp, type LoginAnswer } from '../support/app.js'
+
+const refresh = (app: App, refresh_token: string) =>
+  app.inject({ method: 'POST', url: '/api/refresh', payload: { refresh_token } })
+
+const claimsOf = (token: string) =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<
+    string,
+    unknown
+  >
+
+const isAlive = async (app: App, token: string) =>
+  (await app.inject({ url: '/api/user', headers: bearer(token) })).statusCode === 200
+
+t.test('a refresh token comes in the body, as Bearer or in its cookie', async (t) => {
+  const { app } = await testApp(t)
+  let { refresh_token } = await signUp(app)
+  const ways = [
+    (token: string) => ({ payload: { refresh_token: token } }),
+    (token: string) => ({ headers: bearer(token) }),
+    (token: string) => ({
+      headers: { cookie: `refresh=${token}`, 'sec-fetch-site': 'same-origin' },
+    }),
+    (token: string) => ({ headers: bearer('of.another.kind'), payload: { refresh_token: token } }),
+  ]
+  for (const way of ways) {
+    const answer = await app.inject({ method: 'POST', url: '/api/refresh', ...way(refresh_token) })
+    t.equal(answer.statusCode, 200)
+    t.match(answer.json(), { status: 'success', token_type: 'Bearer', expires_in: 900 })
+    t.same(
+      answer.cookies.map(({ name }) => name),
+      ['session', 'refresh'],
+    )
+    refresh_token = answer.json<LoginAnswer>().refresh_token
+    t.ok(await isAlive(app, answer.json<LoginAnswer>().access_token))
+  }
+})
+
+t.test('by cookie, another site cannot refresh', async (t) => {
+  const { app } = await testApp(t)
+  const { refresh_token } = await signUp(app)
+  for (const headers of [
+    {},
+    { 'sec-fetch-site': 'cross-site' },
+    { origin: 'https://evil.example' },
+  ]) {
+    const cookie = `refresh=${refresh_token}`
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/api/refresh',
+      headers: { ...headers, cookie },
+    })
+    t.equal(answer.statusCode, 403)
+  }
+})
+
+t.test('twenty uses of one token at once are one step, and log nobody out', async (t) => {
+  const { app, sql } = await testApp(t)
+  const { refresh_token } = await signUp(app)
+  const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(app, refresh_token)))
+  t.same(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
+  const successors = answers.map((answer) => claimsOf(answer.json<LoginAnswer>().refresh_token))
+  t.equal(new Set(successors.map((claims) => JSON.stringify(claims))).size, 1)
+  t.match(await sql('select generation from sessions'), [{ generation: 1 }])
+})
+
+t.test('after the grace a spent token ends the session and its access tokens', async (t) => {
+  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1s' } })
+  const first = await signUp(app)
+  const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
+  await sql(`update sessions set rotated_at = now() - interval '2 seconds'`)
+  t.equal((await refresh(app, first.refresh_token)).statusCode, 401)
+  t.notOk(await isAlive(app, second.access_token))
+  t.equal((await refresh(app, second.refresh_token)).statusCode, 401)
+  t.equal((await sql('select from sessions')).length, 0)
+})
+
+t.test('a token two steps back ends the session even within the grace', async (t) => {
+  const { app } = await testApp(t)
+  const first = await signUp(app)
+  const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
+  const third = (await refresh(app, second.refresh_token)).json<LoginAnswer>()
+  t.equal((await refresh(app, first.refresh_token)).statusCode, 401)
+  t.notOk(await isAlive(app, third.access_token))
+})
+
+t.test('an access token does not refresh, and a refresh token does not log in', async (t) => {
+  const { app } = await testApp(t)
+  const { access_token, refresh_token } = await signUp(app)
+  t.equal((await refresh(app, access_token)).statusCode, 401)
+  t.notOk(await isAlive(app, refresh_token))
+})
+
+t.test('a session ends at its absolute lifetime, however often it was refreshed', async (t) => {
+  const { app, sql } = await testApp(t, {
+    env: { REFRESH_TOKEN_TTL: '2s', ACCESS_TOKEN_TTL: '1h' },
+  })
+  const login = await signUp(app)
+  t.ok(login.expires_in <= 2, 'an access token does not outlive its session')
+  const next = (await refresh(app, login.refresh_token)).json<LoginAnswer>()
+  t.equal(claimsOf(next.refresh_token).exp, claimsOf(login.refresh_token).exp)
+  await sql(`update sessions set expires_at = now()`)
+  t.equal((await refresh(app, next.refresh_token)).statusCode, 401)
+  await sleep(2_100)
+  t.notOk(await isAlive(app, next.access_token))
+})
+
+t.test('a disabled user does not refresh', async (t) => {
+  const { app, sql } = await testApp(t)
+  const { refresh_token, access_token } = await signUp(app)
+  await sql('update users set disabled_at = now()')
+  t.equal((await refresh(app, refresh_token)).statusCode, 401)
+  t.notOk(await isAlive(app, access_token))
+})
+
+t.test('after a change of roles the token is stale, and one refresh heals it', async (t) => {
+  const { app, sql } = await testApp(t)
+  const { refresh_token, access_token } = await signUp(app)
+  await sql(`insert into user_roles select id, 'admin' from users`)
+  await sql('update users set epoch = epoch + 1')
+  const stale = await app.inject({ url: '/api/user', headers: bearer(access_token) })
+  t.match(stale.json(), { code: 'token_stale' })
+  t.equal(stale.statusCode, 401)
+  const next = (await refresh(app, refresh_token)).json<LoginAnswer>()
+  t.same(claimsOf(next.access_token).roles, ['admin', 'user'])
+  t.ok(await isAlive(app, next.access_token))
+})
