@@ -1,0 +1,111 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { LogController, type FastifyBaseLogger, type preParsingHookHandler } from 'fastify'
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { AppError, type ErrorCode } from './errors.js'
+import { rawErrorReply, sendError } from './plugins/errors.js'
+
+type Options = { trustProxy: string[]; log: FastifyBaseLogger }
+
+/**
+ * Fastify with every limit set: of size, of time, and of what it does on its own with input
+ * (SECURITY T12, T14; §7). The handler may take longer than a request may take to arrive.
+ */
+export function createServer({ trustProxy, log }: Options) {
+  const app = Fastify({
+    loggerInstance: log,
+    logController: new RequestLog(),
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    trustProxy: trustProxy.length > 0 ? trustProxy : false,
+    bodyLimit: 16_384,
+    requestTimeout: 10_000,
+    connectionTimeout: 15_000,
+    keepAliveTimeout: 72_000,
+    handlerTimeout: 14_000,
+    http: {
+      headersTimeout: 8_000,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: 16_384,
+      requireHostHeader: false, // requireOneMeaning requires it, and answers as we do
+    },
+    routerOptions: { maxParamLength: 256 },
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
+    frameworkErrors: sendError,
+    clientErrorHandler,
+  })
+  app.addHook('preParsing', requireOneMeaning)
+  // Without a listener Node itself refuses what is not `100-continue`.
+  app.server.on('checkExpectation', (...request) => app.server.emit('request', ...request))
+  return app.withTypeProvider<TypeBoxTypeProvider>()
+}
+
+// A browser sends 20; of more than 2,000 Node would show the first ones alone.
+const maxHeaders = 200
+const isTarget = /^(?:\/|https?:\/\/)[^#]*$/i
+
+/**
+ * What Node lets pass, though it is not HTTP/1, or another reader could take it in another way: a
+ * second Host or content type, a target or a transfer coding that is none (RFC 9112 §2.3, §3.2, §6.1).
+ * @throws AppError `bad_request`, `headers_too_large`
+ */
+const requireOneMeaning: preParsingHookHandler = ({ raw }, reply, _payload, done) => {
+  const { headers, rawHeaders, httpVersion, url = '' } = raw
+  const { host, expect = '100-continue', 'transfer-encoding': coding } = headers
+  const isSound =
+    (httpVersion === '1.1' ? host !== undefined : httpVersion === '1.0' && coding === undefined) &&
+    (coding === undefined || coding.toLowerCase() === 'chunked') &&
+    expect.toLowerCase() === '100-continue' &&
+    isTarget.test(url) &&
+    !isRepeated('host', rawHeaders) &&
+    !isRepeated('content-type', rawHeaders)
+  const isLong = rawHeaders.length > maxHeaders * 2
+  if (isSound && !isLong) {
+    done()
+    return
+  }
+  reply.header('connection', 'close')
+  done(new AppError(isLong ? 'headers_too_large' : 'bad_request'))
+}
+
+/** Of most headers that come twice `headers` shows the first alone. */
+function isRepeated(name: string, rawHeaders: string[]): boolean {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) count += 1
+  }
+  return count > 1
+}
+
+/** One line a request: at `debug`, or at `info` where the client was refused. */
+class RequestLog extends LogController {
+  override incomingRequest(): void {
+    // the line at the end says it all
+  }
+
+  override requestCompleted(
+    ...[error, request, reply]: Parameters<LogController['requestCompleted']>
+  ) {
+    const { statusCode: status, elapsedTime } = reply
+    const line = { req: request, status, ms: Math.round(elapsedTime), ...(error && { err: error }) }
+    if (status < 400) reply.log.debug(line, 'request')
+    else reply.log.info(line, 'request')
+  }
+}
+
+const codeOfClientError: Record<string, ErrorCode> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
+
+/** What is not HTTP at all never reaches a route. Who only stopped sending would still hold the line. */
+function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const reply = rawErrorReply(codeOfClientError[error.code ?? ''] ?? 'bad_request')
+  socket.end(reply, () => socket.destroy())
+}

@@ -1,0 +1,54 @@
+import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { TokenPair } from '../tokens/service.js'
+
+export const cookies = fp(
+  async (app) => {
+    await app.register(cookie)
+  },
+  { name: 'cookies' },
+)
+
+export type SessionCookies = ReturnType<typeof createSessionCookies>
+
+type Options = { publicUrl: string; corsOrigins: string[]; refreshTtl: number }
+
+/** The two cookies of a browser's session: `session` holds the access token, `refresh` the other. */
+export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Options) {
+  const publicOrigin = new URL(publicUrl).origin
+  const alwaysSecure = publicOrigin.startsWith('https:')
+
+  const attributes = (request: FastifyRequest): CookieSerializeOptions => ({
+    path: '/',
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: alwaysSecure || request.protocol === 'https',
+  })
+
+  return {
+    set(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair): void {
+      const options = attributes(request)
+      reply.setCookie('session', tokens.access_token, { ...options, maxAge: tokens.expires_in })
+      reply.setCookie('refresh', tokens.refresh_token, { ...options, maxAge: refreshTtl })
+    },
+
+    clear(request: FastifyRequest, reply: FastifyReply): void {
+      reply.clearCookie('session', attributes(request))
+      reply.clearCookie('refresh', attributes(request))
+    },
+
+    /**
+     * Whether the page that sent this request is ours. A browser says so in one of two headers that
+     * a page cannot set; what says neither may come from anywhere (ASVS 3.5.1, Fetch §3.2).
+     */
+    isSameOrigin({ headers, protocol, host }: FastifyRequest): boolean {
+      if (headers['sec-fetch-site'] === 'same-origin') return true
+      const { origin } = headers
+      if (origin === undefined) return false
+      if (corsOrigins.includes(origin)) return true
+      const isOurs = origin === publicOrigin || origin === `${protocol}://${host}`
+      return isOurs && headers['sec-fetch-site'] === undefined
+    },
+  }
+}

@@ -1,0 +1,86 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { AppError, errors as table, type ErrorCode, type FieldError } from '../errors.js'
+
+/** The only place that writes an error reply. */
+export const errors = fp(
+  async (app) => {
+    app.setErrorHandler((error: FastifyError | AppError, request, reply) =>
+      sendError(error, request, reply),
+    )
+    app.setNotFoundHandler((request, reply) => sendError(new AppError('not_found'), request, reply))
+  },
+  { name: 'errors' },
+)
+
+// RFC 6750 §3: a challenge with every 401; the error only where a token was sent.
+const realm = 'Bearer realm="gatehouse"'
+
+export function sendError(
+  thrown: FastifyError | AppError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const error = toAppError(thrown)
+  const { code, statusCode, message, fields, retryAfter } = error
+  if (statusCode >= 500) request.log.error({ err: error }, code)
+  else request.log.debug({ code, cause: error.cause }, 'refused')
+  if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  reply.header('cache-control', 'no-store')
+  return reply
+    .code(statusCode)
+    .send({ status: 'error', code, message, ...(fields && { errors: fields }) })
+}
+
+function challenge(code: ErrorCode, request: FastifyRequest): string {
+  const sent = request.headers.authorization !== undefined && code !== 'invalid_credentials'
+  return sent ? `${realm}, error="invalid_token"` : realm
+}
+
+const codeOfStatus: Record<number, ErrorCode> = {
+  404: 'not_found',
+  408: 'request_timeout',
+  413: 'body_too_large',
+  414: 'uri_too_long',
+  415: 'unsupported_media_type',
+  431: 'headers_too_large',
+  503: 'unavailable',
+}
+
+/** What Fastify, its plugins or a bug throws, in our own words: theirs may hold what is secret. */
+function toAppError(error: FastifyError | AppError): AppError {
+  if (error instanceof AppError) return error
+  if (error.validation) return new AppError('validation_failed', { fields: fieldsOf(error) })
+  const status = error.statusCode ?? 500
+  const code = codeOfStatus[status] ?? (status >= 400 && status < 500 ? 'bad_request' : 'internal')
+  return new AppError(code, { cause: error })
+}
+
+function fieldsOf({ validation = [], validationContext }: FastifyError): FieldError[] {
+  return validation.map(({ instancePath, params, message = 'is not valid' }) => {
+    const { missingProperty, additionalProperty } = params as Record<string, string | undefined>
+    const path = instancePath.slice(1).replaceAll('/', '.')
+    const name = missingProperty ?? additionalProperty
+    const field =
+      [path, name].filter(Boolean).join('.').slice(0, 100) || validationContext || 'body'
+    if (missingProperty !== undefined) return { field, message: 'is required' }
+    if (additionalProperty !== undefined) return { field, message: 'is not known' }
+    return { field, message }
+  })
+}
+
+/** The reply to what is not even a request, written to the bare socket. */
+export function rawErrorReply(code: ErrorCode): string {
+  const [status, message] = table[code]
+  const body = JSON.stringify({ status: 'error', code, message })
+  return [
+    `HTTP/1.1 ${status} ${message}`,
+    'Content-Type: application/json; charset=utf-8',
+    'Cache-Control: no-store',
+    'Connection: close',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    '',
+    body,
+  ].join('\r\n')
+}

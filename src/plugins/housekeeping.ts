@@ -1,0 +1,26 @@
+import fp from 'fastify-plugin'
+
+type Options = {
+  /** Removes some of what has expired; how many rows went. */
+  prune: () => Promise<number>
+  /** In milliseconds. */
+  every?: number
+}
+
+/** Expired rows go while the service runs; a failure waits for the next time. */
+export const housekeeping = fp<Options>(
+  async (app, { prune, every = 60_000 }) => {
+    async function tidy(): Promise<void> {
+      try {
+        while ((await prune()) > 0) app.log.debug('removed expired rows')
+      } catch (err) {
+        app.log.warn({ err }, 'could not remove expired rows')
+      }
+    }
+    const timer = setInterval(() => void tidy(), every).unref()
+    app.addHook('onClose', async () => {
+      clearInterval(timer)
+    })
+  },
+  { name: 'housekeeping' },
+)

@@ -1,0 +1,142 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { ConfigError, loadConfig } from '../src/config.js'
+import { Environment } from '../src/environment.js'
+
+const secret = 'kV7pQ2xN9mT4wZ8rB3cF6hJ1sD5gL0yA'
+const production = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgres://db/gatehouse',
+  KEYS_SECRET: secret,
+}
+
+/** What loadConfig() has against an environment. */
+function faults(env: Record<string, string>): string {
+  try {
+    loadConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  return ''
+}
+
+t.test('an empty environment is a working development configuration', (t) => {
+  const config = loadConfig({})
+  t.match(config, {
+    NODE_ENV: 'development',
+    PORT: 3000,
+    PUBLIC_URL: 'http://localhost:3000',
+    JWT_ISSUER: 'http://localhost:3000',
+    JWT_ALGORITHM: 'ES256',
+    ACCESS_TOKEN_TTL: 900,
+    REFRESH_TOKEN_TTL: 2_592_000,
+    ARGON2_MEMORY: 19_456,
+    TRUST_PROXY: ['loopback'],
+    CORS_ORIGINS: [],
+  })
+  t.ok(Object.isFrozen(config))
+  t.end()
+})
+
+t.test('every fault is named at once, and no value is shown', (t) => {
+  const message = faults({
+    PORT: 'hunter2',
+    ARGON2_MEMORY: '12',
+    JWT_ALGORITHM: 'none',
+    ACCESS_TOKEN_TTL: 'forever',
+    PUBLIC_URL: 'ftp://hunter2',
+    KEYS_SECRET: 'hunter2',
+  })
+  for (const name of [
+    'PORT',
+    'ARGON2_MEMORY',
+    'JWT_ALGORITHM',
+    'ACCESS_TOKEN_TTL',
+    'PUBLIC_URL',
+    'KEYS_SECRET',
+  ]) {
+    t.match(message, name)
+  }
+  t.notMatch(message, 'hunter2')
+  t.end()
+})
+
+t.test('production needs a database and a secret', (t) => {
+  t.match(faults({ NODE_ENV: 'production' }), /DATABASE_URL is required.*KEYS_SECRET is required/)
+  t.equal(faults(production), '')
+  t.end()
+})
+
+t.test('a secret that can be guessed is refused', (t) => {
+  const weak = [
+    '',
+    'secret',
+    'undefined',
+    'short-but-random-9f8a',
+    'a'.repeat(64),
+    'changeme'.repeat(5),
+  ]
+  weak.push(
+    'change-me-change-me-change-me-change-me',
+    'your-secret-your-secret-password',
+    '12'.repeat(20),
+  )
+  for (const value of weak) {
+    for (const name of ['KEYS_SECRET', 'JWT_SECRET']) {
+      t.match(faults({ ...production, [name]: value }), name, `${name}=${value}`)
+    }
+  }
+  t.end()
+})
+
+t.test('a secret may come from a file, without its last line end', (t) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'gatehouse-')), 'secret')
+  writeFileSync(file, `${secret}\n`)
+  t.equal(loadConfig({ KEYS_SECRET_FILE: file }).KEYS_SECRET, secret)
+  t.match(
+    faults({ KEYS_SECRET: secret, KEYS_SECRET_FILE: file }),
+    'KEYS_SECRET and KEYS_SECRET_FILE are both set',
+  )
+  t.match(faults({ KEYS_SECRET_FILE: `${file}.missing` }), 'KEYS_SECRET_FILE cannot be read')
+  t.end()
+})
+
+t.test('an empty variable counts as unset', (t) => {
+  t.equal(loadConfig({ PORT: '', PUBLIC_URL: '' }).PORT, 3000)
+  t.end()
+})
+
+t.test('durations are in seconds, whatever their unit', (t) => {
+  for (const [text, seconds] of Object.entries({
+    '30s': 30,
+    '15m': 900,
+    '12h': 43_200,
+    '7d': 604_800,
+  })) {
+    t.equal(loadConfig({ ACCESS_TOKEN_TTL: text }).ACCESS_TOKEN_TTL, seconds)
+  }
+  t.end()
+})
+
+t.test('hashing leaves libuv two threads', (t) => {
+  t.equal(loadConfig({ UV_THREADPOOL_SIZE: '3' }).HASH_LANES, 1)
+  t.equal(loadConfig({ HASH_LANES: '7' }).HASH_LANES, 7)
+  t.end()
+})
+
+t.test('.env.example and README name every variable, and no other', (t) => {
+  const read = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
+  const names = Object.keys(Environment.properties).sort()
+  const example = [...read('.env.example').matchAll(/^#? ?([A-Z][A-Z0-9_]+)=/gm)].map(
+    ([, name]) => name,
+  )
+  t.same(example.sort(), names)
+  const table = [...read('README.md').matchAll(/^\| `([A-Z][A-Z0-9_]+)` \|/gm)].map(
+    ([, name]) => name,
+  )
+  t.same(table.sort(), names)
+  t.end()
+})

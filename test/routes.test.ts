@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { errors } from '../src/errors.js'
+import { testApp } from './support/app.js'
+
+/** The routes that need no access token. A new one is public only when it is added here. */
+const publicRoutes = [
+  'GET /health/live',
+  'GET /health/ready',
+  'GET /.well-known/jwks.json',
+  'GET /openapi.json',
+  'POST /api/register',
+  'POST /api/login',
+  'POST /api/refresh',
+]
+
+/** Every route of the service, as `METHOD /path`, read from the router itself. */
+async function routesOf(t: Parameters<typeof testApp>[0]) {
+  const { app } = await testApp(t)
+  await app.ready()
+  const routes: string[] = []
+  const lines = app.printRoutes({ commonPrefix: false, includeHooks: false }).split('\n')
+  const path: string[] = []
+  for (const line of lines) {
+    const [, indent, segment, methods] =
+      /^((?:[│ ] {3})*)[├└]── (\S*)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? []
+    if (indent === undefined || segment === undefined) continue
+    path.length = indent.length / 4
+    path.push(segment)
+    for (const method of methods?.split(', ') ?? []) routes.push(`${method} ${path.join('')}`)
+  }
+  return { app, routes }
+}
+
+t.test('every route refuses who has no token, but for a literal list', async (t) => {
+  const { app, routes } = await routesOf(t)
+  t.ok(routes.length > publicRoutes.length)
+  for (const route of publicRoutes) t.ok(routes.includes(route), `${route} exists`)
+  for (const route of routes) {
+    if (publicRoutes.includes(route)) continue
+    const [method = '', url = ''] = route.split(' ')
+    const answer = await app.inject({
+      method: method as 'GET',
+      url,
+      payload: method === 'GET' ? undefined : {},
+    })
+    t.equal(answer.statusCode, 401, route)
+    t.match(answer.headers['www-authenticate'], /^Bearer /, route)
+    t.equal(answer.json<{ code: string }>().code, 'invalid_token', route)
+  }
+})
+
+t.test(
+  'every route declares its replies, and README and the OpenAPI document list it',
+  async (t) => {
+    const { app, routes } = await routesOf(t)
+    const document = app.swagger() as unknown as {
+      paths: Record<string, Record<string, { responses: object }>>
+    }
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+    for (const route of routes) {
+      const [method = '', url = ''] = route.split(' ')
+      t.match(readme, `| \`${route}\` |`, `README lists ${route}`)
+      if (url === '/openapi.json') continue
+      const operation = document.paths[url]?.[method.toLowerCase()]
+      t.ok(
+        operation && Object.keys(operation.responses).some((status) => status.startsWith('2')),
+        route,
+      )
+    }
+  },
+)
+
+t.test('README lists every error code with its status', (t) => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  for (const [code, [status]] of Object.entries(errors))
+    t.match(readme, `| \`${code}\` | ${status} |`)
+  t.end()
+})
