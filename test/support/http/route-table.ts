@@ -1,0 +1,51 @@
+import { subscribe } from 'node:diagnostics_channel'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+
+/** As much of JSON Schema as bodies use. */
+export type BodySchema = {
+  type?: string
+  anyOf?: BodySchema[]
+  properties?: Record<string, BodySchema>
+  required?: string[]
+  maxLength?: number
+}
+
+export type Route = {
+  method: string
+  /** As it was registered, with `:name` for a parameter. */
+  url: string
+  /** What a client asks for: a parameter is a UUID. */
+  path: string
+  /** Fastify reads bodies of these methods; it leaves those of GET alone. */
+  readsBody: boolean
+  /** The object that a body must be, if the route declares one. */
+  body: BodySchema | undefined
+}
+
+/** Every route of the services that are built from now on, as each is registered, but for HEAD. */
+export function collectRoutes(): Route[] {
+  const routes: Route[] = []
+  subscribe('fastify.initialization', (message) => {
+    const { fastify } = message as { fastify: FastifyInstance }
+    fastify.addHook('onRoute', (options) => {
+      const methods = [options.method].flat().filter((method) => method !== 'HEAD')
+      for (const method of methods) routes.push(toRoute(method, options))
+    })
+  })
+  return routes
+}
+
+export const nameOf = ({ method, url }: Route) => `${method} ${url}`
+
+const someId = '01890a5d-ac96-774b-bcce-b302099a8057'
+
+function toRoute(method: string, { url, schema }: RouteOptions): Route {
+  const body = schema?.body as BodySchema | undefined
+  return {
+    method,
+    url,
+    path: url.replaceAll(/:\w+/g, someId),
+    readsBody: !['GET', 'TRACE'].includes(method),
+    body: body?.anyOf?.find(({ type }) => type === 'object') ?? body,
+  }
+}
