@@ -45,7 +45,21 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
   pool.on('connect', (client) => client.on('error', onError))
 
   return {
-    query: (text, values) => run(pool, text, values),
+    // Not pool.query(), which closes the connection when a statement fails.
+    async query<Row>(text: string, values?: unknown[]) {
+      const client = await pool.connect().catch(rethrow)
+      let broken = true
+      try {
+        const result = await run<Row>(client, text, values)
+        broken = false
+        return result
+      } catch (error) {
+        broken = !(error instanceof pg.DatabaseError)
+        throw error
+      } finally {
+        client.release(broken)
+      }
+    },
     close: () => pool.end(),
     async transaction(work) {
       const client = await pool.connect().catch(rethrow)
@@ -66,7 +80,7 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
   }
 }
 
-async function run<Row>(on: pg.Pool | pg.PoolClient, text: string, values?: unknown[]) {
+async function run<Row>(on: pg.PoolClient, text: string, values?: unknown[]) {
   const { rows, rowCount } = await on.query(text, values).catch(rethrow)
   return { rows: rows as Row[], rowCount: rowCount ?? 0 }
 }

@@ -24,7 +24,7 @@ export function sendError(
   const error = toAppError(thrown)
   const { code, statusCode, message, fields, retryAfter } = error
   if (statusCode >= 500) request.log.error({ err: error }, code)
-  else request.log.debug({ code, cause: error.cause }, 'refused')
+  else request.log.debug({ err: error }, 'refused')
   if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   reply.header('cache-control', 'no-store')

@@ -26,9 +26,9 @@ export const security = fp<Options>(
     await app.register(cors, {
       origin: corsOrigins,
       credentials: true,
-      methods: ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'],
+      methods: ['GET', 'POST'],
       allowedHeaders: ['Authorization', 'Content-Type'],
-      exposedHeaders: ['Retry-After', 'WWW-Authenticate', 'RateLimit', 'RateLimit-Policy'],
+      exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
       maxAge: 600,
     })
   },

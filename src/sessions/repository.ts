@@ -74,12 +74,17 @@ export function createSessionRepository(db: Db) {
       return { generation: grant.generation, in_grace, grant }
     },
 
-    /** Ends one session and denies its access tokens for as long as they could live (seconds). */
+    /**
+     * Ends one session and denies its access tokens for as long as they could live (seconds). The
+     * session goes first, as in endAll, so that the two cannot wait for each other.
+     */
     async end(id: string, denyFor: number): Promise<void> {
       await db.query(
-        `with ended as (delete from sessions where id = $1)
+        `with ended as (delete from sessions where id = $1 returning 1),
+         counted as (select count(*) from ended)
          insert into token_denylist (id, expires_at)
-         values ($1, now() + make_interval(secs => $2)) on conflict (id) do nothing`,
+         select $1::uuid, now() + make_interval(secs => $2) from counted
+         on conflict (id) do nothing`,
         [id, denyFor],
       )
     },

@@ -1,4 +1,4 @@
-import type { Pool } from '../db/pool.js'
+import type { Db, Pool } from '../db/pool.js'
 import type { KeyPair } from './key-pair.js'
 import { seal, unseal } from './seal.js'
 
@@ -13,26 +13,33 @@ export function createKeyRepository(db: Pool, secret: string) {
 
   return {
     /**
-     * Every key, oldest first. Where `isEnough` says that one is missing, `make` makes it; instances
-     * that start together wait for one another, so that they all find the same one.
+     * Every key, oldest first. Where `isEnough` says that one is missing, `make` makes it, before
+     * the lock is taken, since it may take seconds; of instances that start together one stores its
+     * key, and all find that one.
      * @throws Error when a key was sealed with another secret
      */
-    loadOrCreate: (isEnough: (keys: KeyPair[]) => boolean, make: () => Promise<KeyPair>) =>
-      db.transaction(async (tx) => {
-        await tx.query('set local lock_timeout = 0; set local statement_timeout = 0')
+    async loadOrCreate(isEnough: (keys: KeyPair[]) => boolean, make: () => Promise<KeyPair>) {
+      const found = await load(db)
+      if (isEnough(found)) return found
+      const key = await make()
+      return db.transaction(async (tx) => {
         await tx.query(`select pg_advisory_xact_lock(${lockId})`)
-        const { rows } = await tx.query<Row>(
-          'select kid, algorithm, public_jwk, sealed_private_key from signing_keys order by created_at, kid',
-        )
-        const keys = rows.map(open)
+        const keys = await load(tx)
         if (isEnough(keys)) return keys
-        const key = await make()
         await tx.query(
           'insert into signing_keys (kid, algorithm, public_jwk, sealed_private_key) values ($1, $2, $3, $4)',
           [key.kid, key.algorithm, key.public_jwk, seal(secret, key.private_key, label(key))],
         )
         return [...keys, key]
-      }),
+      })
+    },
+  }
+
+  async function load(on: Db): Promise<KeyPair[]> {
+    const { rows } = await on.query<Row>(
+      'select kid, algorithm, public_jwk, sealed_private_key from signing_keys order by created_at, kid',
+    )
+    return rows.map(open)
   }
 
   function open({ sealed_private_key, ...key }: Row): KeyPair {
