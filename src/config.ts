@@ -57,7 +57,7 @@ export function loadConfig(env: Env): Config {
   for (const { path, schema } of Value.Errors(Environment, values)) {
     faults.push(`${path.slice(1)} ${describeFault(schema)}`)
   }
-  faults.push(...weakSecrets(values), ...missingInProduction(values))
+  faults.push(...weakSecrets(values), ...missingInProduction(values), ...badOrigins(values))
   if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
   const config = Value.Decode(Environment, values)
   const PUBLIC_URL = config.PUBLIC_URL ?? `http://localhost:${config.PORT}`
@@ -97,6 +97,20 @@ function weakSecrets(values: Record<string, unknown>): string[] {
     const value = values[name]
     return typeof value === 'string' && isGuessable(value) ? [`${name} can be guessed`] : []
   })
+}
+
+/** What would never match, or match too much: `null` is the origin of every sandboxed frame. */
+function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Record<string, unknown>): string[] {
+  const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
+  const origins = String(CORS_ORIGINS)
+    .split(',')
+    .flatMap((item) => item.trim() || [])
+  const isUrl = typeof PUBLIC_URL !== 'string' || URL.canParse(PUBLIC_URL)
+  const rightForm = 'must be origins such as https://app.example.org'
+  return [
+    ...(isUrl ? [] : ['PUBLIC_URL does not have the right form']),
+    ...(origins.every(isOrigin) ? [] : [`CORS_ORIGINS ${rightForm}`]),
+  ]
 }
 
 function missingInProduction(values: Record<string, unknown>): string[] {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { pino, type Logger } from 'pino'
+import { pino, type DestinationStream, type Logger } from 'pino'
 
 type Logged = {
   type: string
@@ -13,14 +13,15 @@ type Logged = {
  * JSON lines on stdout. Of a request only what identifies it: no header, no query, no body. Of an
  * error no property but these: a database error carries the row that it is about.
  */
-export function createLogger(level: string): Logger {
-  return pino({
+export function createLogger(level: string, to: DestinationStream = pino.destination(1)): Logger {
+  const options = {
     level,
     base: undefined,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }) },
     serializers: { req: serializeRequest, err: serializeError },
-  })
+  }
+  return pino(options, to)
 }
 
 function serializeRequest({ method, url, ip }: FastifyRequest) {

@@ -64,6 +64,21 @@ t.test('every fault is named at once, and no value is shown', (t) => {
   t.end()
 })
 
+t.test('an origin that could never match, or matches too much, is refused', (t) => {
+  for (const origin of [
+    'null',
+    '*',
+    'https://app.example.org/',
+    'app.example.org',
+    'https://a.example,null',
+  ]) {
+    t.match(faults({ CORS_ORIGINS: origin }), 'CORS_ORIGINS', origin)
+  }
+  t.equal(faults({ CORS_ORIGINS: 'https://app.example.org, http://localhost:4321' }), '')
+  t.match(faults({ PUBLIC_URL: 'https://a:99999' }), 'PUBLIC_URL')
+  t.end()
+})
+
 t.test('production needs a database and a secret', (t) => {
   t.match(faults({ NODE_ENV: 'production' }), /DATABASE_URL is required.*KEYS_SECRET is required/)
   t.equal(faults(production), '')

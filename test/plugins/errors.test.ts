@@ -1,6 +1,8 @@
 import t from 'tap'
 import { AppError } from '../../src/errors.js'
-import { bearer, signUp, testApp } from '../support/app.js'
+import { createLogger } from '../../src/logger.js'
+import { ada, bearer, signUp, testApp } from '../support/app.js'
+import { testDatabase } from '../support/database.js'
 
 t.test('what nobody foresaw is answered without a word of it, and logged', async (t) => {
   const lines: string[] = []
@@ -40,6 +42,17 @@ t.test('a database that is gone is 503 with Retry-After, and health says so', as
     })
   }
   t.equal((await app.inject('/health/live')).statusCode, 200)
+})
+
+t.test('the debug log tells why, and nothing of the row', async (t) => {
+  const lines: string[] = []
+  const url = await testDatabase(t)
+  const logger = createLogger('debug', { write: (line) => lines.push(line) })
+  const { app } = await testApp(t, { url, logger })
+  await signUp(app)
+  await app.inject({ method: 'POST', url: '/api/register', payload: ada })
+  t.match(lines.join(''), /users_email_key/)
+  t.notMatch(lines.join(''), ada.email)
 })
 
 t.test('an unknown path is 404 in the one shape', async (t) => {

@@ -118,6 +118,14 @@ t.test('a login with a weaker hash leaves a stronger one, once', async (t) => {
   t.equal(await hash(), strong, 'never weaker again')
 })
 
+t.test('many that log in at once while the hash is strengthened all get in', async (t) => {
+  const { app, url } = await testApp(t)
+  await signUp(app)
+  const { app: stronger } = await testApp(t, { url, env: { ARGON2_MEMORY: '2048' } })
+  const logins = await Promise.all(Array.from({ length: 10 }, () => logIn(stronger)))
+  t.ok(logins.every(({ access_token }) => access_token))
+})
+
 t.test('each login is a session of its own, and one logout leaves the others', async (t) => {
   const { app, sql } = await testApp(t)
   const first = await signUp(app)

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { pino } from 'pino'
+import { pino, type Logger } from 'pino'
 import { buildApp, type App } from '../../src/app.js'
 import { loadConfig, type Config } from '../../src/config.js'
 import { createPool, type Pool } from '../../src/db/pool.js'
@@ -23,16 +23,18 @@ type Options = {
   env?: Record<string, string>
   now?: () => Date
   url?: string
+  logger?: Logger
   logTo?: { write(line: string): void }
 }
 
 /** The whole service on a database of its own; it goes when the test ends. */
 export async function testApp(t: Test, options: Options = {}): Promise<TestApp> {
-  const { env = {}, now, logTo } = options
+  const { env = {}, now, logTo, logger } = options
   const url = options.url ?? (await testDatabase(t))
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...cheapHashing, ...env })
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined })
-  const log = logTo ? pino({ level: config.LOG_LEVEL }, logTo) : pino({ level: 'silent' })
+  const log =
+    logger ?? (logTo ? pino({ level: config.LOG_LEVEL }, logTo) : pino({ level: 'silent' }))
   const app = await buildApp(config, { db, keysSecret, log, ...(now && { now }) })
   t.teardown(async () => {
     await app.close()
