@@ -30,7 +30,7 @@ const knownSecrets = [
   'gatehouse',
 ]
 
-/** Whether a secret of good length is still one that can be guessed (SECURITY R4). */
+/** Whether a secret of good length is still one that can be guessed. */
 function isGuessable(secret: string): boolean {
   const letters = secret.toLowerCase().replace(/[^a-z0-9]/g, '')
   const rest = knownSecrets.reduce((text, known) => text.replaceAll(known, ''), letters)
@@ -64,7 +64,7 @@ export function loadConfig(env: Env): Config {
   return Object.freeze({ ...config, PUBLIC_URL, JWT_ISSUER: config.JWT_ISSUER ?? PUBLIC_URL })
 }
 
-/** Leaves libuv two threads for DNS and files (SECURITY T27). */
+/** Leaves libuv two threads for DNS and files. */
 function defaultLanes(env: Env): number {
   return Math.max(1, Math.min(availableParallelism(), uvThreads(env) - 2, 128))
 }

@@ -8,8 +8,8 @@ import { rawErrorReply, sendError } from './plugins/errors.js'
 type Options = { trustProxy: string[]; log: FastifyBaseLogger }
 
 /**
- * Fastify with every limit set: of size, of time, and of what it does on its own with input
- * (SECURITY T12, T14; §7). The handler may take longer than a request may take to arrive.
+ * Fastify with every limit set: of size, of time, and of what it does on its own with input.
+ * The handler may take longer than a request may take to arrive.
  */
 export function createServer({ trustProxy, log }: Options) {
   const app = Fastify({

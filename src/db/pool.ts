@@ -24,7 +24,7 @@ const types: pg.CustomTypesConfig = {
 }
 
 /**
- * Every wait has an end (SECURITY T29): for a connection, for an answer (`query_timeout` also ends
+ * Every wait has an end: for a connection, for an answer (`query_timeout` also ends
  * the wait on a link that went silent), for a lock.
  */
 export function createPool({ url, size, onError }: PoolOptions): Pool {
@@ -40,7 +40,7 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     idle_in_transaction_session_timeout: 5_000,
     keepAlive: true,
   })
-  // Without both of these a dying connection ends the process (SECURITY T30).
+  // Without both of these a dying connection ends the process.
   pool.on('error', onError)
   pool.on('connect', (client) => client.on('error', onError))
 

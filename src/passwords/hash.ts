@@ -27,7 +27,7 @@ export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
     try {
       return await argon2.verify(hash, password.normalize('NFC'))
     } catch {
-      return false // argon2 throws on a malformed hash (SECURITY R49)
+      return false // argon2 throws on a malformed hash
     }
   }
 

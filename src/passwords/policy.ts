@@ -1,7 +1,7 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { AppError } from '../errors.js'
 
-/** Longer passwords are refused, never cut (SECURITY R40). */
+/** Longer passwords are refused, never cut. */
 export const maxPasswordBytes = 1_024
 
 const common = new Set(dictionary['passwords-common'].map((word) => word.toLowerCase()))

@@ -21,7 +21,7 @@ type JwtOptions = { keyring: Keyring; issuer: string; audience: string }
 export const jwt = fp<JwtOptions>(
   async (app, { keyring, issuer, audience }) => {
     await app.register(fastifyJwt, {
-      // Without `complete` the key function would not see the header (SECURITY T3).
+      // Without `complete` the key function would not see the header.
       decode: { complete: true },
       secret: {
         public: (
@@ -76,7 +76,7 @@ export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyn
   }
 }
 
-/** The library answers 500 to a dozen faults of a token (SECURITY T1); a client meets only one. */
+/** The library answers 500 to a dozen faults of a token; a client meets only one. */
 async function verify(request: FastifyRequest): Promise<unknown> {
   try {
     return await request.jwtVerify()
@@ -89,7 +89,7 @@ const isChange = ({ method }: FastifyRequest) => method !== 'GET' && method !== 
 
 /**
  * The one token of a request: in one Authorization header, or else in the `session` cookie. A header
- * of any other kind never falls through to the cookie (SECURITY T10, RFC 6750 §2).
+ * of any other kind never falls through to the cookie (RFC 6750 §2).
  * @throws AppError `invalid_token`
  */
 function readAccessToken(request: FastifyRequest): string {

@@ -7,7 +7,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /**
  * The only body parser: JSON of one meaning. What two parsers could read in two ways (duplicate
  * keys, another charset, lone surrogates, NUL, `__proto__`) is refused, not repaired
- * (RFC 8259 §4, §8; SECURITY T12, T15, T33).
+ * (RFC 8259 §4, §8).
  */
 export const json = fp(
   async (app) => {

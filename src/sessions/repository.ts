@@ -12,7 +12,7 @@ type NewSession = {
   client: Client
 }
 
-type Place = { generation: number; in_grace: boolean; grant: Grant }
+type Place = { in_grace: boolean; grant: Grant }
 
 const grantColumns = `
   s.id as session_id, s.user_id, s.generation, s.rotated_at, s.expires_at, u.epoch,
@@ -71,7 +71,7 @@ export function createSessionRepository(db: Db) {
       const [row] = rows
       if (!row) return undefined
       const { in_grace, ...grant } = row
-      return { generation: grant.generation, in_grace, grant }
+      return { in_grace, grant }
     },
 
     /**

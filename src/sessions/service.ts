@@ -66,7 +66,7 @@ export function createSessionService(dependencies: Dependencies) {
       if (rotated) return tokens.issue(rotated)
       const place = await sessions.find(sid, sub, grace)
       if (!place) throw new AppError('invalid_token')
-      if (place.generation === gen + 1 && place.in_grace) return tokens.issue(place.grant)
+      if (place.grant.generation === gen + 1 && place.in_grace) return tokens.issue(place.grant)
       await sessions.end(sid, denyFor)
       log.warn({ event: 'refresh_reuse', user_id: sub, sid }, 'a spent refresh token came back')
       throw new AppError('invalid_token')

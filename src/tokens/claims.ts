@@ -54,7 +54,7 @@ export type ClaimsOf = { 'at+jwt': AccessClaims; 'rt+jwt': RefreshClaims }
 /**
  * Whether a signed payload is one that this service makes: every claim there and of its type, for
  * us, from us, alive, and not living longer than our tokens do. The library skips a claim that is
- * absent and trusts any lifetime (SECURITY T4, R9–R13).
+ * absent and trusts any lifetime.
  */
 export function areClaims<Type extends TokenType>(
   type: Type,

@@ -29,7 +29,7 @@ export type Key = {
   verifyRefresh: (token: string) => unknown
 }
 
-/** The keys that sign and verify tokens, by `kid`. A header can only name one of them (SECURITY R3). */
+/** The keys that sign and verify tokens, by `kid`. A header can only name one of them. */
 export async function createKeyring({ algorithm, secret, issuer, audience, keys }: Options) {
   const stored =
     algorithm === 'HS256' && secret

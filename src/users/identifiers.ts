@@ -30,7 +30,7 @@ const rules: Record<IdentifierKind, { isValid: (text: string) => boolean; messag
 
 /**
  * Reads what was typed into an identifier: first normalised, then judged, so that no look-alike
- * spelling passes as another user (SECURITY P13, P14).
+ * spelling passes as another user.
  * @throws AppError `validation_failed` naming the field
  */
 export function readIdentifier(kind: IdentifierKind, typed: string): Identifier {

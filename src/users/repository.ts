@@ -84,7 +84,7 @@ export function createUserRepository(db: Db) {
       return { user, epoch, password_hash, enabled: user.active }
     },
 
-    /** Replaces a hash unless the password was changed meanwhile (SECURITY R47). */
+    /** Replaces a hash unless the password was changed meanwhile. */
     async replaceHash(id: string, oldHash: string, newHash: string): Promise<boolean> {
       const { rowCount } = await db.query(
         'update users set password_hash = $3 where id = $1 and password_hash = $2',

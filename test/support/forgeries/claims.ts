@@ -75,7 +75,7 @@ function legible({ now, claims, canary }: Kit, claim: string, text: string): str
 
 const signed = (seconds: number) => (seconds < 0 ? String(seconds) : `+${seconds}`)
 
-/** SECURITY R9, R10. The token was issued now; the clock stands still. */
+/** The token was issued now; the clock stands still. */
 function times({ now, ttl, claims }: Kit): Record<string, Values> {
   const as = (...seconds: number[]) => seconds.map(String)
   const later = now + 60
@@ -102,7 +102,7 @@ function times({ now, ttl, claims }: Kit): Record<string, Values> {
   }
 }
 
-/** SECURITY R11: exactly from us, exactly for us. */
+/** Exactly from us, exactly for us. */
 function names({ claims: { iss, aud }, canary }: Kit): Record<string, Values> {
   const around = (text: string) => [
     ...[`${text}/`, ` ${text}`, `${text} `, `${text}\0`, `${text}\n`, `${text}.evil.example`],
@@ -119,7 +119,7 @@ function names({ claims: { iss, aud }, canary }: Kit): Record<string, Values> {
   }
 }
 
-/** SECURITY R13: every id is a UUID as we write them. */
+/** Every id is a UUID as we write them. */
 function ids({ claims }: Kit): Record<string, Values> {
   const table: Record<string, Values> = {}
   for (const claim of ['sub', 'jti', 'sid'] as const) {

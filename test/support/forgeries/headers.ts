@@ -15,7 +15,7 @@ const unknownKids = [
 // JSON texts, for what is no string at all.
 const oddKids = ['null', 'true', 'false', '0', '-1', '1.5', '1e999', '[]', '{}', '[null]']
 
-/** SECURITY R3: `kid` names one of our keys, or nothing. */
+/** `kid` names one of our keys, or nothing. */
 export function kids(kit: Kit): Case[] {
   const { header, claims, stranger, canary } = kit
   const { kid } = header
