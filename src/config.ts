@@ -12,6 +12,7 @@ const uvThreads = (env: Env) => Number(env.UV_THREADPOOL_SIZE) || 4
 export type Config = Readonly<StaticDecode<typeof Environment>> & {
   readonly PUBLIC_URL: string
   readonly JWT_ISSUER: string
+  readonly MAIL_FROM: string
 }
 
 export class ConfigError extends Error {}
@@ -57,11 +58,22 @@ export function loadConfig(env: Env): Config {
   for (const { path, schema } of Value.Errors(Environment, values)) {
     faults.push(`${path.slice(1)} ${describeFault(schema)}`)
   }
-  faults.push(...weakSecrets(values), ...missingInProduction(values), ...badOrigins(values))
+  faults.push(
+    ...weakSecrets(values),
+    ...refusedInProduction(values),
+    ...badOrigins(values),
+    ...incomplete(values),
+  )
   if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
   const config = Value.Decode(Environment, values)
   const PUBLIC_URL = config.PUBLIC_URL ?? `http://localhost:${config.PORT}`
-  return Object.freeze({ ...config, PUBLIC_URL, JWT_ISSUER: config.JWT_ISSUER ?? PUBLIC_URL })
+  return Object.freeze({
+    ...config,
+    PUBLIC_URL,
+    JWT_ISSUER: config.JWT_ISSUER ?? PUBLIC_URL,
+    MAIL_FROM: config.MAIL_FROM ?? `no-reply@${new URL(PUBLIC_URL).hostname}`,
+    ...(config.NODE_ENV !== 'production' && { MAIL_URL: config.MAIL_URL ?? 'log' }),
+  })
 }
 
 /** Leaves libuv two threads for DNS and files. */
@@ -93,7 +105,7 @@ function describeFault(schema: TSchema): string {
 }
 
 function weakSecrets(values: Record<string, unknown>): string[] {
-  return ['KEYS_SECRET', 'JWT_SECRET'].flatMap((name) => {
+  return ['KEYS_SECRET', 'JWT_SECRET', 'SMS_WEBHOOK_SECRET'].flatMap((name) => {
     const value = values[name]
     return typeof value === 'string' && isGuessable(value) ? [`${name} can be guessed`] : []
   })
@@ -113,9 +125,24 @@ function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Record<string, unknown>): stri
   ]
 }
 
-function missingInProduction(values: Record<string, unknown>): string[] {
+/** What only works together. */
+function incomplete({ SMS_WEBHOOK_URL, SMS_WEBHOOK_SECRET }: Record<string, unknown>): string[] {
+  if (SMS_WEBHOOK_URL === undefined || SMS_WEBHOOK_SECRET !== undefined) return []
+  return ['SMS_WEBHOOK_SECRET is required with SMS_WEBHOOK_URL']
+}
+
+function refusedInProduction(values: Record<string, unknown>): string[] {
   if (values.NODE_ENV !== 'production') return []
-  return ['DATABASE_URL', 'KEYS_SECRET']
+  const missing = ['DATABASE_URL', 'KEYS_SECRET']
     .filter((name) => values[name] === undefined)
     .map((name) => `${name} is required in production`)
+  const cannotWrite = values.MAIL_URL === undefined && values.SMS_WEBHOOK_URL === undefined
+  return [
+    ...missing,
+    ...(values.RATE_LIMIT === 'off' ? ['RATE_LIMIT must be on in production'] : []),
+    ...(values.MAIL_URL === 'log' ? ['MAIL_URL must not be log in production'] : []),
+    ...(values.ACTIVATION === 'required' && cannotWrite
+      ? ['ACTIVATION=required needs MAIL_URL or SMS_WEBHOOK_URL in production']
+      : []),
+  ]
 }

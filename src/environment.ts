@@ -18,6 +18,21 @@ const List = (description: string, byDefault: string) =>
     .Decode((text) => text.split(',').flatMap((item) => item.trim() || []))
     .Encode((items) => items.join(','))
 
+const Rate = (description: string, byDefault: string) =>
+  Type.Transform(
+    Type.String({
+      pattern: '^[1-9][0-9]{0,6}/[1-9][0-9]{0,5}[smhd]$',
+      default: byDefault,
+      description: `${description} (such as 100/15m)`,
+    }),
+  )
+    .Decode((text) => {
+      const [points, time = ''] = text.split('/')
+      const seconds = Number(time.slice(0, -1)) * (unitSeconds[time.slice(-1)] ?? 1)
+      return { points: Number(points), seconds }
+    })
+    .Encode(({ points, seconds }) => `${points}/${seconds}s`)
+
 const Secret = (description: string) =>
   Type.Optional(Type.String({ description, secret: true, minLength: 32, maxLength: 4_096 }))
 
@@ -135,6 +150,54 @@ export const Environment = Type.Object({
     maximum: 64,
     description: 'least characters of a new password',
   }),
+  APP_NAME: Type.String({
+    default: 'Gatehouse',
+    minLength: 1,
+    maxLength: 60,
+    pattern: '^[^\\p{Cc}]*$',
+    description: 'what messages and pages call the service',
+  }),
+  ACTIVATION: OneOf(
+    ['off', 'required'],
+    '`required`: an account works once its owner answered the message sent to its address',
+  ),
+  MAIL_URL: Type.Optional(
+    Type.String({
+      pattern: '^(log$|smtps?://)',
+      secret: true,
+      description:
+        'SMTP server for mail, as `smtp://user:password@host:587`; `log` writes mail to the log, the default outside production and refused in it',
+    }),
+  ),
+  MAIL_FROM: Type.Optional(
+    Type.String({
+      minLength: 3,
+      maxLength: 320,
+      pattern: '^[^\\p{Cc}]*@[^\\p{Cc}]*$',
+      description: 'sender of mail; `no-reply@` the host of PUBLIC_URL by default',
+    }),
+  ),
+  SMS_WEBHOOK_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description:
+        'where short messages are posted, signed as Standard Webhooks says; outside production they go to the log without it',
+    }),
+  ),
+  SMS_WEBHOOK_SECRET: Secret('signs what is posted to SMS_WEBHOOK_URL, 32 characters or more'),
+  RATE_LIMIT: OneOf(
+    ['on', 'off'],
+    'limits against guessing and flooding; `off` is refused in production',
+  ),
+  RATE_LIMIT_LOGIN: Rate(
+    'failed logins from one network: an IPv4 address or an IPv6 /64',
+    '100/15m',
+  ),
+  RATE_LIMIT_REGISTER: Rate('registrations from one network', '100/1h'),
+  RATE_LIMIT_FORGOT: Rate('messages asked for by one network', '30/1h'),
+  RATE_LIMIT_CODES: Rate('codes and links tried by one network', '100/15m'),
+  RATE_LIMIT_REFRESH: Rate('failed refreshes from one network', '300/15m'),
+  AUDIT_RETENTION: Duration('how long the audit log is kept', '365d'),
   LOG_LEVEL: OneOf(
     ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
     'least level that is logged',

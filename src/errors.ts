@@ -6,19 +6,28 @@ export const errors = {
   validation_failed: [400, 'The request is not valid'],
   invalid_json: [400, 'The body is not valid JSON'],
   weak_password: [400, 'The password is not acceptable'],
+  invalid_code: [400, 'The code or link is wrong, used or expired'],
   bad_request: [400, 'The request cannot be understood'],
   invalid_credentials: [401, 'Invalid credentials'],
   invalid_token: [401, 'Not logged in'],
   token_stale: [401, 'The token is out of date: refresh it'],
+  activation_required: [403, 'The account is not activated yet'],
+  reauthentication_required: [403, 'The password is needed for this'],
+  forbidden: [403, 'Not allowed'],
   cross_site_request: [403, 'A change by cookie must come from the same origin'],
   not_found: [404, 'Not found'],
   request_timeout: [408, 'The request took too long'],
   username_taken: [409, 'This username is already used'],
   email_taken: [409, 'This e-mail address is already used'],
   mobile_taken: [409, 'This mobile number is already used'],
+  role_taken: [409, 'This role already exists'],
+  built_in_role: [409, 'This role is built in'],
+  last_admin: [409, 'There must always be one enabled administrator'],
+  no_address: [409, 'The account has no address to write to'],
   body_too_large: [413, 'The body is too large'],
   uri_too_long: [414, 'The URI is too long'],
   unsupported_media_type: [415, 'The content type is not supported'],
+  rate_limited: [429, 'Too many attempts: try again later'],
   headers_too_large: [431, 'The headers are too large'],
   internal: [500, 'Internal error'],
   overloaded: [503, 'Too busy: try again soon'],
@@ -29,25 +38,32 @@ export type ErrorCode = keyof typeof errors
 
 export type FieldError = { field: string; message: string }
 
-type Details = { fields?: FieldError[]; retryAfter?: number; cause?: unknown }
+type Details = {
+  fields?: FieldError[]
+  retryAfter?: number
+  headers?: Record<string, string>
+  cause?: unknown
+}
 
 /**
  * The one error that handlers and services throw. `cause` reaches the log and never the client;
- * `fields` names the input at fault; `retryAfter` is in seconds.
+ * `fields` names the input at fault; `retryAfter` is in seconds; `headers` go with the reply.
  */
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly statusCode: number
   readonly fields: FieldError[] | undefined
   readonly retryAfter: number | undefined
+  readonly headers: Record<string, string> | undefined
 
-  constructor(code: ErrorCode, { fields, retryAfter, cause }: Details = {}) {
+  constructor(code: ErrorCode, { fields, retryAfter, headers, cause }: Details = {}) {
     const [statusCode, message] = errors[code]
     super(message, { cause })
     this.name = 'AppError'
     this.code = code
     this.statusCode = statusCode
     this.fields = fields
+    this.headers = headers
     this.retryAfter = retryAfter ?? (statusCode === 503 ? 1 : undefined)
   }
 }
@@ -55,4 +71,10 @@ export class AppError extends Error {
 /** The error for one bad input field. */
 export function invalidField(field: string, message: string): AppError {
   return new AppError('validation_failed', { fields: [{ field, message }] })
+}
+
+/** The error for an identifier that another user has. */
+export function taken(kind: 'username' | 'email' | 'mobile', cause?: unknown): AppError {
+  const fields = [{ field: kind, message: 'is already used' }]
+  return new AppError(`${kind}_taken`, { fields, cause })
 }

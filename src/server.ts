@@ -45,6 +45,9 @@ async function start(config: Config): Promise<void> {
   if (config.NODE_ENV === 'production' && new URL(config.PUBLIC_URL).hostname === 'localhost') {
     log.warn('PUBLIC_URL names localhost, and so does every token as its issuer')
   }
+  if (config.NODE_ENV === 'production' && !config.MAIL_URL) {
+    log.warn('MAIL_URL is not set: no mail is sent, and nobody can reset a password')
+  }
   if (process.stdout.isTTY) process.stdout.write(welcome(address))
 }
 

@@ -10,9 +10,27 @@ const publicRoutes = [
   'GET /.well-known/jwks.json',
   'GET /openapi.json',
   'POST /api/register',
+  'POST /api/activate',
+  'POST /api/activate/resend',
   'POST /api/login',
   'POST /api/refresh',
+  'POST /api/password/forgot',
+  'POST /api/password/reset',
+  'POST /api/user/confirm',
+  'GET /activate',
+  'HEAD /activate',
+  'POST /activate',
+  'GET /reset',
+  'HEAD /reset',
+  'POST /reset',
+  'GET /confirm',
+  'HEAD /confirm',
+  'POST /confirm',
 ]
+
+/** What a client asks for: a parameter is a UUID, or a name. */
+const toPath = (url: string) =>
+  url.replace(':id', '01890a5d-ac96-774b-bcce-b302099a8057').replace(':name', 'admin')
 
 /** Every route of the service, as `METHOD /path`, read from the router itself. */
 async function routesOf(t: Parameters<typeof testApp>[0]) {
@@ -41,7 +59,7 @@ t.test('every route refuses who has no token, but for a literal list', async (t)
     const [method = '', url = ''] = route.split(' ')
     const answer = await app.inject({
       method: method as 'GET',
-      url,
+      url: toPath(url),
       payload: method === 'GET' ? undefined : {},
     })
     t.equal(answer.statusCode, 401, route)
@@ -60,9 +78,10 @@ t.test(
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     for (const route of routes) {
       const [method = '', url = ''] = route.split(' ')
-      t.match(readme, `| \`${route}\` |`, `README lists ${route}`)
+      if (method === 'HEAD') continue
+      t.ok(readme.includes(`| \`${route}\` |`), `README lists ${route}`)
       if (url === '/openapi.json') continue
-      const operation = document.paths[url]?.[method.toLowerCase()]
+      const operation = document.paths[url.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]
       t.ok(
         operation && Object.keys(operation.responses).some((status) => status.startsWith('2')),
         route,

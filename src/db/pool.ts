@@ -94,7 +94,9 @@ function rethrow(cause: unknown): never {
   throw new AppError('unavailable', { cause })
 }
 
-/** The name of the unique constraint that an insert or update ran into, if that is what went wrong. */
+/** The name of the constraint (class 23) that a statement ran into, if that is what went wrong. */
 export function violatedConstraint(error: unknown): string | undefined {
-  return error instanceof pg.DatabaseError && error.code === '23505' ? error.constraint : undefined
+  return error instanceof pg.DatabaseError && error.code?.startsWith('23')
+    ? error.constraint
+    : undefined
 }

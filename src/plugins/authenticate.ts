@@ -52,15 +52,17 @@ type AuthenticateOptions = {
   audience: string
   accessTtl: number
   now: () => Date
+  /** Who has not got it is refused. */
+  role?: string
 }
 
 /**
  * The preHandler of every route that is not public: exactly one token, genuine, alive, not revoked.
  * @throws AppError `invalid_token` for every fault of the token, `token_stale`,
- *   `cross_site_request`, `unavailable`
+ *   `cross_site_request`, `forbidden` without the role, `unavailable`
  */
 export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyncHookHandler {
-  const { denylist, cookies, issuer, audience, accessTtl, now } = options
+  const { denylist, cookies, issuer, audience, accessTtl, now, role } = options
 
   return async function authenticate(request) {
     const claims = await verify(request)
@@ -72,6 +74,7 @@ export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyn
     if (byCookie && isChange(request) && !cookies.isSameOrigin(request)) {
       throw new AppError('cross_site_request')
     }
+    if (role !== undefined && !claims.roles.includes(role)) throw new AppError('forbidden')
     if (request.validationError) throw request.validationError
   }
 }

@@ -33,6 +33,11 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
       reply.setCookie('refresh', tokens.refresh_token, { ...options, maxAge: refreshTtl })
     },
 
+    /** A year's mark of the device; no logout takes it away, since it logs nobody in. */
+    setDevice(request: FastifyRequest, reply: FastifyReply, mark: string): void {
+      reply.setCookie('device', mark, { ...attributes(request), maxAge: 31_536_000 })
+    },
+
     clear(request: FastifyRequest, reply: FastifyReply): void {
       reply.clearCookie('session', attributes(request))
       reply.clearCookie('refresh', attributes(request))

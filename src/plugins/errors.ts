@@ -22,12 +22,12 @@ export function sendError(
   reply: FastifyReply,
 ) {
   const error = toAppError(thrown)
-  const { code, statusCode, message, fields, retryAfter } = error
+  const { code, statusCode, message, fields, retryAfter, headers = {} } = error
   if (statusCode >= 500) request.log.error({ err: error }, code)
   else request.log.debug({ err: error }, 'refused')
   if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
-  reply.header('cache-control', 'no-store')
+  reply.headers(headers).header('cache-control', 'no-store')
   return reply
     .code(statusCode)
     .send({ status: 'error', code, message, ...(fields && { errors: fields }) })
@@ -44,6 +44,7 @@ const codeOfStatus: Record<number, ErrorCode> = {
   413: 'body_too_large',
   414: 'uri_too_long',
   415: 'unsupported_media_type',
+  429: 'rate_limited',
   431: 'headers_too_large',
   503: 'unavailable',
 }

@@ -16,6 +16,9 @@ export const ErrorReply = Type.Object({
   ),
 })
 
+/** A success that has nothing to say but that. */
+export const MessageReply = Type.Object({ status: Type.Literal('success'), message: Type.String() })
+
 /** A route's replies: its own, and the failures that any route may answer. */
 export function replies<Replies extends Record<number, TSchema>>(own: Replies) {
   return { ...own, '4xx': ErrorReply, '5xx': ErrorReply }

@@ -1,15 +1,14 @@
 import type { Db } from '../db/pool.js'
 import type { Grant } from '../tokens/service.js'
-
-/** Where a login came from. */
-export type Client = { user_agent: string | null; address: string }
+import type { Session } from './schemas.js'
 
 type NewSession = {
   id: string
   user_id: string
   password_hash: string
   ttl: number
-  client: Client
+  user_agent: string | null
+  address: string
 }
 
 type Place = { in_grace: boolean; grant: Grant }
@@ -20,29 +19,34 @@ const grantColumns = `
 
 const enabled = 'u.activated_at is not null and u.disabled_at is null'
 
-// Any number will do, as long as nothing else of this service locks it.
-const pruneLock = 4_728_102
-
-/** The only SQL about sessions. The clock is the database's: all instances have the same one. */
-export function createSessionRepository(db: Db) {
+/**
+ * The only SQL about sessions. The clock is the database's: all instances have the same one. An end
+ * denies the session's access tokens for `denyFor` seconds, longer than they could live.
+ */
+export function createSessionRepository(db: Db, denyFor: number) {
   return {
-    /** Undefined when the account was disabled, or its password changed, while it was being verified. */
+    /**
+     * Undefined when the account was disabled, or its password changed, while it was being verified.
+     * The share lock makes it wait for such a change, and such a change for it: no session slips by.
+     */
     async create({
       id,
       user_id,
       password_hash,
       ttl,
-      client,
+      user_agent,
+      address,
     }: NewSession): Promise<Grant | undefined> {
       const { rows } = await db.query<Grant>(
-        `with s as (
+        `with u as (
+           select * from users u where id = $2 and password_hash = $3 and ${enabled} for share
+         ), s as (
            insert into sessions (id, user_id, user_agent, address, expires_at)
-           select $1, id, $4, $5, now() + make_interval(secs => $6)
-           from users u where id = $2 and password_hash = $3 and ${enabled}
+           select $1, id, $4, $5, now() + make_interval(secs => $6) from u
            returning *
          )
-         select ${grantColumns} from s join users u on u.id = s.user_id`,
-        [id, user_id, password_hash, client.user_agent, client.address, ttl],
+         select ${grantColumns} from s join u on u.id = s.user_id`,
+        [id, user_id, password_hash, user_agent, address, ttl],
       )
       return rows[0]
     },
@@ -74,46 +78,65 @@ export function createSessionRepository(db: Db) {
       return { in_grace, grant }
     },
 
+    /** The living sessions of a user, the one used last first. */
+    async list(userId: string): Promise<Omit<Session, 'current'>[]> {
+      const { rows } = await db.query<Omit<Session, 'current'>>(
+        `select id, user_agent, address, created_at, rotated_at as last_used_at, expires_at
+         from sessions where user_id = $1 and expires_at > now() order by rotated_at desc, id`,
+        [userId],
+      )
+      return rows
+    },
+
+    /** Whether a session of the user began less than so many seconds ago. */
+    async isFresh(id: string, userId: string, seconds: number): Promise<boolean> {
+      const { rowCount } = await db.query(
+        `select from sessions where id = $1 and user_id = $2
+           and created_at > now() - make_interval(secs => $3)`,
+        [id, userId, seconds],
+      )
+      return rowCount === 1
+    },
+
     /**
-     * Ends one session and denies its access tokens for as long as they could live (seconds). The
-     * session goes first, as in endAll, so that the two cannot wait for each other.
+     * Ends one session; whether it was there. The session goes first, as in endAll, so that the two
+     * cannot wait for each other. What is not there is denied too: its token may still be about.
      */
-    async end(id: string, denyFor: number): Promise<void> {
-      await db.query(
+    async end(id: string): Promise<boolean> {
+      const { rows } = await db.query<{ count: number }>(
         `with ended as (delete from sessions where id = $1 returning 1),
-         counted as (select count(*) from ended)
-         insert into token_denylist (id, expires_at)
-         select $1::uuid, now() + make_interval(secs => $2) from counted
-         on conflict (id) do nothing`,
+         counted as (select count(*)::integer as count from ended),
+         denied as (
+           insert into token_denylist (id, expires_at)
+           select $1::uuid, now() + make_interval(secs => $2) from counted
+           on conflict (id) do nothing)
+         select count from counted`,
         [id, denyFor],
       )
+      return rows[0]?.count === 1
     },
 
-    /** Ends every session of a user. */
-    async endAll(userId: string, denyFor: number): Promise<void> {
-      await db.query(
-        `with ended as (delete from sessions where user_id = $1 returning id)
-         insert into token_denylist (id, expires_at)
-         select id, now() + make_interval(secs => $2) from ended on conflict (id) do nothing`,
-        [userId, denyFor],
-      )
-    },
-
-    /**
-     * Removes what time has ended, so much at a time that no lock is held for long; one instance at
-     * a time does, and the others need not. How many rows went.
-     */
-    async prune(most = 1_000): Promise<number> {
+    /** Ends one session if it is the user's; whether it was. */
+    async endOf(userId: string, id: string): Promise<boolean> {
       const { rowCount } = await db.query(
-        `with turn as (select pg_try_advisory_xact_lock(${pruneLock}) as mine),
-         old_sessions as (
-           delete from sessions where id in (
-             select id from sessions, turn where mine and expires_at < now() limit $1) returning 1),
-         old_denials as (
-           delete from token_denylist where id in (
-             select id from token_denylist, turn where mine and expires_at < now() limit $1) returning 1)
-         select from old_sessions union all select from old_denials`,
-        [most],
+        `with ended as (delete from sessions where id = $1 and user_id = $2 returning id)
+         insert into token_denylist (id, expires_at)
+         select id, now() + make_interval(secs => $3) from ended
+         on conflict (id) do update set expires_at = excluded.expires_at returning 1`,
+        [id, userId, denyFor],
+      )
+      return rowCount === 1
+    },
+
+    /** Ends every session of a user, or all but one; how many. */
+    async endAll(userId: string, except: string | null = null): Promise<number> {
+      const { rowCount } = await db.query(
+        `with ended as (
+           delete from sessions where user_id = $1 and id is distinct from $2 returning id)
+         insert into token_denylist (id, expires_at)
+         select id, now() + make_interval(secs => $3) from ended
+         on conflict (id) do update set expires_at = excluded.expires_at returning 1`,
+        [userId, except, denyFor],
       )
       return rowCount
     },

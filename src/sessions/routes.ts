@@ -1,40 +1,53 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
+import type { Limits } from '../limits/limits.js'
 import { readBearer } from '../plugins/authenticate.js'
 import type { SessionCookies } from '../plugins/cookies.js'
-import { replies } from '../plugins/openapi.js'
-import type { Client } from './repository.js'
+import { MessageReply, replies } from '../plugins/openapi.js'
 import {
+  EndedReply,
+  EndSessionsQuery,
   LoginBody,
   LoginReply,
   LogoutBody,
-  LogoutReply,
   RefreshBody,
   RefreshReply,
+  SessionParams,
+  SessionsReply,
 } from './schemas.js'
 import type { SessionService } from './service.js'
 
 type Options = { sessions: SessionService; cookies: SessionCookies }
 
+const tags = ['sessions']
+
 /** Without an access token: getting one. */
-export const loginRoutes: FastifyPluginAsyncTypebox<Options> = async (
+export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }> = async (
   app,
-  { sessions, cookies },
+  { sessions, cookies, limits },
 ) => {
   app.post(
     '/api/login',
     {
+      preHandler: limits.perNetwork('login'),
       schema: {
         summary: 'Log in with one identifier and the password',
-        tags: ['sessions'],
+        tags,
         body: LoginBody,
         response: replies({ 200: LoginReply }),
       },
     },
     async (request, reply) => {
-      const login = await sessions.login(request.body, clientOf(request))
+      const { device, ...login } = await sessions.login(
+        request.body,
+        callerOf(request),
+        request.cookies.device,
+      )
+      await limits.refund('login', request)
       cookies.set(request, reply, login)
+      cookies.setDevice(request, reply, device)
       return { status: 'success' as const, message: 'Login successful!', ...login }
     },
   )
@@ -44,14 +57,21 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       schema: {
         summary: 'Exchange a refresh token (body, Bearer or cookie) for the next pair',
-        tags: ['sessions'],
+        tags,
         body: RefreshBody,
         response: replies({ 200: RefreshReply }),
       },
     },
     async (request, reply) => {
       const token = request.body?.refresh_token ?? readBearer(request) ?? cookieToken(request)
-      const tokens = await sessions.refresh(token)
+      const tokens = await sessions
+        .refresh(token, callerOf(request))
+        .catch(async (error: unknown) => {
+          if (error instanceof AppError && error.statusCode === 401) {
+            await limits.penalise('refresh', request)
+          }
+          throw error
+        })
       cookies.set(request, reply, tokens)
       return { status: 'success' as const, ...tokens }
     },
@@ -76,19 +96,65 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       schema: {
         summary: 'End this session, or every one of the user',
-        tags: ['sessions'],
+        tags,
         body: LogoutBody,
-        response: replies({ 200: LogoutReply }),
+        response: replies({ 200: MessageReply }),
       },
     },
     async (request, reply) => {
-      await sessions.logout(request.user, request.body?.everywhere ?? false)
+      await sessions.logout(callerOf(request), request.body?.everywhere ?? false)
       cookies.clear(request, reply)
       return { status: 'success' as const, message: 'Logged out' }
     },
   )
-}
 
-function clientOf({ headers, ip }: FastifyRequest): Client {
-  return { user_agent: headers['user-agent']?.slice(0, 255) ?? null, address: ip }
+  app.get(
+    '/api/sessions',
+    {
+      schema: {
+        summary: 'Where one is logged in, the session used last first',
+        tags,
+        response: replies({ 200: SessionsReply }),
+      },
+    },
+    async (request) => ({
+      status: 'success' as const,
+      sessions: await sessions.list(callerOf(request)),
+    }),
+  )
+
+  app.delete(
+    '/api/sessions',
+    {
+      schema: {
+        summary: 'End every session of the user, or every other one',
+        tags,
+        querystring: EndSessionsQuery,
+        response: replies({ 200: EndedReply }),
+      },
+    },
+    async (request, reply) => {
+      const keepsThis = request.query.keep === 'current'
+      const ended = await sessions.endAll(callerOf(request), keepsThis)
+      if (!keepsThis) cookies.clear(request, reply)
+      return { status: 'success' as const, message: 'Sessions ended', ended }
+    },
+  )
+
+  app.delete(
+    '/api/sessions/:id',
+    {
+      schema: {
+        summary: 'End one session of the user',
+        tags,
+        params: SessionParams,
+        response: replies({ 200: EndedReply }),
+      },
+    },
+    async (request, reply) => {
+      await sessions.endOne(callerOf(request), request.params.id)
+      if (request.params.id === request.user.sid) cookies.clear(request, reply)
+      return { status: 'success' as const, message: 'Session ended', ended: 1 }
+    },
+  )
 }

@@ -40,7 +40,31 @@ export const LogoutBody = Type.Union([
   Type.Null(),
 ])
 
-export const LogoutReply = Type.Object({
+export const Session = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  user_agent: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+  address: Type.String({ description: 'where the login came from' }),
+  created_at: Type.String({ format: 'date-time' }),
+  last_used_at: Type.String({ format: 'date-time', description: 'the login or the last refresh' }),
+  expires_at: Type.String({ format: 'date-time' }),
+  current: Type.Boolean({ description: 'whether this request came with it' }),
+})
+export type Session = Static<typeof Session>
+
+export const SessionsReply = Type.Object({
+  status: Type.Literal('success'),
+  sessions: Type.Array(Session),
+})
+
+export const SessionParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+
+export const EndSessionsQuery = Type.Object(
+  { keep: Type.Optional(Type.Literal('current', { description: 'end the others only' })) },
+  { additionalProperties: false },
+)
+
+export const EndedReply = Type.Object({
   status: Type.Literal('success'),
   message: Type.String(),
+  ended: Type.Integer({ description: 'how many sessions' }),
 })

@@ -1,57 +1,63 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Caller } from '../audit/caller.js'
 import { AppError, invalidField } from '../errors.js'
+import type { DeviceMarks } from '../limits/device.js'
+import { keyOf, type Limits } from '../limits/limits.js'
 import type { PasswordHasher } from '../passwords/hash.js'
+import type { Store, Transaction } from '../store.js'
 import type { TokenPair, TokenService } from '../tokens/service.js'
 import { identifierKinds, readIdentifier, type Identifier } from '../users/identifiers.js'
-import type { Credential, UserRepository } from '../users/repository.js'
+import type { Credential } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
-import type { Client, SessionRepository } from './repository.js'
-import type { LoginBody } from './schemas.js'
+import type { LoginBody, Session } from './schemas.js'
 
 type Dependencies = {
-  sessions: SessionRepository
-  users: UserRepository
+  store: Store
   passwords: PasswordHasher
   tokens: TokenService
+  limits: Limits
+  devices: DeviceMarks
   log: FastifyBaseLogger
   newId: () => string
-  /** All in seconds. */
-  accessTtl: number
+  /** Both in seconds. */
   refreshTtl: number
   grace: number
 }
 
-export type Login = TokenPair & { user: User }
+/** `device` marks where the login came from, for the next one. */
+export type Login = TokenPair & { user: User; device: string }
 
 /** Logging in, staying in, logging out. */
 export function createSessionService(dependencies: Dependencies) {
-  const { sessions, users, passwords, tokens, log, newId, accessTtl, refreshTtl, grace } =
-    dependencies
-  // Longer than any token lives, by more than clocks may differ.
-  const denyFor = accessTtl + 120
+  const { store, passwords, tokens, limits, devices, log, newId, refreshTtl, grace } = dependencies
 
   return {
     /**
      * A new session. An unknown user, a wrong password and a disabled account get the same answer
-     * in the same time (ASVS 6.3.8).
-     * @throws AppError `invalid_credentials`, `validation_failed`, `overloaded`
+     * in the same time (ASVS 6.3.8); that an account is not activated only its password tells.
+     * @throws AppError `invalid_credentials`, `activation_required`, `validation_failed`,
+     *   `rate_limited`, `overloaded`
      */
-    async login(body: LoginBody, client: Client, tries = 2): Promise<Login> {
-      const found = await users.findCredential(theIdentifier(body))
+    async login(body: LoginBody, caller: Caller, mark?: string): Promise<Login> {
+      const identifier = theIdentifier(body)
+      const found = await store.users.findCredential(identifier)
+      const account = found?.user.id ?? keyOf(identifier.canonical)
+      const device = devices.read(mark, account)
+      const budget = device ? `device:${device}` : `account:${account}`
+      await limits.guesses.admit(budget)
+
       const { valid, weak } = await passwords.verify(found?.password_hash, body.password)
-      if (!valid || !found?.password_hash || !found.enabled)
-        throw new AppError('invalid_credentials')
-      const grant = await sessions.create({
-        id: newId(),
-        user_id: found.user.id,
-        password_hash: weak ? await strengthen(found, body.password) : found.password_hash,
-        ttl: refreshTtl,
-        client,
-      })
-      // Another login may have strengthened the hash meanwhile: then the new one decides.
-      if (!grant && tries > 1) return this.login(body, client, tries - 1)
-      if (!grant) throw new AppError('invalid_credentials')
-      return { ...tokens.issue(grant), user: found.user }
+      const isRight = valid && found !== undefined && !found.disabled
+      const grant = isRight && found.activated && (await begin(found, body.password, weak, caller))
+      if (!grant) {
+        const user_id = found?.user.id ?? null
+        await store.audit.add({ id: newId(), event: 'login.failed', caller, user_id })
+        throw new AppError(
+          isRight && !found.activated ? 'activation_required' : 'invalid_credentials',
+        )
+      }
+      await limits.guesses.forgive(budget)
+      return { ...tokens.issue(grant), user: found.user, device: devices.make(account) }
     },
 
     /**
@@ -60,23 +66,79 @@ export function createSessionService(dependencies: Dependencies) {
      * of a spent token ends the session (RFC 9700 §4.14.2).
      * @throws AppError `invalid_token`
      */
-    async refresh(token: string): Promise<TokenPair> {
+    async refresh(token: string, caller: Caller): Promise<TokenPair> {
       const { sid, sub, gen } = tokens.readRefreshToken(token)
-      const rotated = await sessions.rotate(sid, sub, gen)
+      const rotated = await store.sessions.rotate(sid, sub, gen)
       if (rotated) return tokens.issue(rotated)
-      const place = await sessions.find(sid, sub, grace)
+      const place = await store.sessions.find(sid, sub, grace)
       if (!place) throw new AppError('invalid_token')
       if (place.grant.generation === gen + 1 && place.in_grace) return tokens.issue(place.grant)
-      await sessions.end(sid, denyFor)
+      await store.transaction(async (tx) => {
+        await tx.sessions.end(sid)
+        const event = 'session.refresh_reuse'
+        await tx.audit.add({ id: newId(), event, caller, user_id: sub, detail: { session: sid } })
+      })
       log.warn({ event: 'refresh_reuse', user_id: sub, sid }, 'a spent refresh token came back')
       throw new AppError('invalid_token')
     },
 
-    /** Ends a session, or all of the user's: the tokens are dead when this returns. */
-    async logout({ sid, sub }: { sid: string; sub: string }, everywhere: boolean): Promise<void> {
-      if (everywhere) await sessions.endAll(sub, denyFor)
-      await sessions.end(sid, denyFor)
+    /** Ends this session, or all of the user's: the tokens are dead when this returns. */
+    async logout(caller: Caller, everywhere: boolean): Promise<void> {
+      await end(caller, async (tx) => {
+        const count = everywhere ? await tx.sessions.endAll(caller.user_id ?? '') : 0
+        await tx.sessions.end(caller.session_id ?? '')
+        return Math.max(1, count)
+      })
     },
+
+    /** Where the user is logged in. */
+    async list({ user_id, session_id }: Caller): Promise<Session[]> {
+      const found = await store.sessions.list(user_id ?? '')
+      return found.map((session) => ({ ...session, current: session.id === session_id }))
+    },
+
+    /** @throws AppError `not_found` where the user has no such session */
+    async endOne(caller: Caller, id: string): Promise<void> {
+      await end(caller, async (tx) => {
+        if (!(await tx.sessions.endOf(caller.user_id ?? '', id))) throw new AppError('not_found')
+        return 1
+      })
+    },
+
+    /** Ends every session of the user, or every other one; how many. */
+    endAll: (caller: Caller, keepsThis: boolean): Promise<number> =>
+      end(caller, (tx) =>
+        tx.sessions.endAll(caller.user_id ?? '', keepsThis ? caller.session_id : null),
+      ),
+  }
+
+  /** Undefined where the account was disabled, or its password changed, while it was being verified. */
+  async function begin(
+    found: Credential,
+    password: string,
+    weak: boolean,
+    caller: Caller,
+    tries = 2,
+  ) {
+    const { id: user_id } = found.user
+    const password_hash = weak ? await strengthen(found, password) : (found.password_hash ?? '')
+    const grant = await store.transaction(async (tx) => {
+      const { user_agent, address } = caller
+      const id = newId()
+      const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address }
+      const created = await tx.sessions.create(session)
+      if (!created) return undefined
+      const event = 'login.succeeded'
+      const who = { ...caller, user_id, session_id: id }
+      await tx.audit.add({ id: newId(), event, caller: who, user_id, detail: { session: id } })
+      return created
+    })
+    if (grant || tries === 1) return grant
+    // Another login may have strengthened the hash meanwhile: then the new one decides.
+    const now = await store.users.findCredentialById(user_id)
+    const again = await passwords.verify(now?.password_hash, password)
+    if (!now || !again.valid) return undefined
+    return begin(now, password, again.weak, caller, tries - 1)
   }
 
   /** Hashes again what was hashed more cheaply; the hash that is stored now. */
@@ -87,7 +149,22 @@ export function createSessionService(dependencies: Dependencies) {
     const oldHash = password_hash ?? ''
     const newHash = await passwords.hash(password).catch(() => undefined)
     if (newHash === undefined) return oldHash // too busy: the next login does it
-    return (await users.replaceHash(user.id, oldHash, newHash)) ? newHash : oldHash
+    return (await store.users.replaceHash(user.id, oldHash, newHash)) ? newHash : oldHash
+  }
+
+  async function end(caller: Caller, work: (tx: Transaction) => Promise<number>): Promise<number> {
+    return store.transaction(async (tx) => {
+      const ended = await work(tx)
+      const { user_id } = caller
+      await tx.audit.add({
+        id: newId(),
+        event: 'session.ended',
+        caller,
+        user_id,
+        detail: { ended },
+      })
+      return ended
+    })
   }
 }
 

@@ -4,6 +4,10 @@ import { invalidField } from '../errors.js'
 export const identifierKinds = ['email', 'username', 'mobile'] as const
 export type IdentifierKind = (typeof identifierKinds)[number]
 
+/** Those that a message can be sent to. */
+export const addressKinds = ['email', 'mobile'] as const
+export type AddressKind = (typeof addressKinds)[number]
+
 /** An identifier as the user typed it, tidied, and in the form that decides who has it. */
 export type Identifier = { kind: IdentifierKind; text: string; canonical: string }
 

@@ -1,6 +1,7 @@
 import { violatedConstraint, type Db } from '../db/pool.js'
-import { AppError } from '../errors.js'
-import type { Identifier, IdentifierKind } from './identifiers.js'
+import { AppError, taken } from '../errors.js'
+import { columnsWith, userColumns } from './columns.js'
+import type { AddressKind, Identifier, IdentifierKind } from './identifiers.js'
 import type { User } from './schemas.js'
 
 export type NewUser = {
@@ -8,24 +9,27 @@ export type NewUser = {
   name: string | null
   gender: string | null
   identifiers: Identifier[]
-  password_hash: string
+  password_hash: string | null
+  activated: boolean
 }
 
 /** What a login needs to know; never leaves the service. */
 export type Credential = {
   user: User
-  epoch: number
   password_hash: string | null
-  enabled: boolean
+  activated: boolean
+  disabled: boolean
 }
 
-const columnsWith = (roles: string) => `
-  id, name, username, email, mobile, gender,
-  activated_at is not null and disabled_at is null as active,
-  array(${roles}) as roles,
-  created_at, updated_at`
+/** Who already has an identifier that someone wants. */
+export type Holder = { kind: IdentifierKind; user_id: string; activated: boolean }
 
-const columns = columnsWith('select role from user_roles where user_id = users.id order by role')
+/** `null` takes a value away. */
+export type UserChanges = {
+  name?: string | null
+  gender?: string | null
+  identifiers?: { kind: IdentifierKind; identifier: Identifier | null; verified?: boolean }[]
+}
 
 const takenBy = {
   users_username_key: 'username_taken',
@@ -33,36 +37,49 @@ const takenBy = {
   users_mobile_key: 'mobile_taken',
 } as const
 
-/** The only SQL about users. */
+/** The only SQL about one user. */
 export function createUserRepository(db: Db) {
   return {
-    /** @throws AppError `username_taken`, `email_taken` or `mobile_taken`: the database decides */
-    async create({ id, name, gender, identifiers, password_hash }: NewUser): Promise<User> {
+    /** Undefined where another user has one of the identifiers: the database decides. */
+    async create(user: NewUser): Promise<User | undefined> {
+      const { id, name, gender, identifiers, password_hash, activated } = user
       const one = (kind: IdentifierKind) =>
         identifiers.find((identifier) => identifier.kind === kind)
       const values = (['username', 'email', 'mobile'] as const).flatMap((kind) => [
         one(kind)?.text ?? null,
         one(kind)?.canonical ?? null,
       ])
-      const { rows } = await db
-        .query<User>(
-          `with created as (
-             insert into users (id, name, gender, password_hash, username, username_canonical,
-               email, email_canonical, mobile, mobile_canonical, activated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())
-             returning *
-           ), granted as (
-             insert into user_roles (user_id, role) select id, 'user' from created returning role
-           )
-           select ${columnsWith('select role from granted')} from created`,
-          [id, name, gender, password_hash, ...values],
-        )
-        .catch(rethrowTaken)
-      return rows[0] as User
+      const { rows } = await db.query<User>(
+        `with created as (
+           insert into users (id, name, gender, password_hash, activated_at, username,
+             username_canonical, email, email_canonical, mobile, mobile_canonical)
+           values ($1, $2, $3, $4, case when $5 then now() end, $6, $7, $8, $9, $10, $11)
+           on conflict do nothing
+           returning *
+         ), granted as (
+           insert into user_roles (user_id, role) select id, 'user' from created returning role
+         )
+         select ${columnsWith('select role from granted')} from created`,
+        [id, name, gender, password_hash, activated, ...values],
+      )
+      return rows[0]
+    },
+
+    /** In the order of the identifiers that were asked for. */
+    async findHolders(identifiers: Identifier[]): Promise<Holder[]> {
+      const { rows } = await db.query<Holder>(
+        `select wanted.kind, users.id as user_id, activated_at is not null as activated
+         from unnest($1::text[], $2::text[]) with ordinality as wanted (kind, canonical, place)
+         join users on canonical = case kind when 'username' then username_canonical
+           when 'email' then email_canonical else mobile_canonical end
+         order by place`,
+        [identifiers.map(({ kind }) => kind), identifiers.map(({ canonical }) => canonical)],
+      )
+      return rows
     },
 
     async find(id: string): Promise<User | undefined> {
-      const { rows } = await db.query<User>(`select ${columns} from users where id = $1`, [id])
+      const { rows } = await db.query<User>(`select ${userColumns} from users where id = $1`, [id])
       return rows[0]
     },
 
@@ -73,16 +90,11 @@ export function createUserRepository(db: Db) {
       return user
     },
 
-    async findCredential({ kind, canonical }: Identifier): Promise<Credential | undefined> {
-      const { rows } = await db.query<User & Omit<Credential, 'user' | 'enabled'>>(
-        `select ${columns}, epoch, password_hash from users where ${kind}_canonical = $1`,
-        [canonical],
-      )
-      const [row] = rows
-      if (!row) return undefined
-      const { epoch, password_hash, ...user } = row
-      return { user, epoch, password_hash, enabled: user.active }
+    findCredential({ kind, canonical }: Identifier): Promise<Credential | undefined> {
+      return findCredential(`${kind}_canonical`, canonical)
     },
+
+    findCredentialById: (id: string): Promise<Credential | undefined> => findCredential('id', id),
 
     /** Replaces a hash unless the password was changed meanwhile. */
     async replaceHash(id: string, oldHash: string, newHash: string): Promise<boolean> {
@@ -92,16 +104,95 @@ export function createUserRepository(db: Db) {
       )
       return rowCount === 1
     },
+
+    async setPassword(id: string, hash: string | null): Promise<void> {
+      await db.query('update users set password_hash = $2, updated_at = now() where id = $1', [
+        id,
+        hash,
+      ])
+    },
+
+    /** Marks an address as verified, and the account as activated; false where it is no longer theirs. */
+    async verify(id: string, kind: AddressKind, canonical: string): Promise<boolean> {
+      const { rowCount } = await db.query(
+        `update users set ${kind}_verified_at = coalesce(${kind}_verified_at, now()),
+           activated_at = coalesce(activated_at, now()), updated_at = now()
+         where id = $1 and ${kind}_canonical = $2`,
+        [id, canonical],
+      )
+      return rowCount === 1
+    },
+
+    /**
+     * Writes what is there to write; an address that changes is unverified unless it says otherwise.
+     * @throws AppError `username_taken`, `email_taken`, `mobile_taken`, `not_found`, or
+     *   `validation_failed` where no identifier would be left
+     */
+    async update(id: string, { name, gender, identifiers = [] }: UserChanges): Promise<User> {
+      const values: unknown[] = [id]
+      const set = ['updated_at = now()']
+      const put = (column: string, value: unknown) =>
+        set.push(`${column} = $${String(values.push(value))}`)
+      if (name !== undefined) put('name', name)
+      if (gender !== undefined) put('gender', gender)
+      for (const { kind, identifier, verified = false } of identifiers) {
+        put(kind, identifier?.text ?? null)
+        put(`${kind}_canonical`, identifier?.canonical ?? null)
+        if (kind !== 'username') set.push(`${kind}_verified_at = ${verified ? 'now()' : 'null'}`)
+      }
+      const { rows } = await db
+        .query<User>(
+          `update users set ${set.join(', ')} where id = $1 returning ${userColumns}`,
+          values,
+        )
+        .catch(rethrowRefused)
+      if (!rows[0]) throw new AppError('not_found')
+      return rows[0]
+    },
+
+    async setDisabled(id: string, disabled: boolean): Promise<void> {
+      await db.query(
+        `update users set disabled_at = case when $2 then coalesce(disabled_at, now()) end,
+           updated_at = now() where id = $1`,
+        [id, disabled],
+      )
+    },
+
+    /** Makes every access token of theirs stale. */
+    async raiseEpoch(ids: string[]): Promise<void> {
+      await db.query('update users set epoch = epoch + 1 where id = any ($1)', [ids])
+    },
+
+    async delete(id: string): Promise<boolean> {
+      const { rowCount } = await db.query('delete from users where id = $1', [id])
+      return rowCount === 1
+    },
+  }
+
+  async function findCredential(column: string, value: string): Promise<Credential | undefined> {
+    const { rows } = await db.query<User & Omit<Credential, 'user'>>(
+      `select ${userColumns}, password_hash, activated_at is not null as activated,
+         disabled_at is not null as disabled
+       from users where ${column} = $1`,
+      [value],
+    )
+    const [row] = rows
+    if (!row) return undefined
+    const { password_hash, activated, disabled, ...user } = row
+    return { user, password_hash, activated, disabled }
   }
 }
 
 export type UserRepository = ReturnType<typeof createUserRepository>
 
-function rethrowTaken(error: unknown): never {
+function rethrowRefused(error: unknown): never {
   const constraint = violatedConstraint(error)
+  if (constraint === 'users_identifier_check') {
+    const fields = [{ field: 'email', message: 'or a username, or a mobile number, must be left' }]
+    throw new AppError('validation_failed', { fields, cause: error })
+  }
   const code = takenBy[constraint as keyof typeof takenBy] as
     (typeof takenBy)[keyof typeof takenBy] | undefined
   if (!code) throw error
-  const field = code.replace('_taken', '')
-  throw new AppError(code, { fields: [{ field, message: 'is already used' }], cause: error })
+  throw taken(code.replace('_taken', '') as IdentifierKind, error)
 }

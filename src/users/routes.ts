@@ -1,52 +1,96 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { replies } from '../plugins/openapi.js'
-import { RegisterBody, UserReply } from './schemas.js'
+import { callerOf } from '../audit/caller.js'
+import { ProofBody } from '../codes/schemas.js'
+import type { Limits } from '../limits/limits.js'
+import type { SessionCookies } from '../plugins/cookies.js'
+import { MessageReply, replies } from '../plugins/openapi.js'
+import { DeleteBody, PasswordBody, ProfileBody, ProfileReply, UserReply } from './schemas.js'
 import type { UserService } from './service.js'
 
-type Options = { users: UserService }
+type Options = { users: UserService; cookies: SessionCookies }
 
-/** Without a token: making an account. */
-export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { users }) => {
+const tags = ['account']
+
+/** Without a token, since the link may be opened on another device. */
+export const confirmationRoutes: FastifyPluginAsyncTypebox<{
+  users: UserService
+  limits: Limits
+}> = async (app, { users, limits }) => {
   app.post(
-    '/api/register',
+    '/api/user/confirm',
     {
+      preHandler: limits.perNetwork('codes'),
       schema: {
-        summary: 'Make an account from at least one identifier and a password',
-        tags: ['account'],
-        body: RegisterBody,
-        response: replies({ 201: UserReply }),
+        summary: 'Confirm a new address by the code or the link that was sent to it',
+        tags,
+        body: ProofBody,
+        response: replies({ 200: UserReply }),
       },
     },
-    async (request, reply) => {
-      const user = await users.register(request.body)
-      return reply.code(201).send({ status: 'success', message: 'Registered', user })
+    async (request) => {
+      const user = await users.confirmAddress(request.body, callerOf(request))
+      return { status: 'success' as const, message: 'Address changed', user }
     },
   )
 }
 
 /** With a token: oneself. */
-export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { users }) => {
-  app.get(
+export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { users, cookies }) => {
+  for (const url of ['/api/user', '/']) {
+    app.get(
+      url,
+      { schema: { summary: 'Who is logged in', tags, response: replies({ 200: UserReply }) } },
+      async (request) => ({ status: 'success' as const, user: await users.get(request.user.sub) }),
+    )
+  }
+
+  app.patch(
     '/api/user',
     {
       schema: {
-        summary: 'The user that the token speaks of',
-        tags: ['account'],
-        response: replies({ 200: UserReply }),
+        summary: 'Change the profile; a new address once a message to it was answered',
+        tags,
+        body: ProfileBody,
+        response: replies({ 200: ProfileReply }),
       },
     },
-    async (request) => ({ status: 'success' as const, user: await users.get(request.user.sub) }),
+    async (request) => {
+      const changed = await users.update(callerOf(request), request.body)
+      const message = changed.pending.length > 0 ? 'Look for a message to confirm it' : 'Changed'
+      return { status: 'success' as const, message, ...changed }
+    },
   )
 
-  app.get(
-    '/',
+  app.delete(
+    '/api/user',
     {
       schema: {
-        summary: 'Who is logged in',
-        tags: ['account'],
-        response: replies({ 200: UserReply }),
+        summary: 'Delete the account and all that belongs to it; asks for the password',
+        tags,
+        body: DeleteBody,
+        response: replies({ 200: MessageReply }),
       },
     },
-    async (request) => ({ status: 'success' as const, user: await users.get(request.user.sub) }),
+    async (request, reply) => {
+      await users.delete(callerOf(request), request.body.password)
+      cookies.clear(request, reply)
+      return { status: 'success' as const, message: 'Account deleted' }
+    },
+  )
+
+  app.post(
+    '/api/user/password',
+    {
+      schema: {
+        summary: 'Change the password; ends every other session',
+        tags,
+        body: PasswordBody,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      await users.changePassword(callerOf(request), request.body)
+      return { status: 'success' as const, message: 'Password changed: other sessions have ended' }
+    },
   )
 }

@@ -42,20 +42,59 @@ export const Identifiers = {
 }
 
 // No line ends for a mail header, no overrides that make a text read backwards (Unicode TR 36 §2.4).
-const OneLine = (maxLength: number) =>
+const oneLine = '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$'
+const OneLine = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: oneLine })
+
+/** What a user says of themselves. */
+export const profile = {
+  name: Type.Optional(OneLine(200)),
+  gender: Type.Optional(OneLine(40)),
+}
+
+const OrNull = (maxLength: number, pattern = '') =>
+  Type.Optional(
+    Type.Unsafe<string | null>({ type: ['string', 'null'], minLength: 1, maxLength, pattern }),
+  )
+
+/** What may be changed; `null` takes a value away. */
+export const changes = {
+  name: OrNull(200, oneLine),
+  gender: OrNull(40, oneLine),
+  username: OrNull(320),
+  email: OrNull(320),
+  mobile: OrNull(320),
+}
+
+const password = Type.Optional(
   Type.String({
     minLength: 1,
-    maxLength,
-    pattern: '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$',
-  })
+    maxLength: 1_024,
+    description: 'the present one; needed where the login is older than five minutes',
+  }),
+)
 
-export const RegisterBody = Type.Object(
-  {
-    ...Identifiers,
-    name: Type.Optional(OneLine(200)),
-    gender: Type.Optional(OneLine(40)),
-    password: Password,
-  },
+export const ProfileBody = Type.Object(
+  { ...changes, password },
+  { additionalProperties: false, minProperties: 1 },
+)
+export type ProfileBody = Static<typeof ProfileBody>
+
+export const ProfileReply = Type.Object({
+  status: Type.Literal('success'),
+  message: Type.String(),
+  user: User,
+  pending: Type.Array(Type.String({ enum: ['email', 'mobile'] }), {
+    description: 'what changes once the message to the new address is answered',
+  }),
+})
+
+export const DeleteBody = Type.Object(
+  { password: Type.Optional(Type.String({ minLength: 1, maxLength: 1_024 })) },
   { additionalProperties: false },
 )
-export type RegisterBody = Static<typeof RegisterBody>
+
+export const PasswordBody = Type.Object(
+  { old_password: Type.String({ minLength: 1, maxLength: 1_024 }), new_password: Password },
+  { additionalProperties: false },
+)
+export type PasswordBody = Static<typeof PasswordBody>

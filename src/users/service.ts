@@ -1,46 +1,165 @@
-import { invalidField } from '../errors.js'
+import type { Caller } from '../audit/caller.js'
+import type { AuditEvent } from '../audit/schemas.js'
+import type { CodeService } from '../codes/service.js'
+import type { ProofBody } from '../codes/schemas.js'
+import { AppError } from '../errors.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
-import { identifierKinds, readIdentifier } from './identifiers.js'
-import type { UserRepository } from './repository.js'
-import type { RegisterBody, User } from './schemas.js'
+import type { Reauthentication } from '../sessions/reauthentication.js'
+import type { Store, Transaction } from '../store.js'
+import { isNewAddress, readIdentifierChanges, readProfile } from './changes.js'
+import { addressKinds, type AddressKind } from './identifiers.js'
+import type { PasswordBody, ProfileBody, User } from './schemas.js'
 
 type Dependencies = {
-  users: UserRepository
+  store: Store
+  codes: CodeService
   passwords: PasswordHasher
   policy: PasswordPolicy
+  reauthentication: Reauthentication
   newId: () => string
 }
 
-/** Accounts: who may be a user, and how one comes to be. */
-export function createUserService({ users, passwords, policy, newId }: Dependencies) {
+type Changed = { user: User; pending: AddressKind[] }
+
+/** What users do with their own account. */
+export function createUserService(dependencies: Dependencies) {
+  const { store, codes, passwords, policy, reauthentication, newId } = dependencies
+
   return {
+    /** The user that a token speaks of. @throws AppError `not_found` */
+    get: (id: string): Promise<User> => store.users.get(id),
+
     /**
-     * Makes an account from at least one identifier and a password.
-     * @throws AppError `validation_failed`, `weak_password`, `email_taken`, `username_taken`,
-     *   `mobile_taken`, `overloaded`
+     * Changes the profile at once; a new address only once a message to it was answered.
+     * @throws AppError `validation_failed`, `username_taken`, `reauthentication_required`,
+     *   `invalid_credentials`, `rate_limited`
      */
-    async register(body: RegisterBody): Promise<User> {
-      const identifiers = identifierKinds.flatMap((kind) => {
-        const typed = body[kind]
-        return typed === undefined ? [] : [readIdentifier(kind, typed)]
-      })
-      if (identifiers.length === 0) {
-        throw invalidField('email', 'is required, or a username, or a mobile number')
+    async update(caller: Caller, { password, ...body }: ProfileBody): Promise<Changed> {
+      const before = await store.users.get(caller.user_id ?? '')
+      const wanted = readIdentifierChanges(body, before)
+      const arriving = wanted.filter(isNewAddress)
+      const atOnce = wanted.filter((change) => !isNewAddress(change))
+      const leaving = addressKinds.filter((kind) => atOnce.some((change) => change.kind === kind))
+      if (arriving.length > 0 || leaving.length > 0) {
+        await reauthentication.byPasswordOrFreshness(caller, password)
       }
-      const name = body.name?.normalize('NFC').trim() || null
-      policy.check(body.password, [name, ...identifiers.map(({ canonical }) => canonical)])
-      return users.create({
-        id: newId(),
-        name,
-        gender: body.gender?.trim() || null,
-        identifiers,
-        password_hash: await passwords.hash(body.password),
+      const user = await store.transaction(async (tx) => {
+        const updated = await tx.users.update(before.id, {
+          ...readProfile(body),
+          identifiers: atOnce,
+        })
+        for (const { kind, identifier } of arriving) {
+          const message = `${kind}_change` as const
+          const { text: address } = identifier
+          await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id })
+        }
+        for (const kind of leaving) await notifyOldAddress(tx, kind, before)
+        await audit(tx, 'user.updated', caller, before.id)
+        return updated
+      })
+      return { user, pending: arriving.map(({ kind }) => kind) }
+    },
+
+    /**
+     * Puts a new address in the place of the old one, by the code or link that was sent to it.
+     * @throws AppError `invalid_code`, `email_taken`, `mobile_taken`
+     */
+    async confirmAddress(proof: ProofBody, caller: Caller): Promise<User> {
+      const code = await codes.prove(['email_change', 'mobile_change'], proof)
+      const { user_id, kind, address: text, address_canonical: canonical } = code
+      return store.transaction(async (tx) => {
+        const before = await tx.users.find(user_id)
+        if (!before || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
+        const identifier = { kind, text, canonical }
+        const user = await tx.users.update(user_id, {
+          identifiers: [{ kind, identifier, verified: true }],
+        })
+        await tx.codes.deleteAll(user_id)
+        await notifyOldAddress(tx, kind, before)
+        await audit(tx, 'user.address_changed', caller, user_id)
+        return user
       })
     },
 
-    /** The user that a token speaks of. @throws AppError `not_found` */
-    get: (id: string): Promise<User> => users.get(id),
+    /**
+     * Every other session ends; this one stays.
+     * @throws AppError `invalid_credentials`, `weak_password`, `rate_limited`, `overloaded`
+     */
+    async changePassword(
+      caller: Caller,
+      { old_password, new_password }: PasswordBody,
+    ): Promise<void> {
+      const oldHash = await reauthentication.byPassword(caller, old_password)
+      const user = await store.users.get(caller.user_id ?? '')
+      policy.check(
+        new_password,
+        [user.name, user.username, user.email, user.mobile],
+        'new_password',
+      )
+      const newHash = await passwords.hash(new_password)
+      await store.transaction(async (tx) => {
+        if (!(await tx.users.replaceHash(user.id, oldHash, newHash))) {
+          throw new AppError('invalid_credentials')
+        }
+        await tx.sessions.endAll(user.id, caller.session_id)
+        await tx.codes.deleteAll(user.id)
+        await notify(tx, 'password_changed', user)
+        await audit(tx, 'password.changed', caller, user.id)
+      })
+    },
+
+    /**
+     * Removes the account, and all that belongs to it.
+     * @throws AppError `reauthentication_required`, `invalid_credentials`, `last_admin`, `rate_limited`
+     */
+    async delete(caller: Caller, password: string | undefined): Promise<void> {
+      const id = caller.user_id ?? ''
+      const { password_hash } = (await store.users.findCredentialById(id)) ?? {}
+      if (password_hash && password === undefined) throw new AppError('reauthentication_required')
+      await reauthentication.byPasswordOrFreshness(caller, password)
+      await this.remove(caller, id)
+    },
+
+    /** Removes anybody's account. @throws AppError `not_found`, `last_admin` */
+    async remove(caller: Caller, id: string): Promise<void> {
+      await store.transaction((tx) =>
+        tx.roles.keepingAnAdmin(async () => {
+          const user = await tx.users.get(id)
+          await tx.sessions.endAll(id)
+          await tx.users.delete(id)
+          await notify(tx, 'account_deleted', user, null)
+          await audit(tx, 'user.deleted', caller, id)
+        }),
+      )
+    },
+  }
+
+  async function notify(
+    tx: Transaction,
+    message: 'password_changed' | 'account_deleted',
+    user: User,
+    user_id: string | null = user.id,
+  ): Promise<void> {
+    const kind = addressKinds.find((name) => user[name] !== null)
+    const address = kind && user[kind]
+    if (address) await tx.outbox.put({ id: newId(), message, kind, address, user_id })
+  }
+
+  async function notifyOldAddress(tx: Transaction, kind: AddressKind, before: User): Promise<void> {
+    const address = before[kind]
+    if (address === null) return
+    const message = 'address_changed'
+    await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id })
+  }
+
+  async function audit(
+    tx: Transaction,
+    event: AuditEvent,
+    caller: Caller,
+    user_id: string,
+  ): Promise<void> {
+    await tx.audit.add({ id: newId(), event, caller, user_id })
   }
 }
 

@@ -78,8 +78,11 @@ t.test('unknown user, wrong password and disabled account are answered alike', a
   t.same(await attempt({ ...ada, email: 'eve@example.org' }), wrong)
   await sql('update users set disabled_at = now()')
   t.same(await attempt(ada), wrong)
-  await sql('update users set disabled_at = null, activated_at = null')
+  await sql('update users set activated_at = null')
   t.same(await attempt(ada), wrong)
+  await sql('update users set disabled_at = null')
+  t.same(await attempt({ ...ada, password: 'wrong horse battery' }), wrong)
+  t.match(JSON.parse((await attempt(ada)).body), { code: 'activation_required' })
 })
 
 t.test('a stored hash that is no hash is a failed login, not an error', async (t) => {

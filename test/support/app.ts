@@ -10,6 +10,9 @@ export const keysSecret = 'a-long-enough-Secret-for-the-tests-0123456789'
 /** Hashing that costs a test next to nothing. */
 export const cheapHashing = { ARGON2_MEMORY: '1024', ARGON2_ITERATIONS: '1' }
 
+/** And no limits, but where they are what is tested. */
+export const forTests = { ...cheapHashing, RATE_LIMIT: 'off' }
+
 export type TestApp = {
   app: App
   db: Pool
@@ -31,7 +34,7 @@ type Options = {
 export async function testApp(t: Test, options: Options = {}): Promise<TestApp> {
   const { env = {}, now, logTo, logger } = options
   const url = options.url ?? (await testDatabase(t))
-  const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...cheapHashing, ...env })
+  const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...forTests, ...env })
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined })
   const log =
     logger ?? (logTo ? pino({ level: config.LOG_LEVEL }, logTo) : pino({ level: 'silent' }))

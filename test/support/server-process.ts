@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { cheapHashing, keysSecret } from './app.js'
+import { forTests, keysSecret } from './app.js'
 
 const entry = fileURLToPath(new URL('../../dist/server.js', import.meta.url))
 
@@ -21,7 +21,14 @@ export type ServerProcess = {
 export async function spawnServer(t: Test, env: Record<string, string>): Promise<ServerProcess> {
   const port = env.PORT ?? String(await freePort())
   const child = spawn(process.execPath, [entry], {
-    env: { PATH: process.env.PATH, KEYS_SECRET: keysSecret, ...cheapHashing, PORT: port, ...env },
+    env: {
+      PATH: process.env.PATH,
+      KEYS_SECRET: keysSecret,
+      ...forTests,
+      ...(env.NODE_ENV === 'production' && { RATE_LIMIT: 'on' }),
+      PORT: port,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -52,11 +52,12 @@ async function storeKeys(url: string, pairs: KeyPair[]): Promise<void> {
   await db.close()
 }
 
+/** All but those of the outbox, which is read from time to time whatever is asked. */
 function countQueries(db: { query: unknown }): () => number {
   let count = 0
   const query = db.query as (...values: unknown[]) => unknown
   db.query = (...values: unknown[]) => {
-    count += 1
+    if (!/\boutbox\b/.test(String(values[0]))) count += 1
     return query(...values)
   }
   return () => count

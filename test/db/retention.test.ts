@@ -1,8 +1,8 @@
 import Fastify from 'fastify'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { prune } from '../../src/db/retention.js'
 import { housekeeping } from '../../src/plugins/housekeeping.js'
-import { createSessionRepository } from '../../src/sessions/repository.js'
 import { bearer, logIn, signUp, testApp } from '../support/app.js'
 
 t.test('what has expired goes, in steps, and nothing else', async (t) => {
@@ -15,10 +15,11 @@ t.test('what has expired goes, in steps, and nothing else', async (t) => {
     where id = (select id from sessions order by id limit 1)`)
   await sql(`insert into token_denylist select gen_random_uuid(), now() - interval '1 second'
     from generate_series(1, 5)`)
-  const { prune } = createSessionRepository(db)
-  t.equal(await prune(3), 1 + 3)
-  t.equal(await prune(3), 2)
-  t.equal(await prune(3), 0)
+  await sql(`insert into rate_limits values ('old', 1, 0), ('new', 1, ${Date.now() + 60_000})`)
+  t.equal(await prune(db, 365, 3), 1 + 3 + 1)
+  t.equal(await prune(db, 365, 3), 2)
+  t.equal(await prune(db, 365, 3), 0)
+  t.same(await sql('select key from rate_limits'), [{ key: 'new' }])
   t.equal((await sql('select from sessions')).length, 1)
   t.equal((await sql('select from token_denylist')).length, 1)
 })
@@ -27,9 +28,9 @@ t.test('one instance at a time prunes', async (t) => {
   const { db, sql } = await testApp(t)
   await sql(`insert into token_denylist values (gen_random_uuid(), now() - interval '1 second')`)
   await db.transaction(async (tx) => {
-    const other = createSessionRepository(tx)
-    t.equal(await other.prune(), 1)
-    t.equal(await createSessionRepository(db).prune(), 0)
+    const other = { ...db, transaction: <R>(work: (on: typeof tx) => Promise<R>) => work(tx) }
+    t.equal(await prune(other, 365), 1)
+    t.equal(await prune(db, 365), 0)
     t.equal(await sql('select from token_denylist').then(({ length }) => length), 1)
   })
   t.equal((await sql('select from token_denylist')).length, 0)
@@ -38,8 +39,9 @@ t.test('one instance at a time prunes', async (t) => {
 t.test('it is done again and again until the service closes, whatever fails', async (t) => {
   const app = Fastify()
   let calls = 0
-  const prune = () => ((calls += 1) === 2 ? Promise.reject(new Error('gone')) : Promise.resolve(0))
-  await app.register(housekeeping, { prune, every: 5 })
+  const failing = () =>
+    (calls += 1) === 2 ? Promise.reject(new Error('gone')) : Promise.resolve(0)
+  await app.register(housekeeping, { prune: failing, every: 5 })
   await app.ready()
   while (calls < 4) await sleep(5)
   await app.close()

@@ -1,0 +1,25 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { proof } from '../codes/schemas.js'
+import { Identifiers, IdentifierText, Password, profile } from '../users/schemas.js'
+
+export const RegisterBody = Type.Object(
+  { ...Identifiers, ...profile, password: Password },
+  { additionalProperties: false },
+)
+export type RegisterBody = Static<typeof RegisterBody>
+
+/** Where to send a message: one address. */
+export const AddressBody = Type.Object(
+  {
+    email: Type.Optional(IdentifierText('e-mail address')),
+    mobile: Type.Optional(IdentifierText('mobile number')),
+  },
+  { additionalProperties: false },
+)
+export type AddressBody = Static<typeof AddressBody>
+
+export const ResetBody = Type.Object(
+  { ...proof, new_password: Password },
+  { additionalProperties: false },
+)
+export type ResetBody = Static<typeof ResetBody>

@@ -1,0 +1,203 @@
+import type { Caller } from '../audit/caller.js'
+import type { CodeService } from '../codes/service.js'
+import type { ProofBody } from '../codes/schemas.js'
+import { AppError, invalidField, taken } from '../errors.js'
+import type { Limits } from '../limits/limits.js'
+import type { PasswordHasher } from '../passwords/hash.js'
+import type { PasswordPolicy } from '../passwords/policy.js'
+import type { Store } from '../store.js'
+import {
+  addressKinds,
+  identifierKinds,
+  readIdentifier,
+  type AddressKind,
+  type Identifier,
+} from '../users/identifiers.js'
+import type { NewUser } from '../users/repository.js'
+import type { User } from '../users/schemas.js'
+import type { AddressBody, RegisterBody, ResetBody } from './schemas.js'
+
+type Dependencies = {
+  store: Store
+  codes: CodeService
+  passwords: PasswordHasher
+  policy: PasswordPolicy
+  limits: Limits
+  now: () => Date
+  newId: () => string
+}
+
+/** How an account comes to be, and how its owner gets back into it; all without a token. */
+export function createAccountService(dependencies: Dependencies) {
+  const { store, codes, passwords, policy, limits, now, newId } = dependencies
+
+  return {
+    /**
+     * Makes an account from at least one identifier and a password. Where it needs `activation`, an
+     * address that is known already gets the same answer as a new one, and its owner a message.
+     * @throws AppError `validation_failed`, `weak_password`, `email_taken`, `username_taken`,
+     *   `mobile_taken`, `overloaded`
+     */
+    async register(body: RegisterBody, activation: boolean, caller: Caller): Promise<User> {
+      const identifiers = identifierKinds.flatMap((kind) => {
+        const typed = body[kind]
+        return typed === undefined ? [] : [readIdentifier(kind, typed)]
+      })
+      const [address] = identifiers.filter(isAddress)
+      if (identifiers.length === 0) {
+        throw invalidField('email', 'is required, or a username, or a mobile number')
+      }
+      if (activation && !address) throw invalidField('email', 'is required, or a mobile number')
+      const name = body.name?.normalize('NFC').trim() || null
+      policy.check(body.password, [name, ...identifiers.map(({ canonical }) => canonical)])
+      const user: NewUser = {
+        id: newId(),
+        name,
+        gender: body.gender?.trim() || null,
+        identifiers,
+        password_hash: await passwords.hash(body.password),
+        activated: !activation,
+      }
+      return activation && address
+        ? registerAlike(user, address, caller)
+        : registerOpenly(user, caller)
+    },
+
+    /** Activates the account that a code or link was sent for. @throws AppError `invalid_code` */
+    async activate(proof: ProofBody, caller: Caller): Promise<void> {
+      const code = await codes.prove(['activation'], proof)
+      await store.transaction(async (tx) => {
+        const isMine = await tx.codes.redeem(code.id)
+        const { user_id, kind, address_canonical } = code
+        if (!isMine || !(await tx.users.verify(user_id, kind, address_canonical))) {
+          throw new AppError('invalid_code')
+        }
+        await tx.audit.add({ id: newId(), event: 'user.activated', caller, user_id })
+      })
+    },
+
+    /** Sends the activation message again, if an account waits for it; nobody learns whether. */
+    resend: (body: AddressBody): Promise<void> => write('activation', body),
+
+    /** Sends a message to reset the password, if there is an account; nobody learns whether. */
+    forgot: (body: AddressBody): Promise<void> => write('password_reset', body),
+
+    /**
+     * Sets a new password by a code or link, and ends every session. It proves the address too, so an
+     * account that waited for activation is activated; it does not log in.
+     * @throws AppError `invalid_code`, `weak_password`, `overloaded`
+     */
+    async reset({ new_password, ...proof }: ResetBody, caller: Caller): Promise<void> {
+      const code = await codes.prove(['password_reset'], proof)
+      const { user_id, kind, address, address_canonical } = code
+      const user = await store.users.find(user_id)
+      if (!user) throw new AppError('invalid_code')
+      policy.check(
+        new_password,
+        [user.name, user.username, user.email, user.mobile],
+        'new_password',
+      )
+      const hash = await passwords.hash(new_password)
+      await store.transaction(async (tx) => {
+        const isMine = await tx.codes.redeem(code.id)
+        if (!isMine || !(await tx.users.verify(user_id, kind, address_canonical))) {
+          throw new AppError('invalid_code')
+        }
+        await tx.users.setPassword(user_id, hash)
+        await tx.sessions.endAll(user_id)
+        await tx.codes.deleteAll(user_id)
+        await tx.outbox.put({ id: newId(), message: 'password_changed', kind, address, user_id })
+        await tx.audit.add({ id: newId(), event: 'password.reset', caller, user_id })
+      })
+    },
+  }
+
+  async function registerOpenly(user: NewUser, caller: Caller): Promise<User> {
+    return store.transaction(async (tx) => {
+      const created = await tx.users.create(user)
+      if (!created) {
+        const [holder] = await tx.users.findHolders(user.identifiers)
+        throw holder ? taken(holder.kind) : new AppError('unavailable')
+      }
+      await tx.audit.add({ id: newId(), event: 'user.registered', caller, user_id: user.id })
+      return created
+    })
+  }
+
+  /**
+   * One answer whether the address is new or known. Where two registrations wait for one address,
+   * nobody can tell whose password is the owner's: the account loses it, and the message asks its
+   * reader to choose one. A username is public, and so is that it is taken.
+   */
+  async function registerAlike(
+    user: NewUser,
+    { kind, text: address }: Address,
+    caller: Caller,
+  ): Promise<User> {
+    const { id, identifiers } = user
+    return store.transaction(async (tx) => {
+      const created = await tx.users.create(user)
+      if (created) {
+        await tx.outbox.put({ id: newId(), message: 'activation', kind, address, user_id: id })
+        await tx.audit.add({ id: newId(), event: 'user.registered', caller, user_id: id })
+        return created
+      }
+      const holders = await tx.users.findHolders(identifiers)
+      const [holder] = holders
+      if (!holder) throw new AppError('unavailable')
+      if (holders.some((other) => other.kind === 'username')) throw taken('username')
+      const { user_id } = holder
+      const to = { kind: holder.kind as AddressKind, address: textOf(holder.kind, identifiers) }
+      if (holder.activated) {
+        await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })
+      } else {
+        await tx.users.setPassword(user_id, null)
+        await tx.codes.deleteAll(user_id)
+        await tx.outbox.put({ id: newId(), message: 'choose_password', ...to, user_id })
+      }
+      await tx.audit.add({ id: newId(), event: 'user.registered_again', caller, user_id })
+      return asIfCreated(user)
+    })
+  }
+
+  /** What a new account would look like. */
+  function asIfCreated({ id, name, gender, identifiers }: NewUser): User {
+    const created_at = now().toISOString()
+    const text = (kind: Identifier['kind']) => textOf(kind, identifiers) || null
+    return {
+      id,
+      name,
+      username: text('username'),
+      email: text('email'),
+      mobile: text('mobile'),
+      gender,
+      active: false,
+      roles: ['user'],
+      created_at,
+      updated_at: created_at,
+    }
+  }
+
+  /** One row for any address: who has it, if anybody, is found when it is sent. */
+  async function write(message: 'activation' | 'password_reset', body: AddressBody): Promise<void> {
+    const { kind, text, canonical } = theAddress(body)
+    if (!(await limits.mayWrite(canonical))) return
+    await store.outbox.put({ id: newId(), message, kind, address: text })
+  }
+}
+
+export type AccountService = ReturnType<typeof createAccountService>
+
+type Address = Identifier & { kind: AddressKind }
+
+const isAddress = (identifier: Identifier): identifier is Address => identifier.kind !== 'username'
+
+const textOf = (kind: Identifier['kind'], identifiers: Identifier[]) =>
+  identifiers.find((identifier) => identifier.kind === kind)?.text ?? ''
+
+function theAddress(body: AddressBody): Address {
+  const [kind, second] = addressKinds.filter((name) => body[name] !== undefined)
+  if (kind === undefined) throw invalidField('email', 'is required, or a mobile number')
+  if (second !== undefined) throw invalidField(second, 'is one address too many')
+  return readIdentifier(kind, body[kind] ?? '') as Address
+}

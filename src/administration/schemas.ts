@@ -1,0 +1,77 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { RoleName } from '../roles/schemas.js'
+import { changes, Identifiers, profile, User } from '../users/schemas.js'
+
+const NullableTime = Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time' })
+
+/** A user as an administrator sees one. */
+export const Account = Type.Composite([
+  User,
+  Type.Object({
+    activated_at: NullableTime,
+    disabled_at: NullableTime,
+    email_verified_at: NullableTime,
+    mobile_verified_at: NullableTime,
+  }),
+])
+export type Account = Static<typeof Account>
+
+export const AccountReply = Type.Object({
+  status: Type.Literal('success'),
+  message: Type.Optional(Type.String()),
+  user: Account,
+})
+
+export const AccountParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+export const GrantParams = Type.Object({ id: Type.String({ format: 'uuid' }), name: RoleName })
+
+export const accountStates = ['active', 'disabled', 'pending'] as const
+export type AccountState = (typeof accountStates)[number]
+
+export const AccountsQuery = Type.Object(
+  {
+    search: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        description: 'part of a name, username, e-mail address or mobile number',
+      }),
+    ),
+    role: Type.Optional(RoleName),
+    state: Type.Optional(
+      Type.Unsafe<AccountState>(
+        Type.String({ enum: [...accountStates], description: '`pending` waits for activation' }),
+      ),
+    ),
+    cursor: Type.Optional(
+      Type.String({ format: 'uuid', description: '`next` of the page before' }),
+    ),
+    limit: Type.Optional(
+      Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$', description: '1 to 200; 50' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type AccountsQuery = Static<typeof AccountsQuery>
+
+export const AccountsReply = Type.Object({
+  status: Type.Literal('success'),
+  users: Type.Array(Account),
+  next: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    description: 'the cursor of the next page',
+  }),
+})
+
+/** No password: its owner chooses it, by the message that goes out (ASVS 6.4.6). */
+export const CreateAccountBody = Type.Object(
+  { ...Identifiers, ...profile, roles: Type.Optional(Type.Array(RoleName, { maxItems: 50 })) },
+  { additionalProperties: false },
+)
+export type CreateAccountBody = Static<typeof CreateAccountBody>
+
+export const EditAccountBody = Type.Object(changes, {
+  additionalProperties: false,
+  minProperties: 1,
+})
+export type EditAccountBody = Static<typeof EditAccountBody>

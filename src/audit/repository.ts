@@ -1,0 +1,52 @@
+import type { Db } from '../db/pool.js'
+import type { Caller } from './caller.js'
+import type { AuditEntry, AuditEvent } from './schemas.js'
+
+export type NewAuditEntry = {
+  id: string
+  event: AuditEvent
+  caller: Caller
+  /** Whom it happened to, where that is known. */
+  user_id?: string | null
+  /** Nothing secret, and nothing that was typed. */
+  detail?: Record<string, string | number | boolean>
+}
+
+type Filter = { before?: string; user_id?: string; event?: string; limit: number }
+
+/** The only SQL about the audit log. */
+export function createAuditRepository(db: Db) {
+  return {
+    async add({ id, event, caller, user_id = null, detail = {} }: NewAuditEntry): Promise<void> {
+      await db.query(
+        `insert into audit_log (id, event, actor_id, user_id, address, user_agent, request_id, detail)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+        [
+          id,
+          event,
+          caller.user_id,
+          user_id,
+          caller.address,
+          caller.user_agent,
+          caller.request_id,
+          detail,
+        ],
+      )
+    },
+
+    /** Newest first; `before` is the id of the last entry of the page before. */
+    async list({ before, user_id, event, limit }: Filter): Promise<AuditEntry[]> {
+      const { rows } = await db.query<AuditEntry>(
+        `select id, at, event, actor_id, user_id, address, user_agent, request_id, detail
+         from audit_log
+         where ($1::uuid is null or id < $1) and ($2::uuid is null or user_id = $2)
+           and ($3::text is null or event = $3)
+         order by id desc limit $4`,
+        [before ?? null, user_id ?? null, event ?? null, limit],
+      )
+      return rows
+    },
+  }
+}
+
+export type AuditRepository = ReturnType<typeof createAuditRepository>

@@ -1,0 +1,64 @@
+import { Type, type Static } from '@sinclair/typebox'
+
+/** Everything that is written down. There is none for a refresh. */
+export const auditEvents = [
+  'user.registered',
+  'user.registered_again',
+  'user.created',
+  'user.activated',
+  'user.updated',
+  'user.address_changed',
+  'user.disabled',
+  'user.enabled',
+  'user.deleted',
+  'login.succeeded',
+  'login.failed',
+  'login.throttled',
+  'session.ended',
+  'session.refresh_reuse',
+  'password.changed',
+  'password.reset',
+  'password.reset_forced',
+  'role.created',
+  'role.deleted',
+  'role.granted',
+  'role.revoked',
+] as const
+export type AuditEvent = (typeof auditEvents)[number]
+
+const NullableId = Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'uuid' })
+const NullableText = Type.Unsafe<string | null>({ type: ['string', 'null'] })
+
+export const AuditEntry = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  at: Type.String({ format: 'date-time' }),
+  event: Type.Unsafe<AuditEvent>(Type.String({ enum: [...auditEvents] })),
+  actor_id: NullableId,
+  user_id: NullableId,
+  address: NullableText,
+  user_agent: NullableText,
+  request_id: NullableText,
+  detail: Type.Record(Type.String(), Type.Unknown()),
+})
+export type AuditEntry = Static<typeof AuditEntry>
+
+export const AuditQuery = Type.Object(
+  {
+    cursor: Type.Optional(
+      Type.String({ format: 'uuid', description: '`next` of the page before' }),
+    ),
+    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$', default: '50' })),
+    user_id: Type.Optional(Type.String({ format: 'uuid' })),
+    event: Type.Optional(Type.String({ enum: [...auditEvents] })),
+  },
+  { additionalProperties: false },
+)
+
+export const AuditReply = Type.Object({
+  status: Type.Literal('success'),
+  entries: Type.Array(AuditEntry),
+  next: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    description: 'the cursor of the next page',
+  }),
+})

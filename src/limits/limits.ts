@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import type { FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
+import type { Db } from '../db/pool.js'
+import { AppError } from '../errors.js'
+import { createGuesses, type Guesses } from './guesses.js'
+import { createLimiter, rateLimitHeaders, type Budget, type Limiter } from './limiter.js'
+import { networkOf } from './network.js'
+
+/** What one network may do. `login` and `refresh` count failures, the others every request. */
+export type NetworkBudgets = Record<'login' | 'register' | 'forgot' | 'codes' | 'refresh', Budget>
+
+type Options = { enabled: boolean; budgets: NetworkBudgets }
+
+// Messages to one address. More are not sent, silently: those that were sent still work.
+const perAddress: Budget = { points: 5, seconds: 3_600 }
+
+/** The limits against abuse: per network, per account and device, per address that is written to. */
+export function createLimits(db: Db, { enabled, budgets }: Options) {
+  const limiters = Object.fromEntries(
+    Object.entries(budgets).map(([name, budget]) => [name, createLimiter(db, name, budget)]),
+  ) as Record<keyof NetworkBudgets, Limiter>
+  const messages = createLimiter(db, 'messages', perAddress)
+  const guesses: Guesses = enabled
+    ? createGuesses(db)
+    : { admit: () => Promise.resolve(), forgive: () => Promise.resolve() }
+
+  return {
+    guesses,
+
+    /**
+     * A preHandler that takes one from the client network's budget, and tells where it stands.
+     * The hook throws AppError `rate_limited`, `unavailable`.
+     */
+    perNetwork(name: keyof NetworkBudgets): preHandlerAsyncHookHandler {
+      return async (request, reply) => {
+        if (!enabled) return
+        reply.headers(rateLimitHeaders(await limiters[name].take(networkOf(request.ip))))
+      }
+    },
+
+    /** Gives back what perNetwork took, where only failures count. */
+    async refund(name: keyof NetworkBudgets, { ip }: FastifyRequest): Promise<void> {
+      if (enabled) await limiters[name].refund(networkOf(ip))
+    },
+
+    /** Takes one for what went wrong: what goes right costs nothing. @throws AppError `rate_limited` */
+    async penalise(name: keyof NetworkBudgets, { ip }: FastifyRequest): Promise<void> {
+      if (enabled) await limiters[name].take(networkOf(ip))
+    },
+
+    /** Whether one more message may go to an address. */
+    async mayWrite(address: string): Promise<boolean> {
+      if (!enabled) return true
+      try {
+        await messages.take(keyOf(address))
+        return true
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'rate_limited') return false
+        throw error
+      }
+    },
+  }
+}
+
+export type Limits = ReturnType<typeof createLimits>
+
+/** A key of bounded length that shows nobody's address. */
+export const keyOf = (text: string) => createHash('sha256').update(text).digest('base64url')

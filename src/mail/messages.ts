@@ -1,0 +1,129 @@
+import type { AddressKind } from '../users/identifiers.js'
+import type { CodePair } from '../codes/secrets.js'
+
+/** Every text that Gatehouse sends. */
+export const messageNames = [
+  'activation',
+  'already_registered',
+  'choose_password',
+  'invitation',
+  'password_reset',
+  'password_changed',
+  'email_change',
+  'mobile_change',
+  'address_changed',
+  'account_deleted',
+] as const
+export type MessageName = (typeof messageNames)[number]
+
+/** What a message says; layout.ts makes it look like one. */
+export type Letter = {
+  subject: string
+  lines: string[]
+  /** The link, with the words for its button. */
+  action?: { label: string; url: string }
+  code?: string
+}
+
+type Context = {
+  appName: string
+  publicUrl: string
+  kind: AddressKind
+  /** Where the message asks for something to be proven. */
+  secrets?: CodePair | undefined
+}
+
+const ignoreIt = 'If that was not you, ignore this message: nothing happens.'
+const actNow = 'If that was not you, reset your password now, and tell whoever runs this service.'
+
+/** The words. The host of every link is that of PUBLIC_URL, whatever a request says. */
+export function writeLetter(name: MessageName, context: Context): Letter {
+  const { appName, publicUrl, kind, secrets } = context
+  const link = (path: string) => `${publicUrl}/${path}?token=${secrets?.link ?? ''}`
+  const address = kind === 'email' ? 'e-mail address' : 'mobile number'
+  const short = 'The code is good for ten minutes'
+  const withCode = secrets && { code: secrets.code }
+
+  switch (name) {
+    case 'activation':
+      return {
+        subject: `Activate your ${appName} account`,
+        lines: [
+          `Somebody registered with ${appName} under this ${address}.`,
+          `${short}, the link for a day. ${ignoreIt}`,
+        ],
+        action: { label: 'Activate the account', url: link('activate') },
+        ...withCode,
+      }
+    case 'choose_password':
+      return {
+        subject: `Choose a password for ${appName}`,
+        lines: [
+          `An account at ${appName} under this ${address} waits for a password of yours.`,
+          `${short}, the link for an hour. ${ignoreIt}`,
+        ],
+        action: { label: 'Choose a password', url: link('reset') },
+        ...withCode,
+      }
+    case 'invitation':
+      return {
+        subject: `You have an account at ${appName}`,
+        lines: [
+          `An administrator made an account at ${appName} for you. Choose a password to use it.`,
+          `${short}, the link for a day.`,
+        ],
+        action: { label: 'Choose a password', url: link('reset') },
+        ...withCode,
+      }
+    case 'password_reset':
+      return {
+        subject: `Reset your ${appName} password`,
+        lines: [
+          `Somebody asked for a new password for your account at ${appName}.`,
+          `${short}, the link for an hour. ${ignoreIt}`,
+        ],
+        action: { label: 'Choose a new password', url: link('reset') },
+        ...withCode,
+      }
+    case 'already_registered':
+      return {
+        subject: `You already have an account at ${appName}`,
+        lines: [
+          `Somebody, perhaps you, tried to register with ${appName} under this ${address}, which has an account already.`,
+          `Log in with your password; if you forgot it, ask for a new one. ${ignoreIt}`,
+        ],
+      }
+    case 'email_change':
+    case 'mobile_change':
+      return {
+        subject: `Confirm your ${address} for ${appName}`,
+        lines: [
+          `Somebody wants to use this ${address} for their account at ${appName}.`,
+          `${short}, the link for an hour. ${ignoreIt}`,
+        ],
+        action: { label: `Confirm the ${address}`, url: link('confirm') },
+        ...withCode,
+      }
+    case 'address_changed':
+      return {
+        subject: `Your ${appName} account has another ${address}`,
+        lines: [
+          `This ${address} no longer belongs to your account at ${appName}: it was changed.`,
+          'If that was not you, tell whoever runs this service at once.',
+        ],
+      }
+    case 'password_changed':
+      return {
+        subject: `Your ${appName} password was changed`,
+        lines: [`The password of your account at ${appName} was changed.`, actNow],
+      }
+    case 'account_deleted':
+      return {
+        subject: `Your ${appName} account was deleted`,
+        lines: [
+          `Your account at ${appName} was deleted, with all that belonged to it.`,
+          'If that was not you, tell whoever runs this service.',
+        ],
+      }
+  }
+}

@@ -1,0 +1,23 @@
+import { Type, type Static } from '@sinclair/typebox'
+
+export const RoleName = Type.String({
+  pattern: '^[a-z][a-z0-9_-]{0,62}$',
+  description: 'lower case letters, digits, `_` and `-`',
+})
+
+export const Role = Type.Object({
+  name: RoleName,
+  users: Type.Integer({ description: 'how many have it' }),
+  created_at: Type.String({ format: 'date-time' }),
+})
+export type Role = Static<typeof Role>
+
+export const RoleBody = Type.Object({ name: RoleName }, { additionalProperties: false })
+export const RoleParams = Type.Object({ name: RoleName })
+
+export const RoleReply = Type.Object({
+  status: Type.Literal('success'),
+  message: Type.String(),
+  role: Role,
+})
+export const RolesReply = Type.Object({ status: Type.Literal('success'), roles: Type.Array(Role) })

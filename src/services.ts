@@ -1,0 +1,152 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { v7 as uuidv7 } from 'uuid'
+import { createAccountService } from './accounts/service.js'
+import { createAdministrationService } from './administration/service.js'
+import { createCodeSecrets } from './codes/secrets.js'
+import { createCodeService } from './codes/service.js'
+import type { Config } from './config.js'
+import type { Pool } from './db/pool.js'
+import { createDeviceMarks } from './limits/device.js'
+import { createLimits } from './limits/limits.js'
+import { createMailService } from './mail/service.js'
+import { createLogTransport, createSmsTransport, createSmtpTransport } from './mail/transports.js'
+import { createOutboxWorker } from './mail/worker.js'
+import { createPasswordHasher } from './passwords/hash.js'
+import { createLanes } from './passwords/lanes.js'
+import { createPasswordPolicy } from './passwords/policy.js'
+import { createRoleService } from './roles/service.js'
+import { createReauthentication } from './sessions/reauthentication.js'
+import { createSessionService } from './sessions/service.js'
+import { createStore } from './store.js'
+import { createDenylist } from './tokens/denylist.js'
+import { createKeyRepository } from './tokens/key-repository.js'
+import { createKeyring } from './tokens/keyring.js'
+import { createTokenService } from './tokens/service.js'
+import { createUserService } from './users/service.js'
+
+export type Dependencies = {
+  db: Pool
+  /** Seals the signing keys, and keys every hash and signature that is not a token's. */
+  keysSecret: string
+  log: FastifyBaseLogger
+  now?: () => Date
+  newId?: () => string
+}
+
+/** Every service, wired: what the server puts behind HTTP and the command line calls as it is. */
+export async function createServices(config: Config, dependencies: Dependencies) {
+  const { db, keysSecret, log, now = () => new Date(), newId = uuidv7 } = dependencies
+  const issuer = config.JWT_ISSUER
+  const audience = config.JWT_AUDIENCE
+  const accessTtl = config.ACCESS_TOKEN_TTL
+  const refreshTtl = config.REFRESH_TOKEN_TTL
+
+  const keyring = await createKeyring({
+    algorithm: config.JWT_ALGORITHM,
+    secret: config.JWT_SECRET,
+    issuer,
+    audience,
+    keys: createKeyRepository(db, keysSecret),
+  })
+  const tokens = createTokenService({
+    keyring,
+    issuer,
+    audience,
+    accessTtl,
+    refreshTtl,
+    now,
+    newId,
+  })
+  const denylist = createDenylist(db)
+
+  const store = createStore(db, {
+    denyFor: accessTtl + 120, // by more than clocks may differ
+    onMessage: () => outboxWorker.wake(),
+  })
+  const limits = createLimits(db, {
+    enabled: config.RATE_LIMIT === 'on',
+    budgets: {
+      login: config.RATE_LIMIT_LOGIN,
+      register: config.RATE_LIMIT_REGISTER,
+      forgot: config.RATE_LIMIT_FORGOT,
+      codes: config.RATE_LIMIT_CODES,
+      refresh: config.RATE_LIMIT_REFRESH,
+    },
+  })
+  const devices = createDeviceMarks(keysSecret)
+
+  const lanes = createLanes({ lanes: config.HASH_LANES, queue: config.HASH_QUEUE })
+  const passwords = createPasswordHasher(lanes, {
+    memory: config.ARGON2_MEMORY,
+    iterations: config.ARGON2_ITERATIONS,
+    parallelism: config.ARGON2_PARALLELISM,
+  })
+  const policy = createPasswordPolicy(config.PASSWORD_MIN_LENGTH)
+
+  const codes = createCodeService({ store, secrets: createCodeSecrets(keysSecret), newId })
+  const transports = createTransports(config, log, now)
+  const { deliver } = createMailService({
+    store,
+    codes,
+    transports,
+    log,
+    appName: config.APP_NAME,
+    publicUrl: config.PUBLIC_URL,
+  })
+  const outboxWorker = createOutboxWorker({ outbox: store.outbox, deliver, log })
+
+  const reauthentication = createReauthentication({ store, passwords, limits })
+  const sessions = createSessionService({
+    store,
+    passwords,
+    tokens,
+    limits,
+    devices,
+    log,
+    newId,
+    refreshTtl,
+    grace: config.REFRESH_GRACE,
+  })
+  const accounts = createAccountService({ store, codes, passwords, policy, limits, now, newId })
+  const users = createUserService({ store, codes, passwords, policy, reauthentication, newId })
+  const roles = createRoleService({ store, newId })
+  const administration = createAdministrationService({
+    store,
+    users,
+    roles,
+    passwords,
+    policy,
+    newId,
+  })
+
+  return {
+    accounts,
+    administration,
+    audit: store.audit,
+    denylist,
+    keyring,
+    limits,
+    outboxWorker,
+    roles,
+    sessions,
+    transports,
+    users,
+  }
+}
+
+export type Services = Awaited<ReturnType<typeof createServices>>
+
+/** Development writes to the log what has nowhere else to go; production drops it, and says so. */
+function createTransports(config: Config, log: FastifyBaseLogger, now: () => Date) {
+  const { MAIL_URL, MAIL_FROM, PUBLIC_URL, SMS_WEBHOOK_URL, SMS_WEBHOOK_SECRET = '' } = config
+  const toLog = config.NODE_ENV === 'production' ? undefined : createLogTransport(log)
+  const email =
+    MAIL_URL === undefined || MAIL_URL === 'log'
+      ? toLog
+      : createSmtpTransport({ url: MAIL_URL, from: MAIL_FROM, host: new URL(PUBLIC_URL).hostname })
+  const mobile =
+    SMS_WEBHOOK_URL === undefined
+      ? toLog
+      : createSmsTransport({ url: SMS_WEBHOOK_URL, secret: SMS_WEBHOOK_SECRET, now })
+  return { ...(email && { email }), ...(mobile && { mobile }) }
+}
