@@ -4,7 +4,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src src
-RUN npm run build -- --incremental false && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build -- --incremental false && chmod +x dist/cli.js && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Gatehouse" \
@@ -17,6 +17,7 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY migrations migrations
 COPY package.json ./
+RUN ln -s /app/dist/cli.js /usr/local/bin/gatehouse
 # Numeric, so that Kubernetes can check runAsNonRoot. Nothing is written: the root may be read-only.
 USER 1000
 EXPOSE 3000

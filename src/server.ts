@@ -1,16 +1,12 @@
 import closeWithGrace from 'close-with-grace'
-import { resolve } from 'node:path'
-import type { Logger } from 'pino'
 import { buildApp } from './app.js'
 import { ConfigError, loadConfig, type Config } from './config.js'
-import { migrate } from './db/migrate.js'
-import { createPool } from './db/pool.js'
-import { loadOrCreateLocalSecret } from './local-secret.js'
 import { createLogger } from './logger.js'
+import { openResources, type Closers } from './resources.js'
 
 const config = readConfig()
 const log = createLogger(config.LOG_LEVEL)
-const closers: (() => Promise<unknown>)[] = []
+const closers: Closers = []
 
 // Before anything starts, so that a signal meanwhile ends what has started; less than Docker's 10 s.
 closeWithGrace({ delay: 9_000, logger: false }, async ({ err, signal }) => {
@@ -32,32 +28,22 @@ function readConfig(): Config {
 }
 
 async function start(config: Config): Promise<void> {
-  const dataDir = resolve(config.DATA_DIR)
-  const url = config.DATABASE_URL ?? (await startLocalDatabase(dataDir, log))
-  await migrate(url, log)
-  const onError = (err: Error) => log.warn({ err }, 'a database connection was lost')
-  const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError })
-  closers.push(() => db.close())
-  const keysSecret = config.KEYS_SECRET ?? (await loadOrCreateLocalSecret(dataDir, 'keys-secret'))
+  const { db, keysSecret } = await openResources(config, { log, closers })
   const app = await buildApp(config, { db, keysSecret, log })
   closers.push(() => app.close())
   const address = await app.listen({ host: config.HOST, port: config.PORT })
-  if (config.NODE_ENV === 'production' && new URL(config.PUBLIC_URL).hostname === 'localhost') {
-    log.warn('PUBLIC_URL names localhost, and so does every token as its issuer')
-  }
-  if (config.NODE_ENV === 'production' && !config.MAIL_URL) {
-    log.warn('MAIL_URL is not set: no mail is sent, and nobody can reset a password')
-  }
+  if (config.NODE_ENV === 'production') warnOf(config)
   if (process.stdout.isTTY) process.stdout.write(welcome(address))
 }
 
-/** Development only: production names its database (config.ts). The package is not in the image. */
-async function startLocalDatabase(dataDir: string, log: Logger): Promise<string> {
-  const { startEmbeddedPostgres } = await import('./db/embedded.js')
-  const { url, stop } = await startEmbeddedPostgres({ dataDir, log })
-  closers.push(stop)
-  log.warn('using the embedded database, which is for development; set DATABASE_URL otherwise')
-  return url
+/** What starts, but is likely not meant. */
+function warnOf({ PUBLIC_URL, MAIL_URL, SMS_WEBHOOK_URL }: Config): void {
+  if (new URL(PUBLIC_URL).hostname === 'localhost') {
+    log.warn('PUBLIC_URL names localhost, and so does every token as its issuer')
+  }
+  if (MAIL_URL === undefined && SMS_WEBHOOK_URL === undefined) {
+    log.warn('MAIL_URL is not set: no mail is sent, and nobody can reset a password')
+  }
 }
 
 function welcome(address: string): string {

@@ -129,6 +129,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     outboxWorker,
     roles,
     sessions,
+    store,
     transports,
     users,
   }

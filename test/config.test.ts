@@ -85,6 +85,26 @@ t.test('production needs a database and a secret', (t) => {
   t.end()
 })
 
+t.test('production limits abuse, and never writes what it should send to the log', (t) => {
+  t.match(faults({ ...production, RATE_LIMIT: 'off' }), 'RATE_LIMIT')
+  t.match(faults({ ...production, MAIL_URL: 'log' }), 'MAIL_URL')
+  t.match(faults({ ...production, ACTIVATION: 'required' }), 'ACTIVATION')
+  const MAIL_URL = 'smtp://mail.example.org:587'
+  t.equal(faults({ ...production, ACTIVATION: 'required', MAIL_URL }), '')
+  t.equal(loadConfig(production).MAIL_URL, undefined)
+  t.equal(loadConfig({}).MAIL_URL, 'log')
+  t.match(faults({ SMS_WEBHOOK_URL: 'https://sms.example.org' }), 'SMS_WEBHOOK_SECRET')
+  t.end()
+})
+
+t.test('a rate is so many in so much time', (t) => {
+  t.same(loadConfig({ RATE_LIMIT_LOGIN: '7/2h' }).RATE_LIMIT_LOGIN, { points: 7, seconds: 7_200 })
+  for (const rate of ['0/1h', '5', '5/h', 'many/1h']) {
+    t.match(faults({ RATE_LIMIT_LOGIN: rate }), 'RATE_LIMIT_LOGIN', rate)
+  }
+  t.end()
+})
+
 t.test('a secret that can be guessed is refused', (t) => {
   const weak = [
     '',

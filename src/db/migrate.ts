@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { runner } from 'node-pg-migrate'
 
-const directory = fileURLToPath(new URL('../../migrations', import.meta.url))
+export const migrationsDirectory = fileURLToPath(new URL('../../migrations', import.meta.url))
 
 type Log = {
   info(message: string): void
@@ -16,7 +16,7 @@ type Log = {
 export async function migrate(databaseUrl: string, log: Log): Promise<void> {
   const done = await runner({
     databaseUrl,
-    dir: directory,
+    dir: migrationsDirectory,
     direction: 'up',
     migrationsTable: 'migrations',
     advisoryLockMode: 'wait',

@@ -1,0 +1,59 @@
+import argon2 from 'argon2'
+import { SingleBar } from 'cli-progress'
+
+type Setting = { memory: number; iterations: number }
+
+// From OWASP's least, which is the default, up; memory in KiB.
+const settings: Setting[] = [
+  { memory: 19_456, iterations: 2 },
+  { memory: 32_768, iterations: 2 },
+  { memory: 47_104, iterations: 2 },
+  { memory: 65_536, iterations: 2 },
+  { memory: 65_536, iterations: 3 },
+  { memory: 131_072, iterations: 3 },
+]
+const rounds = 5
+
+const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1] ?? 0
+
+/** Measures what a password costs here, and names the strongest setting within `target` milliseconds. */
+export async function calibrate(
+  target: number,
+  lanes: number,
+  print: (line: string) => void,
+): Promise<void> {
+  const bar = new SingleBar({ format: 'hashing [{bar}] {value}/{total}', hideCursor: true })
+  const isTerminal = process.stderr.isTTY
+  if (isTerminal) bar.start(settings.length * rounds, 0)
+  const measured: (Setting & { ms: number })[] = []
+  for (const setting of settings) {
+    const times: number[] = []
+    for (let round = 0; round < rounds; round += 1) {
+      const start = performance.now()
+      await argon2.hash('correct horse battery', {
+        type: argon2.argon2id,
+        memoryCost: setting.memory,
+        timeCost: setting.iterations,
+        parallelism: 1,
+      })
+      times.push(performance.now() - start)
+      if (isTerminal) bar.increment()
+    }
+    measured.push({ ...setting, ms: median(times) })
+  }
+  bar.stop()
+
+  print('ARGON2_MEMORY  ARGON2_ITERATIONS  ms a hash  logins a second')
+  for (const { memory, iterations, ms } of measured) {
+    const cells = [
+      String(memory).padStart(13),
+      String(iterations).padStart(18),
+      ms.toFixed(0).padStart(10),
+      ((1_000 / ms) * lanes).toFixed(0).padStart(16),
+    ]
+    print(cells.join(' '))
+  }
+  const best = measured.filter(({ ms }) => ms <= target).at(-1) ?? measured[0]
+  print(`\nWithin ${String(target)} ms, with ${String(lanes)} lanes:`)
+  print(`ARGON2_MEMORY=${String(best?.memory)} ARGON2_ITERATIONS=${String(best?.iterations)}`)
+}

@@ -1,0 +1,155 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { bearer, forTests, keysSecret, logIn, signUp, testApp } from './support/app.js'
+import { queryAt, testDatabase } from './support/database.js'
+
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
+const password = 'correct horse battery'
+
+/** Runs the command line as a person would: its exit code and what it printed. */
+async function gatehouse(
+  url: string,
+  args: string[],
+  env: Record<string, string> = {},
+  input = '',
+) {
+  const child = spawn(process.execPath, [cli, ...args], {
+    env: {
+      PATH: process.env.PATH,
+      KEYS_SECRET: keysSecret,
+      ...(url && { DATABASE_URL: url }),
+      DATABASE_POOL_SIZE: '2',
+      ...forTests,
+      ...env,
+    },
+  })
+  child.stdin.end(input)
+  const [out, errors] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
+  return { code: child.exitCode, out, errors }
+}
+
+t.test('of twenty who make the same first administrator at once, one does', async (t) => {
+  const url = await testDatabase(t, { empty: true })
+  const tries = await Promise.all(
+    Array.from({ length: 20 }, () =>
+      gatehouse(url, ['create-admin', 'root', 'root@example.org', password]),
+    ),
+  )
+  t.equal(tries.filter(({ code }) => code === 0).length, 1)
+  for (const { errors } of tries.filter(({ code }) => code !== 0)) {
+    t.match(errors, 'is already used')
+  }
+  t.same(await queryAt(url, `select count(*)::integer from user_roles where role = 'admin'`), [
+    { count: 1 },
+  ])
+})
+
+t.test('an administrator from the command line logs in and administers', async (t) => {
+  const { app, url } = await testApp(t)
+  const piped = await gatehouse(
+    url,
+    ['create-admin', 'root', 'root@example.org'],
+    {},
+    `${password}\n`,
+  )
+  t.match(piped, { code: 0, out: /^root is an administrator: [0-9a-f-]{36}\n$/, errors: '' })
+  const { access_token } = await logIn(app, { username: 'root', password })
+  const users = await app.inject({ url: '/api/users', headers: bearer(access_token) })
+  t.equal(users.statusCode, 200)
+  const weak = await gatehouse(url, ['create-admin', 'two', 'two@example.org', 'short'])
+  t.match(weak, { code: 1, errors: 'password must have 8 characters or more' })
+})
+
+t.test(
+  'users are listed, disabled, enabled, reset and deleted by any name of theirs',
+  async (t) => {
+    const { app, url } = await testApp(t)
+    const { access_token, user } = await signUp(app, { email: 'ada@example.org', password })
+    const state = async () => {
+      const { out } = await gatehouse(url, ['users', 'list', '--search', 'ada@'])
+      return out.split('\n')[1]?.split('\t')[4]
+    }
+    t.equal(await state(), 'active')
+    t.match(await gatehouse(url, ['users', 'disable', 'ADA@example.org']), { code: 0 })
+    t.equal(await state(), 'disabled')
+    const refused = await app.inject({ url: '/api/user', headers: bearer(access_token) })
+    t.equal(refused.statusCode, 401)
+    t.match(await gatehouse(url, ['users', 'enable', user.id]), { code: 0 })
+    t.equal(await state(), 'active')
+    t.match(await gatehouse(url, ['users', 'reset', 'ada@example.org']), { code: 0 })
+    const login = { email: 'ada@example.org', password }
+    const old = await app.inject({ method: 'POST', url: '/api/login', payload: login })
+    t.equal(old.statusCode, 401)
+    t.match(await queryAt(url, 'select message from outbox'), [{ message: 'choose_password' }])
+    t.match(await gatehouse(url, ['users', 'delete', 'ada@example.org']), { code: 0 })
+    t.equal(await state(), undefined)
+    t.match(await gatehouse(url, ['users', 'delete', 'ada@example.org']), {
+      code: 1,
+      errors: 'Not found',
+    })
+  },
+)
+
+t.test('the last administrator is kept', async (t) => {
+  const url = await testDatabase(t)
+  await gatehouse(url, ['create-admin', 'root', 'root@example.org', password])
+  for (const verb of ['disable', 'delete']) {
+    t.match(await gatehouse(url, ['users', verb, 'root']), { code: 1, errors: 'administrator' })
+  }
+})
+
+t.test('reset-db needs --yes, and is refused in production', async (t) => {
+  const { app, url } = await testApp(t)
+  await signUp(app)
+  const production = { NODE_ENV: 'production', RATE_LIMIT: 'on' }
+  t.match(await gatehouse(url, ['reset-db']), { code: 1, errors: 'add --yes' })
+  t.match(await gatehouse(url, ['reset-db', '--yes'], production), {
+    code: 1,
+    errors: 'refused in production',
+  })
+  t.equal((await queryAt(url, 'select from users')).length, 1)
+  t.match(await gatehouse(url, ['reset-db', '--yes']), { code: 0 })
+  t.equal((await queryAt(url, 'select from users')).length, 0)
+  t.equal((await queryAt(url, 'select from roles')).length, 2)
+})
+
+t.test('prune says how many rows went', async (t) => {
+  const { url, sql } = await testApp(t)
+  await sql(`insert into token_denylist select gen_random_uuid(), now() - interval '1 second'
+    from generate_series(1, 2500)`)
+  t.match(await gatehouse(url, ['prune']), { code: 0, out: '2500 rows removed' })
+})
+
+t.test('doctor tells what is wrong, changes nothing, and shows no secret', async (t) => {
+  const { url } = await testApp(t)
+  t.match(await gatehouse(url, ['doctor']), { code: 0, out: /ok +PostgreSQL: 1\d/ })
+  const other = await gatehouse(url, ['doctor'], { KEYS_SECRET: `${keysSecret}-another` })
+  t.match(other, { code: 1, out: 'was sealed with another KEYS_SECRET' })
+  t.notMatch(other.out + other.errors, keysSecret)
+  const http = await gatehouse(url, ['doctor'], { PUBLIC_URL: 'http://auth.example.org' })
+  t.match(http, { code: 1, out: 'http://auth.example.org is not https' })
+  const mail = await gatehouse(url, ['doctor'], { MAIL_URL: 'smtp://u:hunter2@127.0.0.1:1' })
+  t.match(mail, { code: 1, out: /FAULT.*ECONNREFUSED/ })
+  t.notMatch(mail.out + mail.errors, 'hunter2')
+  const empty = await testDatabase(t, { empty: true })
+  t.match(await gatehouse(empty, ['doctor']), { code: 1 })
+  t.same(await queryAt(empty, `select to_regclass('users') as users`), [{ users: null }])
+})
+
+t.test('calibrate suggests what it measured', async (t) => {
+  const { code, out } = await gatehouse('', ['calibrate', '--target', '1'])
+  t.equal(code, 0)
+  t.match(out, /ARGON2_MEMORY=19456 ARGON2_ITERATIONS=2\n$/, 'never below the default')
+})
+
+t.test('what is not a command, or a configuration, exits with 1', async (t) => {
+  t.match(await gatehouse('', ['frobnicate']), { code: 1, errors: 'unknown command' })
+  t.match(await gatehouse('mysql://x', ['prune']), { code: 1, errors: 'DATABASE_URL' })
+})
