@@ -13,7 +13,6 @@ export const auditEvents = [
   'user.deleted',
   'login.succeeded',
   'login.failed',
-  'login.throttled',
   'session.ended',
   'session.refresh_reuse',
   'password.changed',
