@@ -26,14 +26,15 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
   const { accounts, administration, audit, denylist, keyring, limits } = services
-  const { outboxWorker, roles, sessions, users } = services
+  const { outboxWorkers, roles, sessions, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
     refreshTtl: config.REFRESH_TOKEN_TTL,
   })
 
-  const app = createServer({ trustProxy: config.TRUST_PROXY, log })
+  const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')
+  const app = createServer({ trustProxy, log })
   await app.register(errors)
   await app.register(security, { corsOrigins: config.CORS_ORIGINS })
   await app.register(json)
@@ -42,8 +43,10 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
   await app.register(health, { db })
   await app.register(housekeeping, { prune: () => prune(db, config.AUDIT_RETENTION / 86_400) })
-  app.addHook('onListen', async () => outboxWorker.start())
-  app.addHook('onClose', () => outboxWorker.stop())
+  app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
+  app.addHook('onClose', async () => {
+    await Promise.all(outboxWorkers.map(({ stop }) => stop()))
+  })
 
   // Public: what works without an access token.
   await app.register(wellKnownRoutes, { keyring })

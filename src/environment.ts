@@ -65,7 +65,7 @@ export const Environment = Type.Object({
     }),
   ),
   TRUST_PROXY: List(
-    'proxies whose `X-Forwarded-*` headers count: addresses, CIDR ranges, `loopback`, `linklocal`, `uniquelocal`',
+    'proxies whose `X-Forwarded-*` headers count: addresses, CIDR ranges, `loopback`, `linklocal`, `uniquelocal`; or `none`',
     'loopback',
   ),
   CORS_ORIGINS: List('origins of browser frontends on other hosts, separated by commas', ''),
@@ -184,7 +184,9 @@ export const Environment = Type.Object({
         'where short messages are posted, signed as Standard Webhooks says; outside production they go to the log without it',
     }),
   ),
-  SMS_WEBHOOK_SECRET: Secret('signs what is posted to SMS_WEBHOOK_URL, 32 characters or more'),
+  SMS_WEBHOOK_SECRET: Secret(
+    'signs what is posted to SMS_WEBHOOK_URL, 32 characters or more; behind `whsec_` it is base64',
+  ),
   RATE_LIMIT: OneOf(
     ['on', 'off'],
     'limits against guessing and flooding; `off` is refused in production',

@@ -22,6 +22,7 @@ import { createDenylist } from './tokens/denylist.js'
 import { createKeyRepository } from './tokens/key-repository.js'
 import { createKeyring } from './tokens/keyring.js'
 import { createTokenService } from './tokens/service.js'
+import { addressKinds } from './users/identifiers.js'
 import { createUserService } from './users/service.js'
 
 export type Dependencies = {
@@ -61,7 +62,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
 
   const store = createStore(db, {
     denyFor: accessTtl + 120, // by more than clocks may differ
-    onMessage: () => outboxWorker.wake(),
+    onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
   })
   const limits = createLimits(db, {
     enabled: config.RATE_LIMIT === 'on',
@@ -93,7 +94,9 @@ export async function createServices(config: Config, dependencies: Dependencies)
     appName: config.APP_NAME,
     publicUrl: config.PUBLIC_URL,
   })
-  const outboxWorker = createOutboxWorker({ outbox: store.outbox, deliver, log })
+  const outboxWorkers = addressKinds.map((kind) =>
+    createOutboxWorker({ kind, outbox: store.outbox, deliver, log }),
+  )
 
   const reauthentication = createReauthentication({ store, passwords, limits })
   const sessions = createSessionService({
@@ -126,7 +129,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     denylist,
     keyring,
     limits,
-    outboxWorker,
+    outboxWorkers,
     roles,
     sessions,
     store,

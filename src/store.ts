@@ -10,7 +10,7 @@ import { createUserRepository } from './users/repository.js'
 type Options = {
   /** How long the tokens of an ended session are denied, in seconds. */
   denyFor: number
-  /** Called for each message that is put in the outbox, before its commit. */
+  /** Called when something was put in the outbox. */
   onMessage: () => void
 }
 
@@ -19,8 +19,13 @@ export function createStore(db: Pool, options: Options) {
   return {
     ...repositories(db, options),
     /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
-    transaction: <Result>(work: (tx: Transaction) => Promise<Result>) =>
-      db.transaction((on) => work(repositories(on, options))),
+    async transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+      const messages: true[] = []
+      const onMessage = () => void messages.push(true)
+      const result = await db.transaction((on) => work(repositories(on, { ...options, onMessage })))
+      if (messages.length > 0) options.onMessage()
+      return result
+    },
   }
 }
 

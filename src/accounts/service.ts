@@ -3,6 +3,7 @@ import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError, invalidField, taken } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
+import { revokeCodes } from '../mail/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Store } from '../store.js'
@@ -105,7 +106,7 @@ export function createAccountService(dependencies: Dependencies) {
         }
         await tx.users.setPassword(user_id, hash)
         await tx.sessions.endAll(user_id)
-        await tx.codes.deleteAll(user_id)
+        await revokeCodes(tx, user_id)
         await tx.outbox.put({ id: newId(), message: 'password_changed', kind, address, user_id })
         await tx.audit.add({ id: newId(), event: 'password.reset', caller, user_id })
       })
@@ -152,7 +153,7 @@ export function createAccountService(dependencies: Dependencies) {
         await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })
       } else {
         await tx.users.setPassword(user_id, null)
-        await tx.codes.deleteAll(user_id)
+        await revokeCodes(tx, user_id)
         await tx.outbox.put({ id: newId(), message: 'choose_password', ...to, user_id })
       }
       await tx.audit.add({ id: newId(), event: 'user.registered_again', caller, user_id })

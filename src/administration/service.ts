@@ -2,6 +2,7 @@ import type { Caller } from '../audit/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError, invalidField, taken } from '../errors.js'
 import type { MessageName } from '../mail/messages.js'
+import { revokeCodes } from '../mail/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { RoleService } from '../roles/service.js'
@@ -95,7 +96,7 @@ export function createAdministrationService(dependencies: Dependencies) {
         const identifiers = readIdentifierChanges(body, before)
         await tx.users.update(id, { ...readProfile(body), identifiers })
         const moved = addressKinds.filter((kind) => identifiers.some((one) => one.kind === kind))
-        if (moved.length > 0) await tx.codes.deleteAll(id)
+        if (moved.length > 0) await revokeCodes(tx, id)
         for (const kind of moved) {
           const address = before[kind]
           const message = 'address_changed'
@@ -113,7 +114,7 @@ export function createAdministrationService(dependencies: Dependencies) {
           await tx.users.get(id)
           await tx.users.setDisabled(id, true)
           await tx.sessions.endAll(id)
-          await tx.codes.deleteAll(id)
+          await revokeCodes(tx, id)
           await note(tx, 'user.disabled', caller, id)
         }),
       )
@@ -143,7 +144,7 @@ export function createAdministrationService(dependencies: Dependencies) {
         if (!address) throw new AppError('no_address')
         await tx.users.setPassword(id, null)
         await tx.sessions.endAll(id)
-        await tx.codes.deleteAll(id)
+        await revokeCodes(tx, id)
         const message: MessageName = 'choose_password'
         await tx.outbox.put({ id: newId(), message, ...address, user_id: id })
         await note(tx, 'password.reset_forced', caller, id)

@@ -1,6 +1,6 @@
 import { AppError, invalidField } from '../errors.js'
 import { addressKinds, readIdentifier, type Identifier } from '../users/identifiers.js'
-import type { Store } from '../store.js'
+import type { Store, Transaction } from '../store.js'
 import type { OneTimeCode, Purpose } from './repository.js'
 import type { CodePair, CodeSecrets } from './secrets.js'
 import type { ProofBody } from './schemas.js'
@@ -22,11 +22,14 @@ type Addressee = { user_id: string; purpose: Purpose; identifier: Identifier; li
 export function createCodeService({ store, secrets, newId }: Dependencies) {
   return {
     /** Makes the secrets to send; those sent before for the same purpose are dead. */
-    async make({ user_id, purpose, identifier, link_ttl }: Addressee): Promise<CodePair> {
+    async make(
+      tx: Transaction,
+      { user_id, purpose, identifier, link_ttl }: Addressee,
+    ): Promise<CodePair> {
       const { kind, text, canonical } = identifier
       if (kind === 'username') throw new Error('a username is not an address')
       const { link, code, ...hashes } = secrets.make(canonical)
-      await store.codes.put({
+      await tx.codes.put({
         id: newId(),
         user_id,
         purpose,

@@ -11,29 +11,27 @@ const free = 5
  * doubles from a second to an hour. Far from 100 in a row (NIST SP 800-63B-4 §3.2.2), never a lock.
  */
 export function createGuesses(db: Db) {
-  const counts = createLimiter(db, 'guesses', { points: 1_000_000, seconds: memory })
+  const firsts = createLimiter(db, 'guesses', { points: free, seconds: memory })
   const gates = createLimiter(db, 'gate', { points: 1, seconds: longestWait })
+  const passages = createLimiter(db, 'passages', { points: 1_000_000, seconds: memory })
 
   return {
     /**
-     * Counted before the guess is looked at: parallel ones cannot slip through together. What is
-     * refused does not count, or a flood would lengthen the wait.
+     * Counted before the guess is looked at: parallel ones cannot slip through together. Only who
+     * passes the gate lengthens the wait, or a flood would.
      * @throws AppError `rate_limited`, `unavailable`
      */
     async admit(key: string): Promise<void> {
-      const before = await counts.taken(key)
-      if (before < free) {
-        const { limit, remaining } = await counts.take(key)
-        if (limit - remaining <= free) return
-        await counts.refund(key)
-      }
-      await gates.take(key, Math.min(longestWait, 2 ** Math.max(0, before - free)))
-      await counts.take(key)
+      const { remaining } = await firsts.look(key)
+      if (remaining > 0 && (await firsts.tries(key))) return
+      const { limit, remaining: left } = await passages.look(key)
+      await gates.take(key, Math.min(longestWait, 2 ** (limit - left)))
+      await passages.take(key)
     },
 
     /** It was right: the budget is whole again. */
     async forgive(key: string): Promise<void> {
-      await Promise.all([counts.reset(key), gates.reset(key)])
+      await Promise.all([firsts, gates, passages].map((limiter) => limiter.reset(key)))
     },
   }
 }

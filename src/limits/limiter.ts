@@ -7,11 +7,24 @@ export type Budget = { points: number; seconds: number }
 
 export type Standing = { limit: number; remaining: number; resetSeconds: number }
 
+type Options = {
+  /** Some of what is taken is given back: then a refusal must not outlast those who are under way. */
+  isRefundable?: boolean
+}
+
+// In milliseconds: how long a refusal is repeated from memory where what was taken may come back.
+const shortMemory = 1_000
+
 /**
  * A budget that all instances share: one row a key, counted by one statement. What is over it is
- * refused from memory until it has recovered.
+ * refused from memory, and costs the database nothing.
  */
-export function createLimiter(db: Db, name: string, { points, seconds }: Budget) {
+export function createLimiter(
+  db: Db,
+  name: string,
+  { points, seconds }: Budget,
+  { isRefundable = false }: Options = {},
+) {
   const limiter = new RateLimiterPostgres({
     storeClient: {
       query: ({ text, values }: { text: string; values: unknown[] }) => db.query(text, values),
@@ -23,8 +36,9 @@ export function createLimiter(db: Db, name: string, { points, seconds }: Budget)
     keyPrefix: name,
     points,
     duration: seconds,
-    inMemoryBlockOnConsumed: points + 1,
+    ...(!isRefundable && { inMemoryBlockOnConsumed: points + 1 }),
   })
+  const refusals = new Map<string, { standing: Standing; until: number }>()
 
   return {
     /**
@@ -32,12 +46,26 @@ export function createLimiter(db: Db, name: string, { points, seconds }: Budget)
      * @throws AppError `rate_limited`, `unavailable`
      */
     async take(key: string, customSeconds?: number): Promise<Standing> {
+      const recent = refusals.get(key)
+      if (recent && performance.now() < recent.until) throw rateLimited(recent.standing)
       const options = customSeconds === undefined ? {} : { customDuration: customSeconds }
       try {
         return standing(await limiter.consume(key, 1, options))
       } catch (refused) {
-        if (refused instanceof RateLimiterRes) throw rateLimited(standing(refused))
-        throw refused
+        if (!(refused instanceof RateLimiterRes)) throw refused
+        if (isRefundable) await giveBack(key, standing(refused))
+        throw rateLimited(standing(refused))
+      }
+    },
+
+    /** Takes one if there is one; whether there was. @throws AppError `unavailable` */
+    async tries(key: string): Promise<boolean> {
+      try {
+        await this.take(key)
+        return true
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'rate_limited') return false
+        throw error
       }
     },
 
@@ -46,15 +74,23 @@ export function createLimiter(db: Db, name: string, { points, seconds }: Budget)
       await limiter.reward(key, 1)
     },
 
-    /** How many were taken; 0 where the budget is whole. */
-    async taken(key: string): Promise<number> {
-      return (await limiter.get(key))?.consumedPoints ?? 0
+    /** How it stands; nothing is taken. */
+    async look(key: string): Promise<Standing> {
+      const found = await limiter.get(key)
+      return found ? standing(found) : { limit: points, remaining: points, resetSeconds: seconds }
     },
 
     /** The whole budget is there again. */
     async reset(key: string): Promise<void> {
       await limiter.delete(key)
     },
+  }
+
+  /** What is refused has not been taken. */
+  async function giveBack(key: string, standing: Standing): Promise<void> {
+    if (refusals.size > 10_000) refusals.clear()
+    refusals.set(key, { standing, until: performance.now() + shortMemory })
+    await limiter.reward(key, 1)
   }
 
   function standing({ remainingPoints, msBeforeNext }: RateLimiterRes): Standing {

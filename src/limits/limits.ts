@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
 import type { Db } from '../db/pool.js'
-import { AppError } from '../errors.js'
 import { createGuesses, type Guesses } from './guesses.js'
 import { createLimiter, rateLimitHeaders, type Budget, type Limiter } from './limiter.js'
 import { networkOf } from './network.js'
@@ -17,7 +16,10 @@ const perAddress: Budget = { points: 5, seconds: 3_600 }
 /** The limits against abuse: per network, per account and device, per address that is written to. */
 export function createLimits(db: Db, { enabled, budgets }: Options) {
   const limiters = Object.fromEntries(
-    Object.entries(budgets).map(([name, budget]) => [name, createLimiter(db, name, budget)]),
+    Object.entries(budgets).map(([name, budget]) => [
+      name,
+      createLimiter(db, name, budget, { isRefundable: name === 'login' }),
+    ]),
   ) as Record<keyof NetworkBudgets, Limiter>
   const messages = createLimiter(db, 'messages', perAddress)
   const guesses: Guesses = enabled
@@ -51,13 +53,7 @@ export function createLimits(db: Db, { enabled, budgets }: Options) {
     /** Whether one more message may go to an address. */
     async mayWrite(address: string): Promise<boolean> {
       if (!enabled) return true
-      try {
-        await messages.take(keyOf(address))
-        return true
-      } catch (error) {
-        if (error instanceof AppError && error.code === 'rate_limited') return false
-        throw error
-      }
+      return messages.tries(keyOf(address))
     },
   }
 }

@@ -5,8 +5,10 @@ import ipaddr from 'ipaddr.js'
  * all of. The spelling of an address makes no difference.
  */
 export function networkOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address.slice(0, 64)
-  const parsed = ipaddr.process(address.replace(/%.*$/, ''))
+  // Some proxies append the port.
+  const [, bare = address] = /^(?:\[(.+)\]|([0-9.]+)):\d+$/.exec(address)?.filter(Boolean) ?? []
+  if (!ipaddr.isValid(bare)) return address.slice(0, 64)
+  const parsed = ipaddr.process(bare.replace(/%.*$/, ''))
   if (parsed.kind() === 'ipv4') return parsed.toString()
   const { parts } = parsed as ipaddr.IPv6
   return `${parts

@@ -2,7 +2,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { CodeService } from '../codes/service.js'
 import type { Purpose } from '../codes/repository.js'
 import type { Store } from '../store.js'
-import { readIdentifier, type AddressKind } from '../users/identifiers.js'
+import { readIdentifier, type AddressKind, type Identifier } from '../users/identifiers.js'
+import { codedMessages } from './codes.js'
 import { writeLetter, type MessageName } from './messages.js'
 import type { QueuedMessage } from './repository.js'
 import type { Transport } from './transports.js'
@@ -17,20 +18,6 @@ type Dependencies = {
   publicUrl: string
 }
 
-type Wording = { purpose: Purpose; link_ttl?: number }
-
-const day = 86_400
-
-/** The messages that carry a code, and what it is for. */
-const coded: Partial<Record<MessageName, Wording>> = {
-  activation: { purpose: 'activation' },
-  choose_password: { purpose: 'password_reset' },
-  invitation: { purpose: 'password_reset', link_ttl: day },
-  password_reset: { purpose: 'password_reset' },
-  email_change: { purpose: 'email_change' },
-  mobile_change: { purpose: 'mobile_change' },
-}
-
 /** Turns a row of the outbox into a message, and sends it. */
 export function createMailService(dependencies: Dependencies) {
   const { store, codes, transports, log, appName, publicUrl } = dependencies
@@ -41,33 +28,55 @@ export function createMailService(dependencies: Dependencies) {
      * @throws Error when it may not have arrived
      */
     async deliver(queued: QueuedMessage): Promise<void> {
-      const { id, message, kind, address } = queued
-      const transport = transports[kind]
+      const transport = transports[queued.kind]
       if (!transport) {
+        const { message, kind } = queued
         log.warn({ message, kind }, 'a message was dropped: nothing is configured to send it')
         return
       }
-      const identifier = readIdentifier(kind, address)
-      const wording = coded[message]
-      if (!wording) {
-        await transport.send(id, address, writeLetter(message, { appName, publicUrl, kind }))
-        return
-      }
-      const isChange = message === 'email_change' || message === 'mobile_change'
-      const [holder] = await store.users.findHolders([identifier])
-      if (isChange && holder && holder.user_id !== queued.user_id) {
-        const letter = writeLetter('already_registered', { appName, publicUrl, kind })
-        await transport.send(id, address, letter)
-        return
-      }
-      const userId = isChange ? queued.user_id : holder?.user_id
-      if (!userId || (message === 'activation' && holder?.activated)) return
-      if (queued.user_id && queued.user_id !== userId) return
-      const secrets = await codes.make({ user_id: userId, identifier, ...wording })
-      const letter = writeLetter(message, { appName, publicUrl, kind, secrets })
-      await transport.send(id, address, letter)
+      const addressed = await address(queued)
+      if (!addressed) return
+      const { message, to, code } = addressed
+      const secrets = code && (await makeCode(queued.id, { identifier: to, ...code }))
+      if (code && !secrets) return
+      // Each try has a code of its own: a receiver must not take it for the one before.
+      const id = `${queued.id}.${String(queued.attempts)}`
+      const letter = writeLetter(message, { appName, publicUrl, kind: queued.kind, secrets })
+      await transport.send(id, to.kind === 'mobile' ? to.canonical : to.text, letter)
     },
+  }
+
+  /** Who gets what, as things are now: undefined where there is nothing to say any more. */
+  async function address(queued: QueuedMessage): Promise<Addressed | undefined> {
+    const { message, kind, user_id } = queued
+    const to = readIdentifier(kind, queued.address)
+    const wording = codedMessages[message]
+    if (!wording) return { message, to }
+    const [holder] = await store.users.findHolders([to])
+    if (message === 'email_change' || message === 'mobile_change') {
+      if (!user_id) return undefined
+      if (holder && holder.user_id !== user_id) return { message: 'already_registered', to }
+      return { message, to, code: { user_id, ...wording } }
+    }
+    if (!holder || (user_id !== null && user_id !== holder.user_id)) return undefined
+    if (message === 'activation' && holder.activated) return undefined
+    // To the address as its owner wrote it, whatever spelling asked for it.
+    const text = (await store.users.find(holder.user_id))?.[kind] ?? to.text
+    return { message, to: { ...to, text }, code: { user_id: holder.user_id, ...wording } }
+  }
+
+  /** Undefined where the message was cancelled meanwhile. */
+  function makeCode(id: string, wanted: Parameters<CodeService['make']>[1]) {
+    return store.transaction(async (tx) =>
+      (await tx.outbox.hold(id)) ? codes.make(tx, wanted) : undefined,
+    )
   }
 }
 
 export type MailService = ReturnType<typeof createMailService>
+
+type Addressed = {
+  message: MessageName
+  to: Identifier
+  code?: { user_id: string; purpose: Purpose; link_ttl?: number }
+}

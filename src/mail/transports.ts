@@ -4,7 +4,7 @@ import nodemailer from 'nodemailer'
 import { toHtml, toSms, toText } from './layout.js'
 import type { Letter } from './messages.js'
 
-/** Sends one letter. `id` is the same at every try, so that a receiver can tell a repetition. */
+/** Sends one letter. `id` is another at every try, because the code in it is. */
 export type Transport = {
   /** @throws Error when it may not have arrived */
   send(id: string, to: string, letter: Letter): Promise<void>
@@ -50,11 +50,14 @@ type WebhookOptions = { url: string; secret: string; now: () => Date }
  * `webhook-signature`) to a service that passes them on.
  */
 export function createSmsTransport({ url, secret, now }: WebhookOptions): Transport {
+  // The libraries of Standard Webhooks write a key in base64 behind this prefix.
+  const isEncoded = secret.startsWith('whsec_')
+  const key = isEncoded ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret)
   return {
     async send(id, to, letter) {
       const body = JSON.stringify({ type: 'sms', data: { to, text: toSms(letter) } })
       const timestamp = String(Math.floor(now().getTime() / 1_000))
-      const signature = createHmac('sha256', secret)
+      const signature = createHmac('sha256', key)
         .update(`${id}.${timestamp}.${body}`)
         .digest('base64')
       const answer = await fetch(url, {

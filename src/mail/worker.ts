@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { AddressKind } from '../users/identifiers.js'
 import type { OutboxRepository, QueuedMessage } from './repository.js'
 
 type Options = {
+  kind: AddressKind
   outbox: OutboxRepository
   deliver: (queued: QueuedMessage) => Promise<void>
   log: FastifyBaseLogger
@@ -14,7 +16,7 @@ const deadline = 45
 const lifetime = 86_400
 // In milliseconds.
 const pollEvery = 2_000
-const afterPut = 100
+const afterPut = 20
 const farewell = 3_000
 
 /** A second, and twice as long each time, up to five minutes; not all at once. */
@@ -22,10 +24,11 @@ const backoff = (attempts: number) =>
   Math.min(300, 2 ** (attempts - 1)) * (0.8 + Math.random() * 0.4)
 
 /**
- * Sends what is in the outbox, each message at least once. A provider that hangs or refuses holds up
- * its own messages, and nothing else; what was not sent when the process died is sent by the next.
+ * Sends what is in the outbox for one kind of address, each message at least once. A provider that
+ * hangs or refuses holds up its own messages, and nothing else; what was not sent when the process
+ * died is sent by the next.
  */
-export function createOutboxWorker({ outbox, deliver, log }: Options) {
+export function createOutboxWorker({ kind, outbox, deliver, log }: Options) {
   const active = new Set<Promise<void>>()
   let timer: NodeJS.Timeout | undefined
   let next = Infinity
@@ -33,7 +36,7 @@ export function createOutboxWorker({ outbox, deliver, log }: Options) {
   let isStopped = true
 
   async function send(queued: QueuedMessage): Promise<void> {
-    const { id, message, kind, attempts, age } = queued
+    const { id, message, attempts, age } = queued
     try {
       await withDeadline(deliver(queued), deadline * 1_000)
       await outbox.delete(id)
@@ -52,7 +55,7 @@ export function createOutboxWorker({ outbox, deliver, log }: Options) {
     if (isClaiming || isStopped || free === 0) return
     isClaiming = true
     try {
-      const claimed = await outbox.claim(free, hold)
+      const claimed = await outbox.claim(kind, free, hold)
       for (const queued of claimed) {
         const sending = send(queued).finally(() => {
           active.delete(sending)
@@ -85,7 +88,7 @@ export function createOutboxWorker({ outbox, deliver, log }: Options) {
       isStopped = false
       soon(0)
     },
-    /** There is something new, or about to be committed. */
+    /** There is something new. */
     wake: () => soon(afterPut),
     /** Leaves what is not sent by then to the next process. */
     async stop(): Promise<void> {

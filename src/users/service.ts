@@ -3,6 +3,7 @@ import type { AuditEvent } from '../audit/schemas.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError } from '../errors.js'
+import { revokeCodes } from '../mail/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Reauthentication } from '../sessions/reauthentication.js'
@@ -75,7 +76,7 @@ export function createUserService(dependencies: Dependencies) {
         const user = await tx.users.update(user_id, {
           identifiers: [{ kind, identifier, verified: true }],
         })
-        await tx.codes.deleteAll(user_id)
+        await revokeCodes(tx, user_id)
         await notifyOldAddress(tx, kind, before)
         await audit(tx, 'user.address_changed', caller, user_id)
         return user
@@ -103,7 +104,7 @@ export function createUserService(dependencies: Dependencies) {
           throw new AppError('invalid_credentials')
         }
         await tx.sessions.endAll(user.id, caller.session_id)
-        await tx.codes.deleteAll(user.id)
+        await revokeCodes(tx, user.id)
         await notify(tx, 'password_changed', user)
         await audit(tx, 'password.changed', caller, user.id)
       })

@@ -1,0 +1,23 @@
+import type { Purpose } from '../codes/repository.js'
+import type { Transaction } from '../store.js'
+import type { MessageName } from './messages.js'
+
+const day = 86_400
+
+type Wording = { purpose: Purpose; link_ttl?: number }
+
+/** The messages that carry a code, and what it is for. */
+export const codedMessages: Partial<Record<MessageName, Wording>> = {
+  activation: { purpose: 'activation' },
+  choose_password: { purpose: 'password_reset' },
+  invitation: { purpose: 'password_reset', link_ttl: day },
+  password_reset: { purpose: 'password_reset' },
+  email_change: { purpose: 'email_change' },
+  mobile_change: { purpose: 'mobile_change' },
+}
+
+/** Every code of a user dies, those too that are still to be made as their message is sent. */
+export async function revokeCodes(tx: Transaction, userId: string): Promise<void> {
+  await tx.outbox.cancel(userId, Object.keys(codedMessages) as MessageName[])
+  await tx.codes.deleteAll(userId)
+}
