@@ -68,8 +68,9 @@ export function createAccountService(dependencies: Dependencies) {
     async activate(proof: ProofBody, caller: Caller): Promise<void> {
       const code = await codes.prove(['activation'], proof)
       await store.transaction(async (tx) => {
-        const isMine = await tx.codes.redeem(code.id)
         const { user_id, kind, address_canonical } = code
+        await tx.users.lock(user_id)
+        const isMine = await tx.codes.redeem(code.id)
         if (!isMine || !(await tx.users.verify(user_id, kind, address_canonical))) {
           throw new AppError('invalid_code')
         }
@@ -100,6 +101,7 @@ export function createAccountService(dependencies: Dependencies) {
       )
       const hash = await passwords.hash(new_password)
       await store.transaction(async (tx) => {
+        await tx.users.lock(user_id)
         const isMine = await tx.codes.redeem(code.id)
         if (!isMine || !(await tx.users.verify(user_id, kind, address_canonical))) {
           throw new AppError('invalid_code')
@@ -152,6 +154,7 @@ export function createAccountService(dependencies: Dependencies) {
       if (holder.activated) {
         await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })
       } else {
+        await tx.users.lock(user_id)
         await tx.users.setPassword(user_id, null)
         await revokeCodes(tx, user_id)
         await tx.outbox.put({ id: newId(), message: 'choose_password', ...to, user_id })

@@ -34,8 +34,8 @@ export function createAccountRepository(db: Db) {
          where ($1::uuid is null or id < $1)
            and ($2::text is null or exists (
              select from user_roles where user_id = users.id and role = $2))
-           and ($3::text is null or concat_ws(' ', lower(name), username_canonical,
-             email_canonical, mobile_canonical) like $3)
+           and ($3::text is null or concat_ws(' ', lower(normalize(name, nfkc)), username_canonical,
+             email_canonical, mobile_canonical) like lower($3))
            and ${state ? states[state] : 'true'}
          order by id desc limit $4`,
         [after ?? null, role ?? null, search === undefined ? null : toPattern(search), limit],

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { RoleName } from '../roles/schemas.js'
-import { changes, Identifiers, profile, User } from '../users/schemas.js'
+import { changes, Id, Identifiers, oneLine, profile, User } from '../users/schemas.js'
 
 const NullableTime = Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time' })
 
@@ -22,8 +22,8 @@ export const AccountReply = Type.Object({
   user: Account,
 })
 
-export const AccountParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
-export const GrantParams = Type.Object({ id: Type.String({ format: 'uuid' }), name: RoleName })
+export const AccountParams = Type.Object({ id: Id() })
+export const GrantParams = Type.Object({ id: Id(), name: RoleName })
 
 export const accountStates = ['active', 'disabled', 'pending'] as const
 export type AccountState = (typeof accountStates)[number]
@@ -34,6 +34,7 @@ export const AccountsQuery = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 200,
+        pattern: oneLine,
         description: 'part of a name, username, e-mail address or mobile number',
       }),
     ),
@@ -43,9 +44,7 @@ export const AccountsQuery = Type.Object(
         Type.String({ enum: [...accountStates], description: '`pending` waits for activation' }),
       ),
     ),
-    cursor: Type.Optional(
-      Type.String({ format: 'uuid', description: '`next` of the page before' }),
-    ),
+    cursor: Type.Optional(Id('`next` of the page before')),
     limit: Type.Optional(
       Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$', description: '1 to 200; 50' }),
     ),

@@ -92,7 +92,7 @@ export function createAdministrationService(dependencies: Dependencies) {
      */
     async edit(caller: Caller, id: string, body: EditAccountBody): Promise<Account> {
       await store.transaction(async (tx) => {
-        const before = await tx.users.get(id)
+        const before = await tx.users.lock(id)
         const identifiers = readIdentifierChanges(body, before)
         await tx.users.update(id, { ...readProfile(body), identifiers })
         const moved = addressKinds.filter((kind) => identifiers.some((one) => one.kind === kind))
@@ -111,7 +111,7 @@ export function createAdministrationService(dependencies: Dependencies) {
     async disable(caller: Caller, id: string): Promise<Account> {
       await store.transaction((tx) =>
         tx.roles.keepingAnAdmin(async () => {
-          await tx.users.get(id)
+          await tx.users.lock(id)
           await tx.users.setDisabled(id, true)
           await tx.sessions.endAll(id)
           await revokeCodes(tx, id)
@@ -124,7 +124,7 @@ export function createAdministrationService(dependencies: Dependencies) {
     /** @throws AppError `not_found` */
     async enable(caller: Caller, id: string): Promise<Account> {
       await store.transaction(async (tx) => {
-        await tx.users.get(id)
+        await tx.users.lock(id)
         await tx.users.setDisabled(id, false)
         await note(tx, 'user.enabled', caller, id)
       })
@@ -140,7 +140,7 @@ export function createAdministrationService(dependencies: Dependencies) {
      */
     async forceReset(caller: Caller, id: string): Promise<void> {
       await store.transaction(async (tx) => {
-        const address = addressOf(await tx.users.get(id))
+        const address = addressOf(await tx.users.lock(id))
         if (!address) throw new AppError('no_address')
         await tx.users.setPassword(id, null)
         await tx.sessions.endAll(id)
@@ -154,7 +154,7 @@ export function createAdministrationService(dependencies: Dependencies) {
     /** How many there were. @throws AppError `not_found` */
     async endSessions(caller: Caller, id: string): Promise<number> {
       return store.transaction(async (tx) => {
-        await tx.users.get(id)
+        await tx.users.lock(id)
         const ended = await tx.sessions.endAll(id)
         await note(tx, 'session.ended', caller, id, { ended })
         return ended

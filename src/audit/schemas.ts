@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Id } from '../users/schemas.js'
 
 /** Everything that is written down. There is none for a refresh. */
 export const auditEvents = [
@@ -29,7 +30,7 @@ const NullableId = Type.Unsafe<string | null>({ type: ['string', 'null'], format
 const NullableText = Type.Unsafe<string | null>({ type: ['string', 'null'] })
 
 export const AuditEntry = Type.Object({
-  id: Type.String({ format: 'uuid' }),
+  id: Id(),
   at: Type.String({ format: 'date-time' }),
   event: Type.Unsafe<AuditEvent>(Type.String({ enum: [...auditEvents] })),
   actor_id: NullableId,
@@ -43,11 +44,9 @@ export type AuditEntry = Static<typeof AuditEntry>
 
 export const AuditQuery = Type.Object(
   {
-    cursor: Type.Optional(
-      Type.String({ format: 'uuid', description: '`next` of the page before' }),
-    ),
+    cursor: Type.Optional(Id('`next` of the page before')),
     limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$', default: '50' })),
-    user_id: Type.Optional(Type.String({ format: 'uuid' })),
+    user_id: Type.Optional(Id()),
     event: Type.Optional(Type.String({ enum: [...auditEvents] })),
   },
   { additionalProperties: false },

@@ -4,7 +4,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import type { AccountService } from '../accounts/service.js'
 import { callerOf, type Caller } from '../audit/caller.js'
-import { AppError } from '../errors.js'
+import { AppError, invalidField } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { replies } from '../plugins/openapi.js'
 import type { UserService } from '../users/service.js'
@@ -29,10 +29,13 @@ type LinkPage = {
 }
 
 const LinkQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 200 })) })
-const LinkForm = Type.Object({
-  token: Type.String({ maxLength: 200 }),
-  new_password: Type.Optional(Type.String({ maxLength: 1_024 })),
-})
+const LinkForm = Type.Object(
+  {
+    token: Type.String({ maxLength: 200 }),
+    new_password: Type.Optional(Type.String({ maxLength: 1_024 })),
+  },
+  { additionalProperties: false },
+)
 const Html = Type.String({ description: 'an HTML page' })
 
 /** The pages behind the links of our messages. They show a button; only pressing it uses the link up. */
@@ -70,6 +73,14 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       act: ({ token }, caller) => users.confirmAddress({ token }, caller),
     },
   ]
+
+  // A form has no text that JSON would not have.
+  app.addHook('preValidation', async ({ body }) => {
+    for (const [field, value] of Object.entries(body ?? {})) {
+      const isText = typeof value === 'string' && value.isWellFormed() && !value.includes('\0')
+      if (!isText) throw invalidField(field.slice(0, 100), 'is not valid text')
+    }
+  })
 
   for (const { path, act, done, asksPassword = false, ...words } of links) {
     const form = (token: string, fault?: string) =>

@@ -1,4 +1,4 @@
-import { violatedConstraint, type Db } from '../db/pool.js'
+import type { Db } from '../db/pool.js'
 import { AppError } from '../errors.js'
 import type { Role } from './schemas.js'
 
@@ -28,27 +28,35 @@ export function createRoleRepository(db: Db) {
       return rows[0]
     },
 
-    /** The ids of the users who had it; undefined where there is no such role. */
+    /**
+     * First the role is locked, then its users, in the order in which everybody locks them.
+     * @returns the ids of the users who had it; undefined where there is no such role
+     */
     async delete(name: string): Promise<string[] | undefined> {
-      const { rows } = await db.query<{ user_id: string }>(
-        'delete from user_roles where role = $1 returning user_id',
+      const { rowCount } = await db.query('select from roles where name = $1 for update', [name])
+      if (rowCount === 0) return undefined
+      const { rows } = await db.query<{ id: string }>(
+        `select id from users where id in (select user_id from user_roles where role = $1)
+         order by id for update`,
         [name],
       )
-      const { rowCount } = await db.query('delete from roles where name = $1', [name])
-      return rowCount === 1 ? rows.map(({ user_id }) => user_id) : undefined
+      await db.query('delete from user_roles where role = $1', [name])
+      await db.query('delete from roles where name = $1', [name])
+      return rows.map(({ id }) => id)
     },
 
-    /** Whether the user had not got it yet. @throws AppError `not_found` for the user or the role */
+    /** Keeps a role from being deleted until the transaction ends; whether it is there. */
+    async hold(name: string): Promise<boolean> {
+      const { rowCount } = await db.query('select from roles where name = $1 for key share', [name])
+      return rowCount === 1
+    },
+
+    /** Whether the user had not got it yet; both are there and held. */
     async grant(userId: string, name: string): Promise<boolean> {
-      const { rowCount } = await db
-        .query('insert into user_roles (user_id, role) values ($1, $2) on conflict do nothing', [
-          userId,
-          name,
-        ])
-        .catch((error: unknown) => {
-          if (violatedConstraint(error)?.endsWith('_fkey')) throw new AppError('not_found')
-          throw error
-        })
+      const { rowCount } = await db.query(
+        'insert into user_roles (user_id, role) values ($1, $2) on conflict do nothing',
+        [userId, name],
+      )
       return rowCount === 1
     },
 

@@ -40,6 +40,8 @@ export function createRoleService({ store, newId }: Dependencies) {
 
     /** The same, in a transaction that is under way. */
     async grantIn(tx: Transaction, caller: Caller, user_id: string, name: string): Promise<void> {
+      if (!(await tx.roles.hold(name))) throw new AppError('not_found')
+      await tx.users.lock(user_id)
       if (!(await tx.roles.grant(user_id, name))) return
       await tx.users.raiseEpoch([user_id])
       const detail = { role: name }
@@ -50,6 +52,7 @@ export function createRoleService({ store, newId }: Dependencies) {
     async revoke(caller: Caller, user_id: string, name: string): Promise<void> {
       await store.transaction((tx) =>
         tx.roles.keepingAnAdmin(async () => {
+          await tx.users.lock(user_id)
           if (!(await tx.roles.revoke(user_id, name))) throw new AppError('not_found')
           await tx.users.raiseEpoch([user_id])
           const detail = { role: name }

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Identifiers, User } from '../users/schemas.js'
+import { Id, Identifiers, User } from '../users/schemas.js'
 
 const tokens = {
   access_token: Type.String({ description: 'JWT, `typ: at+jwt` (RFC 9068)' }),
@@ -41,7 +41,7 @@ export const LogoutBody = Type.Union([
 ])
 
 export const Session = Type.Object({
-  id: Type.String({ format: 'uuid' }),
+  id: Id(),
   user_agent: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
   address: Type.String({ description: 'where the login came from' }),
   created_at: Type.String({ format: 'date-time' }),
@@ -56,7 +56,7 @@ export const SessionsReply = Type.Object({
   sessions: Type.Array(Session),
 })
 
-export const SessionParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+export const SessionParams = Type.Object({ id: Id() })
 
 export const EndSessionsQuery = Type.Object(
   { keep: Type.Optional(Type.Literal('current', { description: 'end the others only' })) },

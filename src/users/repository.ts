@@ -90,6 +90,16 @@ export function createUserRepository(db: Db) {
       return user
     },
 
+    /**
+     * The same, and nobody else changes or deletes them until the transaction ends. Whatever changes a
+     * user and what belongs to them begins with this, so that no two wait for each other.
+     * @throws AppError `not_found`
+     */
+    async lock(id: string): Promise<User> {
+      await db.query('select from users where id = $1 for update', [id])
+      return this.get(id)
+    },
+
     findCredential({ kind, canonical }: Identifier): Promise<Credential | undefined> {
       return findCredential(`${kind}_canonical`, canonical)
     },

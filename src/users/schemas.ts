@@ -3,9 +3,16 @@ import { Type, type Static } from '@sinclair/typebox'
 const Nullable = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], description })
 
+/** An id as we write one; the format `uuid` would let `urn:uuid:` pass, which PostgreSQL does not. */
+export const Id = (description?: string) =>
+  Type.String({
+    pattern: '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$',
+    ...(description && { description }),
+  })
+
 /** A user as every reply shows one. */
 export const User = Type.Object({
-  id: Type.String({ format: 'uuid', description: 'UUIDv7, never reassigned' }),
+  id: Id('UUIDv7, never reassigned'),
   name: Nullable('what people call them'),
   username: Nullable('unique'),
   email: Nullable('unique'),
@@ -42,7 +49,7 @@ export const Identifiers = {
 }
 
 // No line ends for a mail header, no overrides that make a text read backwards (Unicode TR 36 §2.4).
-const oneLine = '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$'
+export const oneLine = '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$'
 const OneLine = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: oneLine })
 
 /** What a user says of themselves. */

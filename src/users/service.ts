@@ -46,6 +46,7 @@ export function createUserService(dependencies: Dependencies) {
         await reauthentication.byPasswordOrFreshness(caller, password)
       }
       const user = await store.transaction(async (tx) => {
+        await tx.users.lock(before.id)
         const updated = await tx.users.update(before.id, {
           ...readProfile(body),
           identifiers: atOnce,
@@ -70,8 +71,8 @@ export function createUserService(dependencies: Dependencies) {
       const code = await codes.prove(['email_change', 'mobile_change'], proof)
       const { user_id, kind, address: text, address_canonical: canonical } = code
       return store.transaction(async (tx) => {
-        const before = await tx.users.find(user_id)
-        if (!before || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
+        const before = await tx.users.lock(user_id)
+        if (!(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
         const identifier = { kind, text, canonical }
         const user = await tx.users.update(user_id, {
           identifiers: [{ kind, identifier, verified: true }],
@@ -126,7 +127,7 @@ export function createUserService(dependencies: Dependencies) {
     async remove(caller: Caller, id: string): Promise<void> {
       await store.transaction((tx) =>
         tx.roles.keepingAnAdmin(async () => {
-          const user = await tx.users.get(id)
+          const user = await tx.users.lock(id)
           await tx.sessions.endAll(id)
           await tx.users.delete(id)
           await notify(tx, 'account_deleted', user, null)

@@ -96,7 +96,7 @@ t.test('no request decides which host a link names', async (t) => {
     const { link, raw, id } = await sink.next(email)
     t.match(link, /^https:\/\/auth\.example\.org\/reset\?token=[\w-]{43}$/)
     t.match(id, /^<[\w-]{36}\.1@auth\.example\.org>$/)
-    t.notMatch(raw, 'evil')
+    t.notMatch(raw, 'evil.example')
   }
 })
 
@@ -133,7 +133,7 @@ t.test('no address and no name puts a line of its own into a mail', async (t) =>
   const [mail, ...more] = sink.mails.slice(before)
   t.same(more, [])
   t.match(mail!.head, /^To: bob@example\.org$/m)
-  t.notMatch(mail!.raw, /eve|^bcc/im)
+  t.notMatch(mail!.raw, /eve@example|^bcc/im)
 })
 
 /** By node:http, because fetch would not send a Host of ours. */

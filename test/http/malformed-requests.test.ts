@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { ErrorCode } from '../../src/errors.js'
 import { listeningApp } from '../support/app.js'
+import { accessOf, attack, pipeline, representatives } from '../support/http/attack.js'
 import { bodies } from '../support/http/bodies.js'
 import { createCaller, inJson, type Caller, type Case } from '../support/http/caller.js'
 import { exchange, toBytes } from '../support/http/connection.js'
@@ -9,8 +10,10 @@ import { oddTexts } from '../support/http/odd-texts.js'
 import { fields, identifiers } from '../support/http/fields.js'
 import { framing, garbage } from '../support/http/framing.js'
 import { heads, methods, parameters, targets } from '../support/http/heads.js'
+import { faultsOfPage, forms, links, markup } from '../support/http/pages.js'
+import { queries } from '../support/http/queries.js'
 import { collectRoutes, nameOf } from '../support/http/route-table.js'
-import { faultsOf, faultsOfAnswer, type Expected } from '../support/http/verdict.js'
+import { faultsOf, faultsOfAnswer } from '../support/http/verdict.js'
 
 const routes = collectRoutes()
 
@@ -20,7 +23,10 @@ t.test('no malformed request is answered by more or less than an error', async (
   // A good body comes many times: that it holds a spent refresh token is not what it is refused for.
   const env = { LOG_LEVEL: 'error', REFRESH_GRACE: '1h' }
   const service = await listeningApp(t, { env, logTo })
-  const callers = await Promise.all(routes.map((route) => createCaller(service, route)))
+  const callers = await Promise.all(
+    routes.filter(({ isPage }) => !isPage).map((route) => createCaller(service, route)),
+  )
+  const some = representatives(callers)
   const { origin } = service
   const bystander = await createCaller(
     service,
@@ -46,27 +52,37 @@ t.test('no malformed request is answered by more or less than an error', async (
       documented.filter((name) => !attacked.includes(name)),
       [],
     )
-    t.ok(callers.some(({ needsToken, route }) => needsToken && route.readsBody))
+    for (const kind of ['public', 'token', 'admin']) {
+      t.ok(
+        some.some((caller) => accessOf(caller) === kind && caller.route.body),
+        kind,
+      )
+    }
   })
 
-  const groups: Record<string, (caller: Caller) => Case[]> = {
+  const onEach: Record<string, (caller: Caller) => Case[]> = {
+    bodies: ({ sample }) => bodies(sample()),
+    fields: ({ route, sample }) => (route.body ? fields(route.body, sample()) : []),
+    identifiers: ({ route, sample }) => (route.body ? identifiers(route.body, sample()) : []),
+    parameters: ({ route, path }) => parameters(route.url, path),
+    queries: ({ route, path }) => (route.query ? queries(path, route.query) : []),
+  }
+  const onSome: Record<string, (caller: Caller) => Case[]> = {
     'content types': ({ route, sample }) => [
       ...contentTypes(JSON.stringify(sample())),
       ...(route.body
         ? contentTypesOfInvalid(JSON.stringify({ ...sample(), role: 'admin' }), 'role')
         : []),
     ],
-    bodies: ({ sample }) => bodies(sample()),
-    fields: ({ route, sample }) => (route.body ? fields(route.body, sample()) : []),
-    identifiers: ({ route, sample }) => (route.body ? identifiers(route.body, sample()) : []),
     heads: () => heads(),
-    targets: ({ route }) => [...targets(route.path), ...parameters(route.url)],
+    targets: ({ route, path }) => targets(path, route.query),
     methods: ({ route }) => methods(methodsOf(route.url)),
     'framing of bodies': ({ sample }) => framing(JSON.stringify(sample())),
   }
-  for (const [name, casesOf] of Object.entries(groups)) {
+  for (const [name, casesOf] of Object.entries({ ...onEach, ...onSome })) {
     await t.test(name, async (t) => {
-      await Promise.all(callers.map((caller) => attack(t, caller, casesOf(caller))))
+      const attackers = name in onEach ? callers : some
+      await Promise.all(attackers.map((caller) => attack(t, caller, casesOf(caller))))
       await stillServes(t)
     })
   }
@@ -79,6 +95,40 @@ t.test('no malformed request is answered by more or less than an error', async (
       if (expected.holds) t.match(heard.answers[0]?.body, JSON.stringify(expected.holds), name)
     }
     await stillServes(t)
+  })
+
+  await t.test('forms and links that no page takes', async (t) => {
+    for (const { url, method } of routes.filter(({ isPage }) => isPage)) {
+      const cases = method === 'POST' ? forms.map((bad) => ({ ...bad, query: '' })) : links
+      for (const bad of cases) {
+        for (const verb of method === 'GET' ? ['GET', 'HEAD'] : [method]) {
+          const request = { ...bad.request, method: verb, target: url + bad.query }
+          const heard = await exchange(origin, toBytes(request))
+          t.strictSame(faultsOfPage(heard, bad, verb), [], `${verb} ${url}: ${bad.name}`)
+        }
+      }
+    }
+    await stillServes(t)
+  })
+
+  await t.test('a token in a page is text, whatever it says', async (t) => {
+    for (const { url, method } of routes.filter(({ isPage }) => isPage)) {
+      for (const text of markup) {
+        const token = `token=${encodeURIComponent(text)}`
+        const headers = ['Content-Type: application/x-www-form-urlencoded']
+        const isForm = method === 'POST'
+        const request = isForm
+          ? { method, target: url, headers, body: token }
+          : { method, target: `${url}?${token}` }
+        const heard = await exchange(origin, toBytes(request))
+        const status = isForm ? 400 : 200
+        const faults = faultsOfPage(heard, { name: text, request, status }, method)
+        t.strictSame(faults, [], `${method} ${url}: ${text}`)
+        const value = /name="token" value="([^"]*)"/.exec(heard.answers[0]?.body ?? '')?.[1] ?? ''
+        t.equal(unescape(value), text, `${method} ${url}: ${text}`)
+        t.notMatch(value, /[<>'"]/, `${method} ${url}: ${text}`)
+      }
+    }
   })
 
   await t.test('bytes that are not HTTP', async (t) => {
@@ -95,7 +145,7 @@ t.test('no malformed request is answered by more or less than an error', async (
   })
 
   await t.test('200 requests in a row on one connection', async (t) => {
-    for (const caller of callers) await pipeline(t, origin, caller)
+    for (const caller of some) await pipeline(t, origin, caller)
     await stillServes(t)
   })
 
@@ -115,6 +165,10 @@ t.test('no malformed request is answered by more or less than an error', async (
   t.strictSame(log, [], 'nothing was logged as our own fault')
 })
 
+const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', '#39': "'", amp: '&' }
+const unescape = (html: string) =>
+  html.replaceAll(/&(\w+|#39);/g, (whole, name: string) => entities[name] ?? whole)
+
 const refusalOf = (name: string): ErrorCode[] =>
   name.startsWith('100 KB') ? ['headers_too_large', 'bad_request'] : ['bad_request']
 
@@ -125,40 +179,3 @@ const alive = 'GET /api/user'
 
 const methodsOf = (url: string) =>
   routes.filter((route) => route.url === url).map(({ method }) => method)
-
-/** One case after another, so that a case finds the account as the last one left it. */
-async function attack(t: Test, caller: Caller, cases: Case[]): Promise<void> {
-  const { route, needsToken } = caller
-  for (const bad of cases) {
-    // The answer to GET does not wait for a body, and may cross what is still sent of one.
-    const isLong = Buffer.byteLength(bad.request.body ?? '') > 65_536
-    if ((bad.half || isLong) && !route.readsBody) continue
-    for (const withToken of needsToken ? [false, true] : [false]) {
-      const faults = await caller.faults(bad, withToken)
-      t.strictSame(faults, [], `${nameOf(route)}${withToken ? ', token' : ''}: ${bad.name}`)
-    }
-  }
-}
-
-/** All at once: each is answered, in order, whatever became of the one before. */
-async function pipeline(t: Test, origin: string, { route, tokenless }: Caller): Promise<void> {
-  const { method, path: target } = route
-  const basics = ['Host: localhost']
-  const one = toBytes({ method, target, basics, ...(route.readsBody && inJson('{}')) })
-  const other = toBytes({ target: '/none', basics })
-  const last = toBytes({ target: '/none' })
-  const pairs = Array.from({ length: 100 }, () => [one, other]).flat()
-  const { answers, end, rest } = await exchange(origin, Buffer.concat([...pairs, last]))
-  t.match(
-    { end, rest, count: answers.length },
-    { end: 'closed', rest: '', count: 201 },
-    nameOf(route),
-  )
-  const expected: Expected = route.readsBody
-    ? { codes: ['validation_failed', 'invalid_token'] }
-    : tokenless
-  const faults = answers.flatMap((answer, at) =>
-    faultsOfAnswer(answer, at % 2 === 0 && at < 200 ? expected : { codes: ['not_found'] }),
-  )
-  t.strictSame(faults, [], nameOf(route))
-}

@@ -1,17 +1,16 @@
-import type { App } from '../../../src/app.js'
 import type { ErrorCode } from '../../../src/errors.js'
-import { bearer, logIn, signUp, type LoginAnswer } from '../app.js'
+import { bearer, logIn, signUp, type LoginAnswer, type TestApp } from '../app.js'
 import { exchange, toBytes, type Bytes, type Exchange, type RawRequest } from './connection.js'
-import type { BodySchema, Route } from './route-table.js'
+import { someId, type BodySchema, type Route } from './route-table.js'
 import { faultsOf, type Expected } from './verdict.js'
 
 /**
  * How far a bad request gets: refused by its `head`, by what comes `after` it on the wire, as its
- * `body` is read, or for its `fields` or `path` once it is known who asks; or it is `legal`, and
- * answered as any other (`bare`: as one without a body). A route that reads no body answers after
- * the head.
+ * `body` is read, or for its `fields`, `query` or `path` once it is known who asks; or it is
+ * `legal`, and answered as any other (`bare`: as one without a body). A route that reads no body
+ * answers after the head.
  */
-export type Stage = 'head' | 'after' | 'body' | 'fields' | 'path' | 'legal' | 'bare'
+export type Stage = 'head' | 'after' | 'body' | 'fields' | 'query' | 'path' | 'legal' | 'bare'
 
 export type Case = {
   name: string
@@ -27,38 +26,61 @@ export type Sample = Record<string, unknown>
 
 export type Caller = Awaited<ReturnType<typeof createCaller>>
 
-const identifiers = ['username', 'mobile']
+// Of what says who is meant, a good request names the e-mail address alone.
+const unused = ['username', 'mobile', 'token']
 let accounts = 0
 
-/** A user who calls one route: with a good request, to learn its answer, then with bad ones. */
-export async function createCaller({ app, origin }: { app: App; origin: string }, route: Route) {
-  const account = { email: `caller-${++accounts}@example.org`, password: 'correct horse battery' }
+/**
+ * A user who calls one route, an administrator if it takes one: with a good request, to learn its
+ * answer, then with bad ones.
+ */
+export async function createCaller(
+  { app, origin, sql }: Pick<TestApp, 'app' | 'sql'> & { origin: string },
+  route: Route,
+) {
+  const { method } = route
+  const password = 'correct horse battery'
+  const number = ++accounts
+  const account = { email: `caller-${number}@example.org`, password }
   let login: LoginAnswer = await signUp(app, account)
-  const json = (sample: Sample) =>
-    Object.keys(sample).length > 0 ? { body: JSON.stringify(sample), type: 'application/json' } : {}
+  let isAdmin = false
 
-  /** Values that the route accepts, of this account; of the identifiers only the e-mail address. */
+  // What is deleted would be there only once: such a route is asked for what is not there.
+  const isOfOther = route.url.includes(':id') && method !== 'DELETE'
+  const other = { email: `other-${number}@example.org`, password }
+  const path = route.url
+    .replace(':id', isOfOther ? (await signUp(app, other)).user.id : someId)
+    .replace(':name', method === 'DELETE' ? 'nobody' : 'user')
+
+  /** Values that the route accepts, of the account that it is about. */
   function sample(): Sample {
+    const { email } = isOfOther ? other : account
     const { refresh_token } = login
-    const known: Sample = { ...account, refresh_token, old_password: account.password, name: 'Ada' }
+    // A person may be called as a role is; and of roles this one is always there.
+    const known: Sample = { email, password, refresh_token, name: 'user', code: '12345678' }
+    const passwords = { old_password: password, new_password: password }
     const fields = Object.entries(route.body?.properties ?? {})
     return Object.fromEntries(
       fields
-        .filter(([name]) => !identifiers.includes(name))
-        .map(([name, schema]) => [name, known[name] ?? valueOf(schema)]),
+        .filter(([name]) => !unused.includes(name))
+        .map(([name, schema]) => [name, { ...known, ...passwords }[name] ?? valueOf(schema)]),
     )
   }
 
   /** What the request changed, such as a session that ended, must not spoil the next one. */
   async function renew(): Promise<void> {
     login = await logIn(app, account).catch(() => signUp(app, account))
+    if (!isAdmin || login.user.roles.includes('admin')) return
+    await sql(`insert into user_roles values ($1, 'admin')`, [login.user.id])
+    login = await logIn(app, account)
   }
 
   async function send(request: RawRequest, { withToken = false, half = false } = {}) {
-    const { method, path: target } = route
     const token = withToken ? [`Authorization: ${bearer(login.access_token).authorization}`] : []
     const headers = [...token, ...(request.headers ?? [])]
-    const heard = await exchange(origin, toBytes({ method, target, ...request, headers }), { half })
+    const heard = await exchange(origin, toBytes({ method, target: path, ...request, headers }), {
+      half,
+    })
     // A request of bad framing may be carried out before what is bad about it arrives.
     const isDone = request.measured === false || heard.answers.some(({ status }) => status < 300)
     if (route.readsBody && isDone) await renew()
@@ -67,11 +89,15 @@ export async function createCaller({ app, origin }: { app: App; origin: string }
 
   /** The good request; what it answers is what every legal spelling of it must answer. */
   async function ask(withBody: boolean, withToken: boolean): Promise<Expected> {
-    const { body, type } = withBody ? json(sample()) : {}
-    const headers = type ? [`Content-Type: ${type}`] : []
-    return expectedOf(await send({ headers, ...(body && { body }) }, { withToken }))
+    const body = withBody ? sample() : {}
+    const request = Object.keys(body).length > 0 ? inJson(JSON.stringify(body)) : {}
+    return expectedOf(await send(request, { withToken }))
   }
 
+  if ((await ask(false, true)).codes?.[0] === 'forbidden') {
+    isAdmin = true
+    await renew()
+  }
   const legal = await ask(route.readsBody, true)
   const bare = await ask(false, true)
   const unknown = await ask(route.readsBody, false)
@@ -85,6 +111,7 @@ export async function createCaller({ app, origin }: { app: App; origin: string }
     if (stage === 'head') return { ...refusal, toHead: request.method === 'HEAD' }
     if (stage === 'bare') return withToken ? bare : bareUnknown
     if (stage === 'legal') return good
+    if (stage === 'query') return withToken || !needsToken ? refusal : bareUnknown
     // Who may not see a path is told no more of it.
     if (stage === 'path') return { codes: [...refusal.codes, ...(good.codes ?? [])] }
     if (stage === 'after' && !route.readsBody) {
@@ -96,6 +123,8 @@ export async function createCaller({ app, origin }: { app: App; origin: string }
 
   return {
     route,
+    path,
+    isAdmin,
     /** What the good request is answered without a token. */
     tokenless: unknown,
     needsToken,
@@ -123,7 +152,8 @@ function valueOf({ type, anyOf }: BodySchema): unknown {
     array: [],
     object: {},
   }
-  return values[type ?? anyOf?.[0]?.type ?? ''] ?? 'sample text'
+  const [first] = [type ?? anyOf?.[0]?.type ?? ''].flat()
+  return values[first ?? ''] ?? 'sample text'
 }
 
 function expectedOf({ answers: [answer] }: Exchange): Expected {

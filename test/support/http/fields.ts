@@ -23,6 +23,10 @@ const notText = [
   ...['0', '-0', '5', '1.5', '1e400', '-1e400', '123456789012345678901234567890', 'true', 'false'],
   ...['null', '[]', '["text"]', '[[]]', '{}', '{"$ne":""}', '{"toString":1}', '{"length":5}', '""'],
 ]
+const notArray = ['"user"', '5', 'null', '{}', '{"0":"user"}', '{"length":1}', 'true']
+const notItems = ['[5]', '[null]', '[["user"]]', '[{}]', '["Admin"]', '["user "]']
+// Of what no field with a pattern may hold: an order that a reader would not see, and line ends.
+const unreadable = ['a\\u202eb', 'a\\u2066b', 'a\\r\\nb', 'a\\u0007', 'a\\u2028b', '\\u0085']
 const notBoolean = [
   '"true"',
   '"false"',
@@ -42,6 +46,7 @@ export function fields(schema: BodySchema, sample: Sample): Case[] {
   const properties = Object.entries(schema.properties ?? {})
   return [
     ...unknownFields(sample),
+    ...(schema.minProperties ? [invalid('no field', 'body', {})] : []),
     ...(schema.required ?? []).map((field) =>
       invalid(`without ${field}`, field, { ...sample, [field]: undefined }),
     ),
@@ -62,13 +67,28 @@ function unknownFields(sample: Sample): Case[] {
   ]
 }
 
-function badValues(field: string, { type, maxLength }: BodySchema, sample: Sample): Case[] {
-  const raw = type === 'boolean' ? notBoolean : type === 'string' ? notText : []
-  const cases = raw.map((value) => {
-    const bad = invalid(`${field}: ${value}`, field, { ...sample, [field]: '(value)' })
+function badValues(field: string, schema: BodySchema, sample: Sample): Case[] {
+  const { maxLength, pattern } = schema
+  const types = [schema.type ?? []].flat()
+  const isText = types.includes('string')
+  const raw = isText
+    ? notText.filter((value) => value !== 'null' || !types.includes('null'))
+    : types.includes('boolean')
+      ? notBoolean
+      : []
+  const put = (value: string, at = field): Case => {
+    const bad = invalid(`${field}: ${value}`, at, { ...sample, [field]: '(value)' })
     return { ...bad, request: inJson(String(bad.request.body).replace('"(value)"', value)) }
-  })
-  if (type !== 'string') return cases
+  }
+  const cases = raw.map((value) => put(value))
+  if (types.includes('array')) {
+    return [
+      ...notArray.map((value) => put(value)),
+      ...notItems.map((value) => put(value, `${field}.0`)),
+      put(JSON.stringify(Array.from({ length: 51 }, () => 'user'))),
+    ]
+  }
+  if (!isText) return cases
   const malformed = ['\\u0000', 'a\\u0000b', '\\ud800', '\\udc00\\ud800', 'a\\udfff'].map(
     (text) => {
       const body = JSON.stringify({ ...sample, [field]: '(value)' }).replace('(value)', text)
@@ -77,6 +97,7 @@ function badValues(field: string, { type, maxLength }: BodySchema, sample: Sampl
   )
   return [
     ...cases,
+    ...(pattern ? unreadable.map((text) => put(`"${text}"`)) : []),
     ...malformed.map((bad): Case => ({ ...bad, codes: ['invalid_json'] })),
     ...(maxLength
       ? [

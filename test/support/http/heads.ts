@@ -1,4 +1,5 @@
 import type { Case } from './caller.js'
+import type { BodySchema } from './route-table.js'
 
 const refused = (name: string, request: Case['request']): Case => ({ name, stage: 'head', request })
 const legal = (name: string, request: Case['request']): Case => ({ name, stage: 'legal', request })
@@ -80,8 +81,8 @@ const tooLarge: Case['codes'] = ['headers_too_large']
 const many = (count: number) => Array.from({ length: count }, () => 'a:b')
 const twenty = Array.from({ length: 20 }, (_, at) => `X-${at}: ${'a'.repeat(1_000)}`)
 
-/** Targets that are none, or that lead elsewhere (RFC 9112 §3.2). */
-export function targets(path: string): Case[] {
+/** Targets that are none, or that lead elsewhere (RFC 9112 §3.2); `query` if it is declared. */
+export function targets(path: string, query?: BodySchema): Case[] {
   const to = (target: string, ...codes: NonNullable<Case['codes']>): Case => ({
     ...refused(target.length > 60 ? `${target.slice(0, 40)}… of ${target.length}` : target, {
       target,
@@ -97,6 +98,8 @@ export function targets(path: string): Case[] {
     stage: 'bare',
     request: { target },
   })
+  const withQuery = (target: string): Case =>
+    query ? { ...same(target), stage: 'query', codes: ['validation_failed'] } : same(target)
   return [
     ...[
       '/',
@@ -135,12 +138,13 @@ export function targets(path: string): Case[] {
       `javascript:${path}`,
       '',
     ].map((target) => to(target, 'bad_request')),
-    ...['?', '?%', '?%ff=%zz', '?__proto__[active]=true', '?a=1&a=2&a[]=3', '?_method=DELETE'].map(
-      (query) => same(path + query),
+    same(`${path}?`),
+    ...['%', '%ff=%zz', '__proto__[active]=true', 'a=1&a=2&a[]=3', '_method=DELETE'].map((text) =>
+      withQuery(`${path}?${text}`),
     ),
-    same(`${path}?${'a=b&'.repeat(3_000)}`),
+    withQuery(`${path}?${'a=b&'.repeat(3_000)}`),
     same(`http://other.example${path}`),
-    same(`HTTP://localhost:1${path}?x`),
+    withQuery(`HTTP://localhost:1${path}?x`),
     ...(/^\/[a-z]/.test(path)
       ? [same(`/%${path.charCodeAt(1).toString(16)}${path.slice(2)}`)]
       : []),
@@ -153,16 +157,18 @@ const badParameters = [
   ...['constructor', 'null', 'undefined', '0', '-1', '1e400', '9'.repeat(40), '[object%20Object]'],
   ...[
     '00000000-0000-0000-0000-00000000000g',
+    'urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057',
     '{01890a5d-ac96-774b-bcce-b302099a8057}',
     'a'.repeat(250),
   ],
 ]
 
-/** Every parameter of a route, one after the other, with what names nothing. */
-export function parameters(url: string): Case[] {
-  const names = url.match(/:\w+/g) ?? []
+/** Every parameter of a route, one after the other, with what names nothing; `path` has good ones. */
+export function parameters(url: string, path: string): Case[] {
+  const segments = url.split('/')
+  const names = segments.filter((segment) => segment.startsWith(':'))
   const put = (name: string, value: string) =>
-    url.replace(name, value).replaceAll(/:\w+/g, '01890a5d-ac96-774b-bcce-b302099a8057')
+    path.split('/').with(segments.indexOf(name), value).join('/')
   return names.flatMap((name) => [
     ...badParameters.map((value): Case => ({
       name: `${name} = ${value.slice(0, 40)}`,

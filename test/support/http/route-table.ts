@@ -3,23 +3,29 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 
 /** As much of JSON Schema as bodies use. */
 export type BodySchema = {
-  type?: string
+  type?: string | string[]
   anyOf?: BodySchema[]
   properties?: Record<string, BodySchema>
   required?: string[]
+  minProperties?: number
   maxLength?: number
+  pattern?: string
 }
 
 export type Route = {
   method: string
   /** As it was registered, with `:name` for a parameter. */
   url: string
-  /** What a client asks for: a parameter is a UUID. */
+  /** What a client may ask for: a parameter is a UUID. */
   path: string
+  /** Whether it answers with a page for people, to forms. */
+  isPage: boolean
   /** Fastify reads bodies of these methods; it leaves those of GET alone. */
   readsBody: boolean
   /** The object that a body must be, if the route declares one. */
   body: BodySchema | undefined
+  /** The parameters after `?`, if the route declares which there are. */
+  query: BodySchema | undefined
 }
 
 /** Every route of the services that are built from now on, as each is registered, but for HEAD. */
@@ -37,7 +43,7 @@ export function collectRoutes(): Route[] {
 
 export const nameOf = ({ method, url }: Route) => `${method} ${url}`
 
-const someId = '01890a5d-ac96-774b-bcce-b302099a8057'
+export const someId = '01890a5d-ac96-774b-bcce-b302099a8057'
 
 function toRoute(method: string, { url, schema }: RouteOptions): Route {
   const body = schema?.body as BodySchema | undefined
@@ -45,7 +51,9 @@ function toRoute(method: string, { url, schema }: RouteOptions): Route {
     method,
     url,
     path: url.replaceAll(/:\w+/g, someId),
+    isPage: schema?.tags?.includes('pages') ?? false,
     readsBody: !['GET', 'TRACE'].includes(method),
     body: body?.anyOf?.find(({ type }) => type === 'object') ?? body,
+    query: schema?.querystring as BodySchema | undefined,
   }
 }

@@ -20,6 +20,10 @@ const leaks = [
   /Unexpected|JSON\.parse|position \d|[A-Z]\w+Error|undefined|\[object/,
 ]
 
+/** What in a text tells how the service is built. */
+export const leaksIn = (text: string): string[] =>
+  leaks.filter((leak) => leak.test(text)).map((leak) => `it tells ${leak.source}: ${text}`)
+
 /** What is wrong with what a client heard; nothing, if it is as expected. */
 export function faultsOf({ answers, rest, end, ms }: Exchange, expected: Expected): string[] {
   const [answer] = answers
@@ -39,8 +43,7 @@ export function faultsOfAnswer(answer: Answer, expected: Expected): string[] {
     )
   }
   const head = answer.head.replaceAll(/^set-cookie:.*$/gim, '')
-  for (const leak of leaks)
-    if (leak.test(head)) faults.push(`the head tells ${leak.source}: ${head}`)
+  faults.push(...leaksIn(head))
   for (const name of ['server', 'x-powered-by']) if (answer.headers[name]) faults.push(name)
   return answer.status < 400 || toHead
     ? faults
@@ -49,10 +52,8 @@ export function faultsOfAnswer(answer: Answer, expected: Expected): string[] {
 
 /** An error has one shape, in our own words, and is never kept by a cache. */
 function faultsOfError(answer: Answer, codes: ErrorCode[] | undefined, field?: string): string[] {
-  const faults: string[] = []
   const { status, headers, body } = answer
-  for (const leak of leaks)
-    if (leak.test(body)) faults.push(`the body tells ${leak.source}: ${body}`)
+  const faults = leaksIn(body)
   if (headers['content-type'] !== 'application/json; charset=utf-8') faults.push('content-type')
   if (headers['cache-control'] !== 'no-store') faults.push('cache-control')
   if (status === 401 && !headers['www-authenticate']?.startsWith('Bearer '))

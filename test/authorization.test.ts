@@ -1,0 +1,184 @@
+import t from 'tap'
+import { testApp } from './support/app.js'
+import { clientOf, createAdmin, createClient, refreshed } from './support/http/client.js'
+import {
+  ask,
+  bodies,
+  createVictim,
+  isAnsweredBy,
+  stateOf,
+  type Outcome,
+} from './support/http/matrix.js'
+import { collectRoutes, nameOf, type Route } from './support/http/route-table.js'
+
+/**
+ * What becomes of a request about a victim: without a token, by another user, by an administrator.
+ * A new route fails until it has its row here.
+ */
+const outcomes: Record<string, [nobody: Outcome, another: Outcome, admin: Outcome]> = {
+  'GET /health/live': [200, 200, 200],
+  'GET /health/ready': [200, 200, 200],
+  'GET /.well-known/jwks.json': [200, 200, 200],
+  'GET /openapi.json': [200, 200, 200],
+  'POST /api/register': ['email_taken', 'email_taken', 'email_taken'],
+  'POST /api/activate': ['invalid_code', 'invalid_code', 'invalid_code'],
+  'POST /api/activate/resend': [202, 202, 202],
+  'POST /api/login': ['invalid_credentials', 'invalid_credentials', 'invalid_credentials'],
+  'POST /api/refresh': ['invalid_token', 'invalid_token', 'invalid_token'],
+  'POST /api/password/forgot': [202, 202, 202],
+  'POST /api/password/reset': ['invalid_code', 'invalid_code', 'invalid_code'],
+  'POST /api/user/confirm': ['invalid_code', 'invalid_code', 'invalid_code'],
+  'GET /activate': [200, 200, 200],
+  'POST /activate': [400, 400, 400],
+  'GET /reset': [200, 200, 200],
+  'POST /reset': [400, 400, 400],
+  'GET /confirm': [200, 200, 200],
+  'POST /confirm': [400, 400, 400],
+  'GET /': ['invalid_token', 200, 200],
+  'GET /api/user': ['invalid_token', 200, 200],
+  'PATCH /api/user': ['invalid_token', 200, 200],
+  'DELETE /api/user': ['invalid_token', 200, 200],
+  'POST /api/user/password': ['invalid_token', 200, 200],
+  'POST /api/logout': ['invalid_token', 200, 200],
+  'GET /api/sessions': ['invalid_token', 200, 200],
+  'DELETE /api/sessions': ['invalid_token', 200, 200],
+  'DELETE /api/sessions/:id': ['invalid_token', 'not_found', 'not_found'],
+  'GET /api/users': ['invalid_token', 'forbidden', 200],
+  'POST /api/users': ['invalid_token', 'forbidden', 201],
+  'GET /api/users/:id': ['invalid_token', 'forbidden', 200],
+  'PATCH /api/users/:id': ['invalid_token', 'forbidden', 200],
+  'DELETE /api/users/:id': ['invalid_token', 'forbidden', 200],
+  'POST /api/users/:id/disable': ['invalid_token', 'forbidden', 200],
+  'POST /api/users/:id/enable': ['invalid_token', 'forbidden', 200],
+  'POST /api/users/:id/password/reset': ['invalid_token', 'forbidden', 200],
+  'DELETE /api/users/:id/sessions': ['invalid_token', 'forbidden', 200],
+  'GET /api/roles': ['invalid_token', 'forbidden', 200],
+  'POST /api/roles': ['invalid_token', 'forbidden', 201],
+  'DELETE /api/roles/:name': ['invalid_token', 'forbidden', 200],
+  'POST /api/users/:id/roles/:name': ['invalid_token', 'forbidden', 200],
+  'DELETE /api/users/:id/roles/:name': ['invalid_token', 'forbidden', 200],
+  'GET /api/audit': ['invalid_token', 'forbidden', 200],
+}
+
+const collected = collectRoutes()
+const routes = () => [...new Map(collected.map((route) => [nameOf(route), route])).values()]
+const isFor = (kind: Outcome, route: Route) => outcomes[nameOf(route)]?.[1] === kind
+
+t.test('every route has its row, and every row its route', async (t) => {
+  const { app } = await testApp(t)
+  await app.ready()
+  t.strictSame(routes().map(nameOf).sort(), Object.keys(outcomes).sort())
+})
+
+t.test('who is nobody, or another user, changes nothing that is the victim’s', async (t) => {
+  const service = await testApp(t)
+  const victim = await createVictim(service)
+  const before = await stateOf(service, victim)
+  for (const route of routes()) {
+    const name = nameOf(route)
+    const [nobody = 0, another = 0] = outcomes[name] ?? []
+    isAnsweredBy(t, await ask(service, route, victim), nobody, `${name}, nobody`)
+    const other = await createClient(service)
+    isAnsweredBy(t, await ask(service, route, victim, other), another, `${name}, another`)
+    t.strictSame(await stateOf(service, victim), before, `${name} left the victim as they were`)
+  }
+  t.equal((await victim.send('GET', '/api/user')).status, 200, 'the token is as good as it was')
+})
+
+t.test('an administrator may do what nobody else may', async (t) => {
+  const service = await testApp(t)
+  for (const route of routes()) {
+    const name = nameOf(route)
+    const victim = await createVictim(service)
+    const before = await stateOf(service, victim)
+    const answer = await ask(service, route, victim, await createAdmin(service))
+    isAnsweredBy(t, answer, outcomes[name]?.[2] ?? 0, name)
+    const isTouching = isFor('forbidden', route) && route.method !== 'GET'
+    const isMeant = isTouching && (route.url.includes(':id') || name === 'DELETE /api/roles/:name')
+    // To enable who is enabled is a change of the time of the last change alone.
+    if (isMeant) t.notSame(await stateOf(service, victim), before, name)
+    else t.strictSame(await stateOf(service, victim), before, name)
+  }
+})
+
+t.test('another user learns nothing of what an administrator would have to send', async (t) => {
+  const service = await testApp(t)
+  const victim = await createVictim(service)
+  const other = await createClient(service)
+  for (const route of routes().filter((one) => isFor('forbidden', one) && one.body)) {
+    for (const body of [{}, { name: 5 }, { nonsense: true }]) {
+      const answer = await ask(service, route, victim, other, body)
+      isAnsweredBy(t, answer, 'forbidden', `${nameOf(route)} ${JSON.stringify(body)}`)
+    }
+  }
+})
+
+t.test('a body cannot say who somebody is, or what they may', async (t) => {
+  const service = await testApp(t)
+  const victim = await createVictim(service)
+  const admin = await createAdmin(service)
+  const added = { userId: victim.id, sub: victim.id, id: victim.id, role: 'admin', active: true }
+  for (const route of routes().filter(({ body, isPage }) => body && !isPage)) {
+    // An account that an administrator makes has the roles that they say.
+    const roles = nameOf(route) === 'POST /api/users' ? {} : { roles: ['admin'] }
+    for (const [field, value] of Object.entries({ ...added, ...roles })) {
+      const name = `${nameOf(route)} ${field}`
+      const body = { ...bodies[nameOf(route)]?.(victim), [field]: value }
+      const answer = await ask(service, route, victim, admin, body)
+      isAnsweredBy(t, answer, 'validation_failed', name)
+      t.match(answer.json(), { errors: [{ field, message: 'is not known' }] }, name)
+    }
+  }
+})
+
+t.test('a body that a route does not ask for means nothing to it', async (t) => {
+  const service = await testApp(t)
+  const bystander = await createVictim(service)
+  const { id } = bystander
+  for (const route of routes().filter(({ body, readsBody }) => !body && readsBody)) {
+    const victim = await createVictim(service)
+    const admin = await createAdmin(service)
+    const body = { id, userId: id, user_id: id, sub: id, role: 'admin', name: 'editor' }
+    const before = await stateOf(service, bystander)
+    const answer = await ask(service, route, victim, admin, body)
+    isAnsweredBy(t, answer, outcomes[nameOf(route)]?.[2] ?? 0, nameOf(route))
+    // That one takes the role from everybody.
+    if (nameOf(route) === 'DELETE /api/roles/:name') continue
+    t.strictSame(await stateOf(service, bystander), before, nameOf(route))
+  }
+})
+
+t.test('who was an administrator until now is none', async (t) => {
+  const service = await testApp(t)
+  const victim = await createVictim(service)
+  const chief = await createAdmin(service)
+  const ends: [path: string, method: 'POST' | 'DELETE', outcome: Outcome][] = [
+    ['disable', 'POST', 'invalid_token'],
+    ['roles/admin', 'DELETE', 'token_stale'],
+    ['sessions', 'DELETE', 'invalid_token'],
+    ['password/reset', 'POST', 'invalid_token'],
+  ]
+  for (const [path, method, outcome] of ends) {
+    const admin = await createAdmin(service)
+    t.equal((await admin.send('GET', '/api/users')).status, 200, path)
+    t.equal((await chief.send(method, `/api/users/${admin.id}/${path}`)).status, 200, path)
+    const before = await stateOf(service, victim)
+    for (const route of routes().filter((one) => isFor('forbidden', one))) {
+      const answer = await ask(service, route, victim, admin)
+      isAnsweredBy(t, answer, outcome, `${path}: ${nameOf(route)}`)
+    }
+    t.strictSame(await stateOf(service, victim), before, path)
+  }
+})
+
+t.test('a refresh gives who was demoted no more than what is left to them', async (t) => {
+  const service = await testApp(t)
+  const victim = await createVictim(service)
+  const chief = await createAdmin(service)
+  const admin = await createAdmin(service)
+  await chief.send('DELETE', `/api/users/${admin.id}/roles/admin`)
+  const demoted = clientOf(service.app, admin.account, await refreshed(service, admin))
+  for (const route of routes().filter((one) => isFor('forbidden', one))) {
+    isAnsweredBy(t, await ask(service, route, victim, demoted), 'forbidden', nameOf(route))
+  }
+})
