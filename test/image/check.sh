@@ -79,6 +79,10 @@ registers() {
   curl -sS -m 10 -o "$tmp/reply" -w '%{http_code}' -H 'content-type: application/json' "$url/api/register" \
     -d '{"email":"ann@example.org","password":"slate-otter-harbour-51"}' | grep -x 201 || { cat "$tmp/reply" && false; }
 }
+cli() {
+  inside --setuid "$user" --setgid "$user" env -i "${env[@]}" "DATABASE_URL=$database_url" "KEYS_SECRET=$secret" \
+    "PUBLIC_URL=$url" gatehouse users list | grep ann@example.org
+}
 stops() {
   kill -TERM "$server"
   within 10 ended && wait "$pid"
@@ -100,6 +104,7 @@ check 'cannot write but to /tmp' unwritable
 check 'its HEALTHCHECK says healthy' health "$port"
 check 'its HEALTHCHECK says unhealthy where nobody listens' eval '! health 1'
 check 'registers a user' registers
+check 'its command line works' cli
 check 'ends with 0 within 10 s of SIGTERM' stops
 size() { du -sh --apparent-size "$1" | cut -f1; }
 echo "# $image: $(size "$root"), of which $(size "$root$dir") are Gatehouse and its dependencies"

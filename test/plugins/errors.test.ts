@@ -49,10 +49,18 @@ t.test('the debug log tells why, and nothing of the row', async (t) => {
   const url = await testDatabase(t)
   const logger = createLogger('debug', { write: (line) => lines.push(line) })
   const { app } = await testApp(t, { url, logger })
-  await signUp(app)
-  await app.inject({ method: 'POST', url: '/api/register', payload: ada })
-  t.match(lines.join(''), /users_email_key/)
-  t.notMatch(lines.join(''), ada.email)
+  const username = 'lovelace-1815'
+  await signUp(app, { ...ada, username })
+  const { access_token } = await signUp(app, { ...ada, email: 'eve@example.org' })
+  const answer = await app.inject({
+    method: 'PATCH',
+    url: '/api/user',
+    headers: bearer(access_token),
+    payload: { username },
+  })
+  t.equal(answer.statusCode, 409)
+  t.match(lines.join(''), /users_username_key/)
+  t.notMatch(lines.join(''), username)
 })
 
 t.test('an unknown path is 404 in the one shape', async (t) => {
