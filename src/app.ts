@@ -18,6 +18,7 @@ import { roleRoutes } from './roles/routes.js'
 import { createServices, type Dependencies } from './services.js'
 import { loginRoutes, logoutRoutes } from './sessions/routes.js'
 import { wellKnownRoutes } from './tokens/routes.js'
+import { profileRoutes, uploadRoutes } from './uploads/routes.js'
 import { confirmationRoutes, userRoutes } from './users/routes.js'
 
 /** The service over HTTP: read top to bottom, it is the architecture; services.ts is what it rests on. */
@@ -26,7 +27,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
   const { accounts, administration, audit, denylist, keyring, limits } = services
-  const { outboxWorkers, roles, sessions, users } = services
+  const { outboxWorkers, roles, sessions, uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -54,6 +55,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(accountRoutes, { accounts, limits, activation })
   await app.register(loginRoutes, { sessions, cookies: sessionCookies, limits })
   await app.register(confirmationRoutes, { users, limits })
+  await app.register(profileRoutes, { uploads })
   await app.register(linkPages, {
     accounts,
     users,
@@ -67,6 +69,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     secure(secured)
     await secured.register(userRoutes, { users, cookies: sessionCookies })
     await secured.register(logoutRoutes, { sessions, cookies: sessionCookies })
+    await secured.register(uploadRoutes, { uploads, limits })
   })
 
   // then what needs a role.

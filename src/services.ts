@@ -22,6 +22,8 @@ import { createDenylist } from './tokens/denylist.js'
 import { createKeyRepository } from './tokens/key-repository.js'
 import { createKeyring } from './tokens/keyring.js'
 import { createTokenService } from './tokens/service.js'
+import { createPictureReader } from './uploads/picture.js'
+import { createUploadService } from './uploads/service.js'
 import { addressKinds } from './users/identifiers.js'
 import { createUserService } from './users/service.js'
 
@@ -62,6 +64,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
 
   const store = createStore(db, {
     denyFor: accessTtl + 120, // by more than clocks may differ
+    publicUrl: config.PUBLIC_URL,
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
   })
   const limits = createLimits(db, {
@@ -73,6 +76,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
       codes: config.RATE_LIMIT_CODES,
       refresh: config.RATE_LIMIT_REFRESH,
     },
+    uploads: config.RATE_LIMIT_UPLOADS,
   })
   const devices = createDeviceMarks(keysSecret)
 
@@ -113,6 +117,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const accounts = createAccountService({ store, codes, passwords, policy, limits, now, newId })
   const users = createUserService({ store, codes, passwords, policy, reauthentication, newId })
   const roles = createRoleService({ store, newId })
+  const uploads = createUploadService({ store, pictures: createPictureReader() })
   const administration = createAdministrationService({
     store,
     users,
@@ -134,6 +139,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     sessions,
     store,
     transports,
+    uploads,
     users,
   }
 }

@@ -177,6 +177,8 @@ export function createAccountService(dependencies: Dependencies) {
       gender,
       active: false,
       roles: ['user'],
+      picture_url: null,
+      readme_url: null,
       created_at,
       updated_at: created_at,
     }

@@ -10,9 +10,6 @@ type Filter = {
   limit: number
 }
 
-const columns = `${userColumns},
-  activated_at, disabled_at, email_verified_at, mobile_verified_at`
-
 const states: Record<AccountState, string> = {
   active: 'activated_at is not null and disabled_at is null',
   disabled: 'disabled_at is not null',
@@ -20,7 +17,10 @@ const states: Record<AccountState, string> = {
 }
 
 /** The SQL for looking through all users. */
-export function createAccountRepository(db: Db) {
+export function createAccountRepository(db: Db, publicUrl: string) {
+  const columns = `${userColumns(publicUrl)},
+    activated_at, disabled_at, email_verified_at, mobile_verified_at`
+
   return {
     async find(id: string): Promise<Account | undefined> {
       const { rows } = await db.query<Account>(`select ${columns} from users where id = $1`, [id])

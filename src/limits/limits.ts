@@ -8,19 +8,20 @@ import { networkOf } from './network.js'
 /** What one network may do. `login` and `refresh` count failures, the others every request. */
 export type NetworkBudgets = Record<'login' | 'register' | 'forgot' | 'codes' | 'refresh', Budget>
 
-type Options = { enabled: boolean; budgets: NetworkBudgets }
+type Options = { enabled: boolean; budgets: NetworkBudgets; uploads: Budget }
 
 // Messages to one address. More are not sent, silently: those that were sent still work.
 const perAddress: Budget = { points: 5, seconds: 3_600 }
 
 /** The limits against abuse: per network, per account and device, per address that is written to. */
-export function createLimits(db: Db, { enabled, budgets }: Options) {
+export function createLimits(db: Db, { enabled, budgets, uploads }: Options) {
   const limiters = Object.fromEntries(
     Object.entries(budgets).map(([name, budget]) => [
       name,
       createLimiter(db, name, budget, { isRefundable: name === 'login' }),
     ]),
   ) as Record<keyof NetworkBudgets, Limiter>
+  const perUser = { uploads: createLimiter(db, 'uploads', uploads) }
   const messages = createLimiter(db, 'messages', perAddress)
   const guesses: Guesses = enabled
     ? createGuesses(db)
@@ -37,6 +38,14 @@ export function createLimits(db: Db, { enabled, budgets }: Options) {
       return async (request, reply) => {
         if (!enabled) return
         reply.headers(rateLimitHeaders(await limiters[name].take(networkOf(request.ip))))
+      }
+    },
+
+    /** The same for the user of the token. */
+    perUser(name: keyof typeof perUser): preHandlerAsyncHookHandler {
+      return async (request, reply) => {
+        if (!enabled) return
+        reply.headers(rateLimitHeaders(await perUser[name].take(request.user.sub)))
       }
     },
 

@@ -38,7 +38,9 @@ const takenBy = {
 } as const
 
 /** The only SQL about one user. */
-export function createUserRepository(db: Db) {
+export function createUserRepository(db: Db, publicUrl: string) {
+  const columns = userColumns(publicUrl)
+
   return {
     /** Undefined where another user has one of the identifiers: the database decides. */
     async create(user: NewUser): Promise<User | undefined> {
@@ -59,7 +61,7 @@ export function createUserRepository(db: Db) {
          ), granted as (
            insert into user_roles (user_id, role) select id, 'user' from created returning role
          )
-         select ${columnsWith('select role from granted')} from created`,
+         select ${columnsWith('select role from granted', publicUrl)} from created as users`,
         [id, name, gender, password_hash, activated, ...values],
       )
       return rows[0]
@@ -79,7 +81,7 @@ export function createUserRepository(db: Db) {
     },
 
     async find(id: string): Promise<User | undefined> {
-      const { rows } = await db.query<User>(`select ${userColumns} from users where id = $1`, [id])
+      const { rows } = await db.query<User>(`select ${columns} from users where id = $1`, [id])
       return rows[0]
     },
 
@@ -152,7 +154,7 @@ export function createUserRepository(db: Db) {
       }
       const { rows } = await db
         .query<User>(
-          `update users set ${set.join(', ')} where id = $1 returning ${userColumns}`,
+          `update users set ${set.join(', ')} where id = $1 returning ${columns}`,
           values,
         )
         .catch(rethrowRefused)
@@ -181,7 +183,7 @@ export function createUserRepository(db: Db) {
 
   async function findCredential(column: string, value: string): Promise<Credential | undefined> {
     const { rows } = await db.query<User & Omit<Credential, 'user'>>(
-      `select ${userColumns}, password_hash, activated_at is not null as activated,
+      `select ${columns}, password_hash, activated_at is not null as activated,
          disabled_at is not null as disabled
        from users where ${column} = $1`,
       [value],

@@ -20,6 +20,8 @@ export const User = Type.Object({
   gender: Nullable('as they wish to state it'),
   active: Type.Boolean({ description: 'activated and not disabled' }),
   roles: Type.Array(Type.String()),
+  picture_url: Nullable('where the picture is, for good: another picture has another URL'),
+  readme_url: Nullable('where the README is'),
   created_at: Type.String({ format: 'date-time' }),
   updated_at: Type.String({ format: 'date-time' }),
 })

@@ -1,0 +1,73 @@
+import type { Db } from '../db/pool.js'
+import type { FrontMatter, Readme } from './front-matter.js'
+import type { Picture } from './picture.js'
+
+type StoredReadme = Readme & { hash: string }
+
+/** The only SQL about pictures and READMEs. */
+export function createUploadRepository(db: Db) {
+  return {
+    async putPicture(userId: string, hash: string, { large, small }: Picture): Promise<void> {
+      await db.query(
+        `insert into pictures (user_id, hash, large, small) values ($1, $2, $3, $4)
+         on conflict (user_id) do update set
+           hash = excluded.hash, large = excluded.large, small = excluded.small, updated_at = now()`,
+        [userId, hash, large, small],
+      )
+    },
+
+    /** Its content hash, without the picture. */
+    async findPictureHash(userId: string): Promise<string | undefined> {
+      const { rows } = await db.query<{ hash: string }>(
+        'select hash from pictures where user_id = $1',
+        [userId],
+      )
+      return rows[0]?.hash
+    },
+
+    async findPicture(
+      userId: string,
+      size: 'large' | 'small',
+    ): Promise<{ hash: string; bytes: Buffer } | undefined> {
+      const { rows } = await db.query<{ hash: string; bytes: Buffer }>(
+        `select hash, ${size} as bytes from pictures where user_id = $1`,
+        [userId],
+      )
+      return rows[0]
+    },
+
+    async deletePicture(userId: string): Promise<boolean> {
+      const { rowCount } = await db.query('delete from pictures where user_id = $1', [userId])
+      return rowCount === 1
+    },
+
+    async putReadme(
+      userId: string,
+      hash: string,
+      { markdown, front_matter }: Readme,
+    ): Promise<void> {
+      await db.query(
+        `insert into readmes (user_id, hash, markdown, front_matter) values ($1, $2, $3, $4)
+         on conflict (user_id) do update set hash = excluded.hash, markdown = excluded.markdown,
+           front_matter = excluded.front_matter, updated_at = now()`,
+        [userId, hash, markdown, JSON.stringify(front_matter)],
+      )
+    },
+
+    async findReadme(userId: string): Promise<StoredReadme | undefined> {
+      const { rows } = await db.query<{
+        hash: string
+        markdown: string
+        front_matter: FrontMatter
+      }>('select hash, markdown, front_matter from readmes where user_id = $1', [userId])
+      return rows[0]
+    },
+
+    async deleteReadme(userId: string): Promise<boolean> {
+      const { rowCount } = await db.query('delete from readmes where user_id = $1', [userId])
+      return rowCount === 1
+    },
+  }
+}
+
+export type UploadRepository = ReturnType<typeof createUploadRepository>

@@ -1,0 +1,160 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import accepts from 'accepts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { callerOf } from '../audit/caller.js'
+import type { Limits } from '../limits/limits.js'
+import { MessageReply, replies } from '../plugins/openapi.js'
+import { UserReply } from '../users/schemas.js'
+import { acceptFiles, readFile } from './file.js'
+import { toHtml } from './html.js'
+import { OwnerParams, PictureQuery, ReadmeReply } from './schemas.js'
+import type { UploadService } from './service.js'
+
+type Options = { uploads: UploadService; limits: Limits }
+
+const tags = ['uploads']
+const mebibyte = 1_048_576
+const success = 'success' as const
+const multipart = { consumes: ['multipart/form-data'] }
+
+/** With a token: one's own picture and README, as a multipart form with one file. */
+export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { uploads, limits },
+) => {
+  await app.register(async (pictures) => {
+    await acceptFiles(pictures, 5 * mebibyte)
+    for (const url of ['/api/upload-picture', '/api/upload_profile_pic']) {
+      pictures.post(
+        url,
+        {
+          bodyLimit: 6 * mebibyte,
+          preHandler: limits.perUser('uploads'),
+          schema: {
+            summary: 'Set the picture: PNG, JPEG or WebP up to 5 MB',
+            tags,
+            ...multipart,
+            response: replies({ 200: UserReply }),
+          },
+        },
+        async (request) => {
+          const user = await uploads.putPicture(callerOf(request), await readFile(request))
+          return { status: success, message: 'Picture set', user }
+        },
+      )
+    }
+  })
+
+  await app.register(async (readmes) => {
+    await acceptFiles(readmes, mebibyte / 4)
+    readmes.post(
+      '/api/upload_readme',
+      {
+        bodyLimit: mebibyte,
+        preHandler: limits.perUser('uploads'),
+        schema: {
+          summary: 'Set the README: markdown up to 256 KB, with YAML front matter',
+          tags,
+          ...multipart,
+          response: replies({ 200: ReadmeReply }),
+        },
+      },
+      async (request) => {
+        const readme = await uploads.putReadme(callerOf(request), await readFile(request))
+        return { status: success, message: 'README set', readme }
+      },
+    )
+  })
+
+  app.delete(
+    '/api/user/picture',
+    { schema: { summary: 'Delete the picture', tags, response: replies({ 200: MessageReply }) } },
+    async (request) => {
+      await uploads.deletePicture(callerOf(request))
+      return { status: success, message: 'Picture deleted' }
+    },
+  )
+
+  app.delete(
+    '/api/user/readme',
+    { schema: { summary: 'Delete the README', tags, response: replies({ 200: MessageReply }) } },
+    async (request) => {
+      await uploads.deleteReadme(callerOf(request))
+      return { status: success, message: 'README deleted' }
+    },
+  )
+}
+
+/** Without a token, since a page shows them: anybody's picture and README. */
+export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }> = async (
+  app,
+  { uploads },
+) => {
+  app.get(
+    '/api/users/:id/picture',
+    {
+      schema: {
+        summary: 'The picture of a user, as WebP; `picture_url` names its version, which stays',
+        tags,
+        params: OwnerParams,
+        querystring: PictureQuery,
+        produces: ['image/webp'],
+        response: replies({
+          200: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }),
+          304: Type.Null(),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const { size = 'large', v } = request.query
+      const hash = await uploads.getPictureHash(id)
+      const lives = v === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache'
+      asUpload(reply, `"${hash}.${size}"`, lives)
+      if (isFresh(request, `"${hash}.${size}"`)) return reply.code(304).send(null)
+      const { bytes } = await uploads.getPicture(id, size)
+      return reply.type('image/webp').send(bytes)
+    },
+  )
+
+  app.get(
+    '/api/users/:id/readme',
+    {
+      schema: {
+        summary: 'The README of a user: JSON, markdown or HTML, by `Accept`',
+        tags,
+        params: OwnerParams,
+        response: replies({ 200: Type.Union([ReadmeReply, Type.String()]), 304: Type.Null() }),
+      },
+    },
+    async (request, reply) => {
+      const { hash, ...readme } = await uploads.getReadme(request.params.id)
+      const [type = 'json'] = [
+        accepts(request.raw).type(['json', 'text/markdown', 'html']) || 'json',
+      ].flat()
+      const etag = `"${hash}.${type.replace(/\W/g, '')}"`
+      asUpload(reply, etag, 'public, no-cache').header('vary', 'Accept')
+      if (isFresh(request, etag)) return reply.code(304).send(null)
+      if (type === 'json') return { status: success, readme }
+      const text = type === 'html' ? toHtml(readme.markdown) : readme.markdown
+      const contentType = type === 'html' ? 'text/html' : type
+      return reply.type(`${contentType}; charset=utf-8`).serializer(String).send(text)
+    },
+  )
+}
+
+/** It may be shown on any page, and run on none. */
+function asUpload(reply: FastifyReply, etag: string, cacheControl: string): FastifyReply {
+  return reply.headers({
+    etag,
+    'cache-control': cacheControl,
+    'cross-origin-resource-policy': 'cross-origin',
+    'content-security-policy': "default-src 'none'; sandbox",
+    'content-disposition': 'inline',
+  })
+}
+
+const isFresh = ({ headers }: FastifyRequest, etag: string) =>
+  headers['if-none-match']?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) ??
+  false

@@ -1,0 +1,28 @@
+import { Type } from '@sinclair/typebox'
+
+export const Readme = Type.Object({
+  front_matter: Type.Record(Type.String(), Type.Unknown(), { description: 'the YAML, as JSON' }),
+  markdown: Type.String(),
+})
+
+export const ReadmeReply = Type.Object({
+  status: Type.Literal('success'),
+  message: Type.Optional(Type.String()),
+  readme: Readme,
+})
+
+export const OwnerParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+
+export const PictureQuery = Type.Object(
+  {
+    size: Type.Optional(
+      Type.Unsafe<'large' | 'small'>(
+        Type.String({ enum: ['large', 'small'], description: 'up to 1024 pixels, or 128 square' }),
+      ),
+    ),
+    v: Type.Optional(
+      Type.String({ maxLength: 64, description: 'the version that `picture_url` names' }),
+    ),
+  },
+  { additionalProperties: false },
+)
