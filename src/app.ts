@@ -5,7 +5,8 @@ import { auditRoutes } from './audit/routes.js'
 import type { Config } from './config.js'
 import { prune } from './db/retention.js'
 import { createServer } from './http.js'
-import { linkPages } from './pages/routes.js'
+import { pages } from './pages/routes.js'
+import { createVisitors } from './pages/visitor.js'
 import { createAuthenticate, jwt } from './plugins/authenticate.js'
 import { cookies, createSessionCookies } from './plugins/cookies.js'
 import { errors } from './plugins/errors.js'
@@ -34,7 +35,9 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     refreshTtl: config.REFRESH_TOKEN_TTL,
   })
 
+  const authentication = { denylist, cookies: sessionCookies, issuer, audience, accessTtl, now }
   const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')
+
   const app = createServer({ trustProxy, log })
   await app.register(errors)
   await app.register(security, { corsOrigins: config.CORS_ORIGINS })
@@ -56,11 +59,24 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(loginRoutes, { sessions, cookies: sessionCookies, limits })
   await app.register(confirmationRoutes, { users, limits })
   await app.register(profileRoutes, { uploads })
-  await app.register(linkPages, {
+  await app.register(pages, {
     accounts,
+    sessions,
+    uploads,
     users,
+    visitors: createVisitors({
+      authenticate: createAuthenticate(authentication),
+      sessions,
+      users,
+      cookies: sessionCookies,
+    }),
     limits,
+    cookies: sessionCookies,
+    providers: [],
     appName: config.APP_NAME,
+    publicUrl: config.PUBLIC_URL,
+    corsOrigins: config.CORS_ORIGINS,
+    activation,
     minLength: config.PASSWORD_MIN_LENGTH,
   })
 
@@ -81,9 +97,8 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   })
 
   function secure(scope: FastifyInstance, role?: string): void {
-    const options = { denylist, cookies: sessionCookies, issuer, audience, accessTtl, now }
     scope.addHook('onRoute', authenticateBeforeValidating)
-    scope.addHook('preHandler', createAuthenticate({ ...options, ...(role && { role }) }))
+    scope.addHook('preHandler', createAuthenticate({ ...authentication, ...(role && { role }) }))
   }
 
   return app

@@ -71,7 +71,7 @@ export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyn
     }
     await denylist.requireLive(claims)
     const byCookie = request.headers.authorization === undefined
-    if (byCookie && isChange(request) && !cookies.isSameOrigin(request)) {
+    if (byCookie && isChange(request) && cookies.isForeign(request)) {
       throw new AppError('cross_site_request')
     }
     if (role !== undefined && !claims.roles.includes(role)) throw new AppError('forbidden')

@@ -44,16 +44,17 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     },
 
     /**
-     * Whether the page that sent this request is ours. A browser says so in one of two headers that
-     * a page cannot set; what says neither may come from anywhere (ASVS 3.5.1, Fetch §3.2).
+     * Whether a page of another site sent this request. Every browser of today says so of a form or
+     * a script that posts, in one of two headers that no page can set (ASVS 3.5.1, Fetch §3.2); what
+     * says neither is no browser, and its cookies nobody else can use.
      */
-    isSameOrigin({ headers, protocol, host }: FastifyRequest): boolean {
-      if (headers['sec-fetch-site'] === 'same-origin') return true
-      const { origin } = headers
-      if (origin === undefined) return false
-      if (corsOrigins.includes(origin)) return true
-      const isOurs = origin === publicOrigin || origin === `${protocol}://${host}`
-      return isOurs && headers['sec-fetch-site'] === undefined
+    isForeign({ headers, method, protocol, host }: FastifyRequest): boolean {
+      const { origin, 'sec-fetch-site': site } = headers
+      if (site === 'same-origin') return false
+      if (site === 'none') return method !== 'GET' // typed, or a bookmark
+      if (origin !== undefined && corsOrigins.includes(origin)) return false
+      if (site !== undefined) return true
+      return origin !== undefined && origin !== publicOrigin && origin !== `${protocol}://${host}`
     },
   }
 }

@@ -21,16 +21,24 @@ export function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
+  const { code, message, fields } = prepareError(thrown, request, reply)
+  return reply.send({ status: 'error', code, message, ...(fields && { errors: fields }) })
+}
+
+/** Logs what was thrown and sets status and headers; the body is the caller's. */
+export function prepareError(
+  thrown: FastifyError | AppError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): AppError {
   const error = toAppError(thrown)
-  const { code, statusCode, message, fields, retryAfter, headers = {} } = error
+  const { code, statusCode, retryAfter, headers = {} } = error
   if (statusCode >= 500) request.log.error({ err: error }, code)
   else request.log.debug({ err: error }, 'refused')
   if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
-  reply.headers(headers).header('cache-control', 'no-store')
-  return reply
-    .code(statusCode)
-    .send({ status: 'error', code, message, ...(fields && { errors: fields }) })
+  reply.headers(headers).header('cache-control', 'no-store').code(statusCode)
+  return error
 }
 
 function challenge(code: ErrorCode, request: FastifyRequest): string {

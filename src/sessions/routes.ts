@@ -81,7 +81,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }
   function cookieToken(request: FastifyRequest): string {
     const token = request.cookies.refresh
     if (token === undefined) throw new AppError('invalid_token')
-    if (!cookies.isSameOrigin(request)) throw new AppError('cross_site_request')
+    if (cookies.isForeign(request)) throw new AppError('cross_site_request')
     return token
   }
 }

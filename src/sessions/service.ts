@@ -27,6 +27,8 @@ type Dependencies = {
 /** `device` marks where the login came from, for the next one. */
 export type Login = TokenPair & { user: User; device: string }
 
+export type Resumed = { tokens: TokenPair; user_id: string; session_id: string }
+
 /** Logging in, staying in, logging out. */
 export function createSessionService(dependencies: Dependencies) {
   const { store, passwords, tokens, limits, devices, log, newId, refreshTtl, grace } = dependencies
@@ -67,12 +69,20 @@ export function createSessionService(dependencies: Dependencies) {
      * @throws AppError `invalid_token`
      */
     async refresh(token: string, caller: Caller): Promise<TokenPair> {
+      return (await this.resume(token, caller)).tokens
+    },
+
+    /** The same, and whose session it is. */
+    async resume(token: string, caller: Caller): Promise<Resumed> {
       const { sid, sub, gen } = tokens.readRefreshToken(token)
+      const whose = { user_id: sub, session_id: sid }
       const rotated = await store.sessions.rotate(sid, sub, gen)
-      if (rotated) return tokens.issue(rotated)
+      if (rotated) return { tokens: tokens.issue(rotated), ...whose }
       const place = await store.sessions.find(sid, sub, grace)
       if (!place) throw new AppError('invalid_token')
-      if (place.grant.generation === gen + 1 && place.in_grace) return tokens.issue(place.grant)
+      if (place.grant.generation === gen + 1 && place.in_grace) {
+        return { tokens: tokens.issue(place.grant), ...whose }
+      }
       await store.transaction(async (tx) => {
         await tx.sessions.end(sid)
         const event = 'session.refresh_reuse'

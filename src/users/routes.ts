@@ -36,13 +36,11 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
 
 /** With a token: oneself. */
 export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { users, cookies }) => {
-  for (const url of ['/api/user', '/']) {
-    app.get(
-      url,
-      { schema: { summary: 'Who is logged in', tags, response: replies({ 200: UserReply }) } },
-      async (request) => ({ status: 'success' as const, user: await users.get(request.user.sub) }),
-    )
-  }
+  app.get(
+    '/api/user',
+    { schema: { summary: 'Who is logged in', tags, response: replies({ 200: UserReply }) } },
+    async (request) => ({ status: 'success' as const, user: await users.get(request.user.sub) }),
+  )
 
   app.patch(
     '/api/user',

@@ -42,11 +42,7 @@ t.test('a refresh token comes in the body, as Bearer or in its cookie', async (t
 t.test('by cookie, another site cannot refresh', async (t) => {
   const { app } = await testApp(t)
   const { refresh_token } = await signUp(app)
-  for (const headers of [
-    {},
-    { 'sec-fetch-site': 'cross-site' },
-    { origin: 'https://evil.example' },
-  ]) {
+  for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { origin: 'https://evil.example' }]) {
     const cookie = `refresh=${refresh_token}`
     const answer = await app.inject({
       method: 'POST',

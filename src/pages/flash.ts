@@ -1,0 +1,25 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+const texts = {
+  login_required: 'Log in first, please.',
+  logged_out: 'You have logged out.',
+  logged_in: 'Welcome back.',
+  registered: 'Your account is ready. Log in with it.',
+  look_for_message: 'Look for a message: it activates your account.',
+  picture_set: 'Your picture was set.',
+  social_failed: 'That did not work. Try again, or log in with your password.',
+} as const
+export type Flash = keyof typeof texts
+
+/** The cookie names one of our texts, so nobody can put words in our mouth. */
+export function setFlash(reply: FastifyReply, name: Flash): void {
+  reply.setCookie('flash', name, { path: '/', httpOnly: true, sameSite: 'lax', maxAge: 60 })
+}
+
+/** The message that the page before left, once. */
+export function takeFlash(request: FastifyRequest, reply: FastifyReply): string | undefined {
+  const name = request.cookies.flash
+  if (name === undefined) return undefined
+  reply.clearCookie('flash', { path: '/', httpOnly: true, sameSite: 'lax' })
+  return Object.hasOwn(texts, name) ? texts[name as Flash] : undefined
+}

@@ -1,0 +1,117 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { AccountService } from '../accounts/service.js'
+import { callerOf, type Caller } from '../audit/caller.js'
+import { AppError } from '../errors.js'
+import type { Limits } from '../limits/limits.js'
+import { replies } from '../plugins/openapi.js'
+import type { UserService } from '../users/service.js'
+import { renderForm, type SendPage } from './layout.js'
+import { faultsOf, Html, newPassword } from './forms.js'
+
+type Options = {
+  accounts: AccountService
+  users: UserService
+  limits: Limits
+  send: SendPage
+  minLength: number
+}
+
+type LinkPage = {
+  path: string
+  title: string
+  text: string
+  button: string
+  done: string
+  asksPassword?: boolean
+  act: (form: { token: string; new_password: string }, caller: Caller) => Promise<unknown>
+}
+
+const LinkQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 200 })) })
+const LinkForm = Type.Object(
+  {
+    token: Type.String({ maxLength: 200 }),
+    new_password: Type.Optional(Type.String({ maxLength: 1_024 })),
+  },
+  { additionalProperties: false },
+)
+
+/** The pages behind the links of our messages. They show a button; only pressing it uses the link up. */
+export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { accounts, users, limits, send, minLength },
+) => {
+  const links: LinkPage[] = [
+    {
+      path: '/activate',
+      title: 'Activate your account',
+      text: 'Press the button to finish your registration.',
+      button: 'Activate',
+      done: 'Your account is active. You can log in now.',
+      act: ({ token }, caller) => accounts.activate({ token }, caller),
+    },
+    {
+      path: '/reset',
+      title: 'Choose a new password',
+      text: 'You will be logged out everywhere.',
+      button: 'Set the password',
+      done: 'Your password was changed. You can log in with it now.',
+      asksPassword: true,
+      act: (form, caller) => accounts.reset(form, caller),
+    },
+    {
+      path: '/confirm',
+      title: 'Confirm your address',
+      text: 'Press the button to use this address from now on.',
+      button: 'Confirm',
+      done: 'Your address was changed.',
+      act: ({ token }, caller) => users.confirmAddress({ token }, caller),
+    },
+  ]
+
+  for (const { path, act, done, title, text, button, asksPassword = false } of links) {
+    const fields = asksPassword ? [newPassword('new_password', 'New password', minLength)] : []
+    const form = (token: string, faults: Record<string, string> = {}) =>
+      renderForm({ text, button, fields, takesFocus: true, hidden: { token }, faults })
+
+    app.get(
+      path,
+      {
+        exposeHeadRoute: true,
+        schema: {
+          summary: `A page: ${title}; changes nothing`,
+          tags: ['pages'],
+          querystring: LinkQuery,
+          response: replies({ 200: Html }),
+        },
+      },
+      async ({ query }, reply) => send(reply, 200, { title, content: form(query.token ?? '') }),
+    )
+
+    app.post(
+      path,
+      {
+        preHandler: limits.perNetwork('codes'),
+        schema: {
+          summary: `The form of that page`,
+          tags: ['pages'],
+          consumes: ['application/x-www-form-urlencoded'],
+          body: LinkForm,
+          response: replies({ 200: Html }),
+        },
+      },
+      async (request, reply) => {
+        const { token, new_password = '' } = request.body
+        try {
+          await act({ token, new_password }, callerOf(request))
+        } catch (error) {
+          if (!(error instanceof AppError) || error.statusCode >= 500) throw error
+          const faults = faultsOf(error)
+          const content = form(token, faults)
+          return send(reply, error.statusCode, { title, fault: `${error.message}.`, content })
+        }
+        return send(reply, 200, { title, flash: done, content: '' })
+      },
+    )
+  }
+}

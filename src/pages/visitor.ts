@@ -1,0 +1,59 @@
+import type { FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
+import { callerOf } from '../audit/caller.js'
+import { AppError } from '../errors.js'
+import type { SessionCookies } from '../plugins/cookies.js'
+import type { SessionService } from '../sessions/service.js'
+import type { User } from '../users/schemas.js'
+import type { UserService } from '../users/service.js'
+
+type Options = {
+  authenticate: preHandlerAsyncHookHandler
+  sessions: SessionService
+  users: UserService
+  cookies: SessionCookies
+}
+
+/**
+ * Who looks at a page. Where the access token in the cookie has run out, the refresh token in the
+ * other cookie renews it on the way, so that a session lasts without a script.
+ */
+export function createVisitors({ authenticate, sessions, users, cookies }: Options) {
+  async function idOf(request: FastifyRequest, reply: FastifyReply): Promise<string | undefined> {
+    const isSignedIn = request.cookies.session ?? request.headers.authorization
+    if (isSignedIn !== undefined) {
+      try {
+        await (authenticate as (...args: unknown[]) => Promise<unknown>)(request, reply)
+        return request.user.sub
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+      }
+    }
+    return renew(request, reply)
+  }
+
+  async function renew(request: FastifyRequest, reply: FastifyReply): Promise<string | undefined> {
+    const token = request.cookies.refresh
+    if (token === undefined || request.headers.authorization !== undefined) return undefined
+    try {
+      const { user_id, session_id, tokens } = await sessions.resume(token, callerOf(request))
+      cookies.set(request, reply, tokens)
+      request.user = { ...request.user, sub: user_id, sid: session_id }
+      return user_id
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      cookies.clear(request, reply)
+      return undefined
+    }
+  }
+
+  return {
+    async find(request: FastifyRequest, reply: FastifyReply): Promise<User | undefined> {
+      const id = await idOf(request, reply)
+      return id === undefined ? undefined : users.get(id)
+    },
+  }
+}
+
+export type Visitors = ReturnType<typeof createVisitors>
+
+const isRefusal = (error: unknown) => error instanceof AppError && error.statusCode < 500
