@@ -4,6 +4,8 @@ import { administrationRoutes } from './administration/routes.js'
 import { auditRoutes } from './audit/routes.js'
 import type { Config } from './config.js'
 import { prune } from './db/retention.js'
+import { restUser } from './dialects/rest-user.js'
+import { usersV1 } from './dialects/users-v1.js'
 import { createServer } from './http.js'
 import { pages } from './pages/routes.js'
 import { createVisitors } from './pages/visitor.js'
@@ -96,9 +98,29 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     await secured.register(auditRoutes, { audit })
   })
 
-  function secure(scope: FastifyInstance, role?: string): void {
+  // The paths and envelopes of older systems, over the same services.
+  await app.register(usersV1, { accounts, sessions, roles, users, limits, secure: secureBearer })
+  await app.register(restUser, {
+    accounts,
+    administration,
+    sessions,
+    users,
+    limits,
+    registration: { activation: true, discreet: activation },
+    secure: secureBearer,
+  })
+
+  /** By Bearer only: some of these change something by GET. */
+  function secureBearer(scope: FastifyInstance, role?: string): void {
+    secure(scope, role, true)
+  }
+
+  function secure(scope: FastifyInstance, role?: string, bearerOnly = false): void {
     scope.addHook('onRoute', authenticateBeforeValidating)
-    scope.addHook('preHandler', createAuthenticate({ ...authentication, ...(role && { role }) }))
+    scope.addHook(
+      'preHandler',
+      createAuthenticate({ ...authentication, bearerOnly, ...(role && { role }) }),
+    )
   }
 
   return app

@@ -102,6 +102,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     createOutboxWorker({ kind, outbox: store.outbox, deliver, log }),
   )
 
+  const isRequired = config.ACTIVATION === 'required'
   const reauthentication = createReauthentication({ store, passwords, limits })
   const sessions = createSessionService({
     store,
@@ -114,7 +115,16 @@ export async function createServices(config: Config, dependencies: Dependencies)
     refreshTtl,
     grace: config.REFRESH_GRACE,
   })
-  const accounts = createAccountService({ store, codes, passwords, policy, limits, now, newId })
+  const accounts = createAccountService({
+    store,
+    codes,
+    passwords,
+    policy,
+    limits,
+    registration: { activation: isRequired, discreet: isRequired },
+    now,
+    newId,
+  })
   const users = createUserService({ store, codes, passwords, policy, reauthentication, newId })
   const roles = createRoleService({ store, newId })
   const uploads = createUploadService({ store, pictures: createPictureReader() })

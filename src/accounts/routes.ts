@@ -28,7 +28,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      const user = await accounts.register(request.body, activation, callerOf(request))
+      const user = await accounts.register(request.body, callerOf(request))
       const message = activation ? 'Registered: look for a message to activate it' : 'Registered'
       return reply.code(201).send({ status: 'success', message, user })
     },

@@ -6,7 +6,7 @@ import type { Limits } from '../limits/limits.js'
 import { revokeCodes } from '../mail/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
-import type { Store } from '../store.js'
+import type { Store, Transaction } from '../store.js'
 import {
   addressKinds,
   identifierKinds,
@@ -24,22 +24,31 @@ type Dependencies = {
   passwords: PasswordHasher
   policy: PasswordPolicy
   limits: Limits
+  /** How accounts are made where nothing else is said. */
+  registration: Registration
   now: () => Date
   newId: () => string
 }
 
+export type Registration = { activation: boolean; discreet: boolean }
+
 /** How an account comes to be, and how its owner gets back into it; all without a token. */
 export function createAccountService(dependencies: Dependencies) {
-  const { store, codes, passwords, policy, limits, now, newId } = dependencies
+  const { store, codes, passwords, policy, limits, registration, now, newId } = dependencies
 
   return {
     /**
-     * Makes an account from at least one identifier and a password. Where it needs `activation`, an
-     * address that is known already gets the same answer as a new one, and its owner a message.
+     * Makes an account from at least one identifier and a password, which may need `activation` by a
+     * message. A `discreet` one answers the same for an address that is known as for a new one.
      * @throws AppError `validation_failed`, `weak_password`, `email_taken`, `username_taken`,
      *   `mobile_taken`, `overloaded`
      */
-    async register(body: RegisterBody, activation: boolean, caller: Caller): Promise<User> {
+    async register(
+      body: RegisterBody,
+      caller: Caller,
+      how: Registration = registration,
+    ): Promise<User> {
+      const { activation, discreet } = how
       const identifiers = identifierKinds.flatMap((kind) => {
         const typed = body[kind]
         return typed === undefined ? [] : [readIdentifier(kind, typed)]
@@ -59,15 +68,25 @@ export function createAccountService(dependencies: Dependencies) {
         password_hash: await passwords.hash(body.password),
         activated: !activation,
       }
-      return activation && address
-        ? registerAlike(user, address, caller)
-        : registerOpenly(user, caller)
+      return store.transaction(async (tx) => {
+        const created = await tx.users.create(user)
+        const isNew = created !== undefined
+        if (isNew && activation && address) {
+          const { kind, text } = address
+          const message = 'activation'
+          await tx.outbox.put({ id: newId(), message, kind, address: text, user_id: user.id })
+        }
+        const user_id = isNew ? user.id : await answerAlike(tx, user, discreet)
+        const event = isNew ? 'user.registered' : 'user.registered_again'
+        await tx.audit.add({ id: newId(), event, caller, user_id })
+        return created ?? asIfCreated(user)
+      })
     },
 
     /** Activates the account that a code or link was sent for. @throws AppError `invalid_code` */
-    async activate(proof: ProofBody, caller: Caller): Promise<void> {
+    async activate(proof: ProofBody, caller: Caller): Promise<User> {
       const code = await codes.prove(['activation'], proof)
-      await store.transaction(async (tx) => {
+      return store.transaction(async (tx) => {
         const { user_id, kind, address_canonical } = code
         await tx.users.lock(user_id)
         const isMine = await tx.codes.redeem(code.id)
@@ -75,6 +94,7 @@ export function createAccountService(dependencies: Dependencies) {
           throw new AppError('invalid_code')
         }
         await tx.audit.add({ id: newId(), event: 'user.activated', caller, user_id })
+        return tx.users.get(user_id)
       })
     },
 
@@ -115,53 +135,33 @@ export function createAccountService(dependencies: Dependencies) {
     },
   }
 
-  async function registerOpenly(user: NewUser, caller: Caller): Promise<User> {
-    return store.transaction(async (tx) => {
-      const created = await tx.users.create(user)
-      if (!created) {
-        const [holder] = await tx.users.findHolders(user.identifiers)
-        throw holder ? taken(holder.kind) : new AppError('unavailable')
-      }
-      await tx.audit.add({ id: newId(), event: 'user.registered', caller, user_id: user.id })
-      return created
-    })
-  }
-
   /**
-   * One answer whether the address is new or known. Where two registrations wait for one address,
-   * nobody can tell whose password is the owner's: the account loses it, and the message asks its
-   * reader to choose one. A username is public, and so is that it is taken.
+   * What becomes of a registration whose address somebody has. Where two registrations wait for one
+   * address, nobody can tell whose password is the owner's: the account loses it, and the message
+   * asks its reader to choose one. A username is public, and so is that it is taken.
+   * @returns the id of the account that was there
    */
-  async function registerAlike(
-    user: NewUser,
-    { kind, text: address }: Address,
-    caller: Caller,
-  ): Promise<User> {
-    const { id, identifiers } = user
-    return store.transaction(async (tx) => {
-      const created = await tx.users.create(user)
-      if (created) {
-        await tx.outbox.put({ id: newId(), message: 'activation', kind, address, user_id: id })
-        await tx.audit.add({ id: newId(), event: 'user.registered', caller, user_id: id })
-        return created
-      }
-      const holders = await tx.users.findHolders(identifiers)
-      const [holder] = holders
-      if (!holder) throw new AppError('unavailable')
-      if (holders.some((other) => other.kind === 'username')) throw taken('username')
-      const { user_id } = holder
-      const to = { kind: holder.kind as AddressKind, address: textOf(holder.kind, identifiers) }
-      if (holder.activated) {
-        await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })
-      } else {
-        await tx.users.lock(user_id)
-        await tx.users.setPassword(user_id, null)
-        await revokeCodes(tx, user_id)
-        await tx.outbox.put({ id: newId(), message: 'choose_password', ...to, user_id })
-      }
-      await tx.audit.add({ id: newId(), event: 'user.registered_again', caller, user_id })
-      return asIfCreated(user)
-    })
+  async function answerAlike(
+    tx: Transaction,
+    { identifiers }: NewUser,
+    discreet: boolean,
+  ): Promise<string> {
+    const holders = await tx.users.findHolders(identifiers)
+    const [holder] = holders
+    if (!holder) throw new AppError('unavailable')
+    const name = holders.find(({ kind }) => kind === 'username')
+    if (name || !discreet) throw taken((name ?? holder).kind)
+    const { user_id } = holder
+    const to = { kind: holder.kind as AddressKind, address: textOf(holder.kind, identifiers) }
+    if (holder.activated) {
+      await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })
+    } else {
+      await tx.users.lock(user_id)
+      await tx.users.setPassword(user_id, null)
+      await revokeCodes(tx, user_id)
+      await tx.outbox.put({ id: newId(), message: 'choose_password', ...to, user_id })
+    }
+    return user_id
   }
 
   /** What a new account would look like. */

@@ -260,7 +260,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
       const { password = '', ...values } = request.body
       try {
         const body = { ...filled(values), password }
-        await accounts.register(body, activation, callerOf(request))
+        await accounts.register(body, callerOf(request))
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
         const content = registerForm(filled(values), faultsOf(error))

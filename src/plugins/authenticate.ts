@@ -54,6 +54,8 @@ type AuthenticateOptions = {
   now: () => Date
   /** Who has not got it is refused. */
   role?: string
+  /** No cookie will do: for what changes something by GET. */
+  bearerOnly?: boolean
 }
 
 /**
@@ -62,15 +64,16 @@ type AuthenticateOptions = {
  *   `cross_site_request`, `forbidden` without the role, `unavailable`
  */
 export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyncHookHandler {
-  const { denylist, cookies, issuer, audience, accessTtl, now, role } = options
+  const { denylist, cookies, issuer, audience, accessTtl, now, role, bearerOnly = false } = options
 
   return async function authenticate(request) {
+    const byCookie = request.headers.authorization === undefined
+    if (byCookie && bearerOnly) throw new AppError('invalid_token')
     const claims = await verify(request)
     if (!areClaims('at+jwt', claims, { issuer, audience, maxLifetime: accessTtl, now: now() })) {
       throw new AppError('invalid_token')
     }
     await denylist.requireLive(claims)
-    const byCookie = request.headers.authorization === undefined
     if (byCookie && isChange(request) && cookies.isForeign(request)) {
       throw new AppError('cross_site_request')
     }

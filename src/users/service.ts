@@ -9,7 +9,7 @@ import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Reauthentication } from '../sessions/reauthentication.js'
 import type { Store, Transaction } from '../store.js'
 import { isNewAddress, readIdentifierChanges, readProfile } from './changes.js'
-import { addressKinds, type AddressKind } from './identifiers.js'
+import { addressKinds, readIdentifier, type AddressKind } from './identifiers.js'
 import type { PasswordBody, ProfileBody, User } from './schemas.js'
 
 type Dependencies = {
@@ -30,6 +30,13 @@ export function createUserService(dependencies: Dependencies) {
   return {
     /** The user that a token speaks of. @throws AppError `not_found` */
     get: (id: string): Promise<User> => store.users.get(id),
+
+    /** @throws AppError `not_found`, `validation_failed` */
+    async getIdByUsername(username: string): Promise<string> {
+      const [holder] = await store.users.findHolders([readIdentifier('username', username)])
+      if (!holder) throw new AppError('not_found')
+      return holder.user_id
+    },
 
     /**
      * Changes the profile at once; a new address only once a message to it was answered.
@@ -112,13 +119,20 @@ export function createUserService(dependencies: Dependencies) {
     },
 
     /**
-     * Removes the account, and all that belongs to it.
+     * Removes the account, and all that belongs to it. Without a password only a login of the last
+     * five minutes will do, and only where `freshIsEnough`.
      * @throws AppError `reauthentication_required`, `invalid_credentials`, `last_admin`, `rate_limited`
      */
-    async delete(caller: Caller, password: string | undefined): Promise<void> {
+    async delete(
+      caller: Caller,
+      password: string | undefined,
+      { freshIsEnough = false } = {},
+    ): Promise<void> {
       const id = caller.user_id ?? ''
       const { password_hash } = (await store.users.findCredentialById(id)) ?? {}
-      if (password_hash && password === undefined) throw new AppError('reauthentication_required')
+      if (password_hash && password === undefined && !freshIsEnough) {
+        throw new AppError('reauthentication_required')
+      }
       await reauthentication.byPasswordOrFreshness(caller, password)
       await this.remove(caller, id)
     },
