@@ -9,7 +9,7 @@ import type { Limits } from '../limits/limits.js'
 import { readBearer } from '../plugins/authenticate.js'
 import { prepareError } from '../plugins/errors.js'
 import type { SessionService } from '../sessions/service.js'
-import { changes, type User } from '../users/schemas.js'
+import { changes, Id, type User } from '../users/schemas.js'
 import type { UserService } from '../users/service.js'
 
 type Options = {
@@ -42,7 +42,7 @@ const Envelope = <Data extends TSchema>(data: Data) =>
 const answers = <Status extends number, Body>(status: Status, body: Body) =>
   ({ [status]: body, '4xx': Failure, '5xx': Failure }) as Record<Status, Body> &
     Record<'4xx' | '5xx', typeof Failure>
-const Params = Type.Object({ uuid: Type.String({ format: 'uuid' }) })
+const Params = Type.Object({ uuid: Id() })
 
 /** Users as resources under /user: `{"data","message","status"}`, over the services of /api. */
 export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options) => {

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { Id } from '../users/schemas.js'
 
 export const Readme = Type.Object({
   front_matter: Type.Record(Type.String(), Type.Unknown(), { description: 'the YAML, as JSON' }),
@@ -11,7 +12,7 @@ export const ReadmeReply = Type.Object({
   readme: Readme,
 })
 
-export const OwnerParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+export const OwnerParams = Type.Object({ id: Id() })
 
 export const PictureQuery = Type.Object(
   {
