@@ -22,7 +22,10 @@ export const PictureQuery = Type.Object(
       ),
     ),
     v: Type.Optional(
-      Type.String({ maxLength: 64, description: 'the version that `picture_url` names' }),
+      Type.String({
+        pattern: '^[A-Za-z0-9_-]{43}$',
+        description: 'the version that `picture_url` names',
+      }),
     ),
   },
   { additionalProperties: false },

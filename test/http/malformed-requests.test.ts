@@ -13,7 +13,7 @@ import { heads, methods, parameters, targets } from '../support/http/heads.js'
 import { faultsOfPage, forms, links, markup } from '../support/http/pages.js'
 import { queries } from '../support/http/queries.js'
 import { collectRoutes, nameOf } from '../support/http/route-table.js'
-import { faultsOf, faultsOfAnswer } from '../support/http/verdict.js'
+import { faultsOf, faultsOfAnswer, leaksIn } from '../support/http/verdict.js'
 
 const routes = collectRoutes()
 
@@ -24,7 +24,7 @@ t.test('no malformed request is answered by more or less than an error', async (
   const env = { LOG_LEVEL: 'error', REFRESH_GRACE: '1h' }
   const service = await listeningApp(t, { env, logTo })
   const callers = await Promise.all(
-    routes.filter(({ isPage }) => !isPage).map((route) => createCaller(service, route)),
+    routes.filter(({ speaks }) => speaks === 'json').map((route) => createCaller(service, route)),
   )
   const some = representatives(callers)
   const { origin } = service
@@ -98,7 +98,7 @@ t.test('no malformed request is answered by more or less than an error', async (
   })
 
   await t.test('forms and links that no page takes', async (t) => {
-    for (const { url, method } of routes.filter(({ isPage }) => isPage)) {
+    for (const { url, method } of routes.filter(({ speaks }) => speaks === 'link')) {
       const cases = method === 'POST' ? forms.map((bad) => ({ ...bad, query: '' })) : links
       for (const bad of cases) {
         for (const verb of method === 'GET' ? ['GET', 'HEAD'] : [method]) {
@@ -111,8 +111,27 @@ t.test('no malformed request is answered by more or less than an error', async (
     await stillServes(t)
   })
 
+  await t.test('what other languages do not know gets no 5xx, and tells nothing', async (t) => {
+    const body = JSON.stringify({ username: 'ada', mobile: '+441632960960', password: 'x' })
+    const cases = [
+      ...[...bodies({ username: 'ada' }), ...contentTypes(body)].map((bad) => bad.request),
+      ...forms.map((bad) => bad.request),
+    ]
+    for (const { url, path, method } of routes.filter(({ speaks }) => isOther(speaks))) {
+      const faults: string[] = []
+      for (const bad of method === 'GET' ? [{}] : cases) {
+        const { answers } = await exchange(origin, toBytes({ ...bad, method, target: path }))
+        const [answer] = answers
+        if (answer && answer.status >= 500) faults.push(answer.head)
+        if (answer) faults.push(...leaksIn(answer.head + answer.body))
+      }
+      t.strictSame(faults, [], `${method} ${url}`)
+    }
+    await stillServes(t)
+  })
+
   await t.test('a token in a page is text, whatever it says', async (t) => {
-    for (const { url, method } of routes.filter(({ isPage }) => isPage)) {
+    for (const { url, method } of routes.filter(({ speaks }) => speaks === 'link')) {
       for (const text of markup) {
         const token = `token=${encodeURIComponent(text)}`
         const headers = ['Content-Type: application/x-www-form-urlencoded']
@@ -164,6 +183,8 @@ t.test('no malformed request is answered by more or less than an error', async (
 
   t.strictSame(log, [], 'nothing was logged as our own fault')
 })
+
+const isOther = (language: string) => language !== 'json' && language !== 'link'
 
 const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', '#39': "'", amp: '&' }
 const unescape = (html: string) =>

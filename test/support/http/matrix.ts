@@ -8,7 +8,17 @@ import { nameOf, type Route } from './route-table.js'
 export type Outcome = number | ErrorCode
 
 const password = 'correct horse battery'
+const usernameOf = (id: string) => `victim-${id}`
 const link = { token: 'A'.repeat(43) }
+
+/** The same with and without the closing slash. */
+export function withSlash<Value>(rows: Record<string, Value>): Record<string, Value> {
+  const spelt = Object.entries(rows).flatMap(([name, row]) => [
+    [name, row] as const,
+    [`${name}/`, row] as const,
+  ])
+  return Object.fromEntries(spelt)
+}
 
 /** A body that a route takes, about the victim where that can be said at all. */
 export const bodies: Record<string, (victim: Client) => object> = {
@@ -30,6 +40,23 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /api/users': ({ id }) => ({ email: `made-for-${id}@example.org` }),
   'PATCH /api/users/:id': () => ({ name: 'Mallory', email: null, username: 'mallory' }),
   'POST /api/roles': ({ id }) => ({ name: `of-${id}` }),
+  'POST /login': ({ account: { email } }) => ({ username: email, password: 'another battery' }),
+  'POST /register': ({ account: { email } }) => ({ email, password: 'another horse battery' }),
+  'POST /forgot': ({ account: { email } }) => ({ address: email }),
+  'POST /api/v1/users/signup': ({ account: { email } }) => ({
+    ...{ username: 'mallory', email, password: 'another horse battery' },
+  }),
+  'POST /api/v1/users/login': ({ id }) => ({ username: usernameOf(id), password: 'x' }),
+  'POST /api/v1/roles': ({ id }) => ({ name: `of-${id}` }),
+  ...withSlash({
+    'POST /user/activate-account': () => ({ mobile: '+441632960960', code: '12345678' }),
+    'POST /user/login': ({ id }) => ({ username: usernameOf(id), password: 'x' }),
+    'PATCH /user/:uuid': () => ({ gender: 'x' }),
+    'POST /user/change-password/:uuid': () => ({
+      old_password: password,
+      new_password: 'a new horse battery',
+    }),
+  }),
   'POST /activate': () => link,
   'POST /reset': () => ({ ...link, new_password: password }),
   'POST /confirm': () => link,
@@ -51,17 +78,30 @@ export async function createVictim(service: TestApp): Promise<Client> {
   const victim = await createClient(service, 'victim')
   await sql(`insert into roles values ('editor') on conflict do nothing`)
   await sql(`insert into user_roles values ($1, 'editor')`, [victim.id])
+  const username = usernameOf(victim.id)
+  await sql('update users set username = $2, username_canonical = $2 where id = $1', [
+    victim.id,
+    username,
+  ])
   return victim
 }
 
 /** The path of a route for what is the victim's: the session of theirs, the account, a role. */
 async function pathOf({ sql }: TestApp, { url, method }: Route, { id }: Client): Promise<string> {
   const [session] = await sql<{ id: string }>('select id from sessions where user_id = $1', [id])
-  const isOfSession = url.startsWith('/api/sessions/')
+  const isOfSession = /^\/api\/(sessions|v1\/tokens)\//.test(url)
   return url
+    .replace(':uuid', id)
+    .replace(':username', usernameOf(id))
     .replace(':id', (isOfSession ? session?.id : id) ?? '')
     .replace(':name', method === 'DELETE' ? 'editor' : 'admin')
 }
+
+const asForm = {
+  accept: 'text/html',
+  'content-type': 'application/x-www-form-urlencoded',
+}
+const toForm = (body: object) => new URLSearchParams(body as Record<string, string>).toString()
 
 /** A request of a route about the victim, with a good body unless another is given. */
 export async function ask(
@@ -73,11 +113,15 @@ export async function ask(
 ) {
   const url = await pathOf(service, route, victim)
   const payload = body ?? bodies[nameOf(route)]?.(victim)
+  const isForm = route.speaks === 'page' && route.method === 'POST'
   return service.app.inject({
     method: route.method as 'GET',
     url,
-    headers: who ? bearer(who.login.access_token) : {},
-    ...(payload && { payload }),
+    headers: {
+      ...(who && bearer(who.login.access_token)),
+      ...(isForm && asForm),
+    },
+    ...(payload && { payload: isForm ? toForm(payload) : payload }),
   })
 }
 

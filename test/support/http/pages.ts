@@ -141,8 +141,9 @@ export function faultsOfPage(heard: Exchange, { codes, status }: PageCase, metho
 }
 
 const policy =
-  /^default-src 'none'; style-src 'sha256-[\w+/=]+'; form-action 'self'; base-uri 'none'/
-const elements = 'html head meta title style body main h1 p form input label button'.split(' ')
+  /^default-src 'none'; style-src 'sha256-[\w+/=]+'; img-src 'self'; form-action 'self'; base-uri 'none'/
+const elements =
+  'html head meta title style body header a main h1 p form input label small button'.split(' ')
 
 function faultsOfHtml({ headers, body }: Answer, isHead: boolean): string[] {
   const faults: string[] = []

@@ -18,8 +18,11 @@ export type Route = {
   url: string
   /** What a client may ask for: a parameter is a UUID. */
   path: string
-  /** Whether it answers with a page for people, to forms. */
-  isPage: boolean
+  /**
+   * In what it is asked and answers: our JSON, a page behind a link, another page for people, the
+   * words of an older system, or a multipart form.
+   */
+  speaks: 'json' | 'link' | 'page' | 'dialect' | 'multipart'
   /** Fastify reads bodies of these methods; it leaves those of GET alone. */
   readsBody: boolean
   /** The object that a body must be, if the route declares one. */
@@ -51,9 +54,17 @@ function toRoute(method: string, { url, schema }: RouteOptions): Route {
     method,
     url,
     path: url.replaceAll(/:\w+/g, someId),
-    isPage: schema?.tags?.includes('pages') ?? false,
+    speaks: languageOf(url, schema),
     readsBody: !['GET', 'TRACE'].includes(method),
     body: body?.anyOf?.find(({ type }) => type === 'object') ?? body,
     query: schema?.querystring as BodySchema | undefined,
   }
+}
+
+function languageOf(url: string, schema: RouteOptions['schema']): Route['speaks'] {
+  const { tags = [], consumes = [] } = schema ?? {}
+  if (tags.some((tag) => tag.startsWith('dialect'))) return 'dialect'
+  if (consumes.includes('multipart/form-data')) return 'multipart'
+  if (!tags.includes('pages')) return 'json'
+  return ['/activate', '/reset', '/confirm'].includes(url) ? 'link' : 'page'
 }
