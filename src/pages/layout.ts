@@ -25,6 +25,7 @@ button, .button { display: block; width: 100%; margin-top: 1.5rem; padding: .75r
 [role=status], [role=alert] { padding: .75rem 1rem; border-radius: .5rem; background: var(--soft); border-left: 4px solid var(--accent) }
 [role=alert], .fault { color: var(--bad) }
 [role=alert] { border-color: var(--bad) }
+small.fault { opacity: 1 }
 img { display: block; width: 6rem; height: 6rem; border-radius: 50%; object-fit: cover }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem }
 dt { opacity: .75 } dd { margin: 0; overflow-wrap: anywhere }
@@ -75,8 +76,8 @@ const layout = eta.compile(`<!doctype html>
 const form = eta.compile(`<% if (it.text) { %><p><%= it.text %></p>
 <% } %><form method="post"<% if (it.action) { %> action="<%= it.action %>"<% } if (it.isMultipart) { %> enctype="multipart/form-data"<% } %>>
 <% for (const [name, value] of Object.entries(it.hidden ?? {})) { %><input type="hidden" name="<%= name %>" value="<%= value %>">
-<% } it.fields.forEach((field, at) => { const bad = it.faults?.[field.name]; %><label for="<%= field.name %>"><%= field.label %></label>
-<input id="<%= field.name %>" name="<%= field.name %>" type="<%= field.type ?? 'text' %>"<% if (field.autocomplete) { %> autocomplete="<%= field.autocomplete %>"<% } if (field.accept) { %> accept="<%= field.accept %>"<% } if (field.required) { %> required<% } if (field.minLength) { %> minlength="<%= field.minLength %>"<% } if (it.values?.[field.name]) { %> value="<%= it.values[field.name] %>"<% } if (at === 0 && it.takesFocus) { %> autofocus<% } if (bad) { %> aria-invalid="true" aria-describedby="<%= field.name %>-fault"<% } %>>
+<% } it.fields.forEach((field) => { const bad = it.faults?.[field.name]; %><label for="<%= field.name %>"><%= field.label %></label>
+<input id="<%= field.name %>" name="<%= field.name %>" type="<%= field.type ?? 'text' %>"<% if (field.autocomplete) { %> autocomplete="<%= field.autocomplete %>"<% } if (field.accept) { %> accept="<%= field.accept %>"<% } if (field.required) { %> required<% } if (field.minLength) { %> minlength="<%= field.minLength %>"<% } if (it.values?.[field.name]) { %> value="<%= it.values[field.name] %>"<% } if (field.name === it.focus) { %> autofocus<% } if (bad) { %> aria-invalid="true" aria-describedby="<%= field.name %>-fault"<% } %>>
 <% if (bad) { %><small class="fault" id="<%= field.name %>-fault"><%= bad %></small>
 <% } else if (field.hint) { %><small><%= field.hint %></small>
 <% } }) %><button><%= it.button %></button>
@@ -118,7 +119,14 @@ export type Page = {
 }
 
 /** A form as HTML; every value in it is escaped. */
-export const renderForm = (it: Form): string => eta.render(form, it)
+export const renderForm = (it: Form): string => eta.render(form, { ...it, focus: focusOf(it) })
+
+/** Where to type: what is wrong, else what is empty. */
+function focusOf({ takesFocus, fields, values = {}, faults = {} }: Form): string | undefined {
+  if (!takesFocus) return undefined
+  const wanted = fields.find(({ name }) => faults[name]) ?? fields.find(({ name }) => !values[name])
+  return wanted?.name
+}
 
 /** A piece of HTML from an eta template; what `<%= %>` writes is escaped. */
 export function template<Data extends object>(text: string): (data: Data) => string {
