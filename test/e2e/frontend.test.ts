@@ -16,7 +16,7 @@ t.test('the code of a frontend logs in and uploads from a page', async (t) => {
   )
   await page.goto(`${origin}/frontend`)
 
-  const run = (code: string) => page.evaluate(`(async () => { ${code} })()`) as Promise<Answer>
+  const run = (code: string) => page.evaluate<Answer>(`(async () => { ${code} })()`)
   const login = await run(`
     const response = await fetch('/api/login', {
         method: 'POST',
