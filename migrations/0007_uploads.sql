@@ -1,5 +1,5 @@
 -- The service has no disk of its own. What is served was made here: the re-encoded picture, never
--- the bytes that were sent.
+-- the bytes that were sent, and the HTML of a README, so that who reads it costs nothing.
 create table pictures (
   user_id uuid primary key references users on delete cascade,
   hash text not null,
@@ -12,6 +12,7 @@ create table readmes (
   user_id uuid primary key references users on delete cascade,
   hash text not null,
   markdown text not null,
+  html text not null,
   front_matter jsonb not null,
   updated_at timestamptz not null default now()
 );

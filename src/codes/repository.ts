@@ -87,8 +87,11 @@ export function createCodeRepository(db: Db) {
     },
 
     /** Every code of a user dies: after a change of address or password none may be left. */
-    async deleteAll(userId: string): Promise<void> {
-      await db.query('delete from one_time_codes where user_id = $1', [userId])
+    async deleteAll(userId: string, except?: Purpose): Promise<void> {
+      await db.query(
+        'delete from one_time_codes where user_id = $1 and purpose is distinct from $2',
+        [userId, except ?? null],
+      )
     },
   }
 }

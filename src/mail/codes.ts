@@ -16,8 +16,19 @@ export const codedMessages: Partial<Record<MessageName, Wording>> = {
   mobile_change: { purpose: 'mobile_change' },
 }
 
-/** Every code of a user dies, those too that are still to be made as their message is sent. */
-export async function revokeCodes(tx: Transaction, userId: string): Promise<void> {
-  await tx.outbox.cancel(userId, Object.keys(codedMessages) as MessageName[])
-  await tx.codes.deleteAll(userId)
+/**
+ * Every code of a user dies, but for those of one purpose where it is named; those too that are still
+ * to be made as their message is sent.
+ */
+export async function revokeCodes(
+  tx: Transaction,
+  userId: string,
+  except?: Purpose,
+): Promise<void> {
+  const messages = Object.entries(codedMessages).filter(([, { purpose }]) => purpose !== except)
+  await tx.outbox.cancel(
+    userId,
+    messages.map(([name]) => name as MessageName),
+  )
+  await tx.codes.deleteAll(userId, except)
 }

@@ -11,7 +11,8 @@ export function createNext(publicUrl: string, allowedOrigins: string[]) {
       return '/'
     }
     const url = new URL(next, own)
-    if (url.username || url.password) return '/'
+    // `blob:https://…` has the origin that is inside it.
+    if (!/^https?:$/.test(url.protocol) || url.username || url.password) return '/'
     if (url.origin === own) return `${url.pathname.replace(/^\/+/, '/')}${url.search}${url.hash}`
     return allowedOrigins.includes(url.origin) ? url.href : '/'
   }

@@ -29,8 +29,10 @@ export async function readFile(request: FastifyRequest): Promise<Buffer> {
     // To the end of the form, so that a second file or a cut is noticed.
     for await (const part of request.parts()) {
       if (part.type === 'file') found = await part.toBuffer()
+      else if (part.valueTruncated || part.fieldnameTruncated) throw new AppError('body_too_large')
     }
   } catch (cause) {
+    if (cause instanceof AppError) throw cause
     const { statusCode } = cause as { statusCode?: number }
     throw new AppError(statusCode === 413 ? 'body_too_large' : 'bad_request', { cause })
   }

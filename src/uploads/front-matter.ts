@@ -1,4 +1,4 @@
-import { parseDocument, visit } from 'yaml'
+import { isCollection, isScalar, parseDocument, visit } from 'yaml'
 import { AppError } from '../errors.js'
 
 export type FrontMatter = Record<string, unknown>
@@ -15,13 +15,13 @@ const maxDepth = 8
  */
 export function readReadme(bytes: Buffer): Readme {
   const text = decode(bytes)
-  const [, yaml, markdown] =
-    /^---[ \t]*\n([\s\S]*?)(?:^|\n)---[ \t]*(?:\n([\s\S]*))?$/.exec(text) ?? []
-  if (yaml === undefined) {
-    if (/^---\S/.test(text)) throw invalid('front_matter', 'is YAML between two lines of ---')
+  const parts = /^---[ \t]*\n(?:([\s\S]*?)\n)?---[ \t]*(?:\n([\s\S]*))?$/.exec(text)
+  if (!parts) {
+    if (/^---[^\s-]/.test(text)) throw invalid('front_matter', 'is YAML between two lines of ---')
     return { markdown: text, front_matter: {} }
   }
-  return { markdown: markdown ?? '', front_matter: parseFrontMatter(yaml) }
+  const [, yaml = '', markdown = ''] = parts
+  return { markdown, front_matter: parseFrontMatter(yaml) }
 }
 
 /** @throws AppError `invalid_readme` */
@@ -31,7 +31,8 @@ function parseFrontMatter(yaml: string): FrontMatter {
   if ((yaml.match(/[[{]/g) ?? []).length > maxNodes) throw invalid('front_matter', 'nests too much')
   let value: unknown
   try {
-    const document = parseDocument(yaml, { schema: 'core', merge: false, uniqueKeys: true })
+    const options = { schema: 'core', merge: false, uniqueKeys: true, logLevel: 'error' } as const
+    const document = parseDocument(yaml, options)
     const [fault] = document.errors
     if (fault) throw fault
     let nodes = 0
@@ -41,10 +42,13 @@ function parseFrontMatter(yaml: string): FrontMatter {
       },
       Node: (_key, { tag }, path) => {
         nodes += 1
-        if (nodes > maxNodes || path.length > maxDepth * 2) throw new Error('nests too much')
-        if (tag !== undefined && !tag.startsWith('tag:yaml.org,2002:')) {
-          throw new Error('tags are not taken')
+        if (nodes > maxNodes || path.filter(isCollection).length > maxDepth) {
+          throw new Error('nests too much')
         }
+        if (tag !== undefined) throw new Error('tags are not taken')
+      },
+      Pair: (_key, { key }) => {
+        if (!isScalar(key) || key.value === '<<') throw new Error('a key is a word')
       },
     })
     value = document.toJS({ maxAliasCount: 0 }) as unknown

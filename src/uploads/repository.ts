@@ -1,8 +1,8 @@
 import type { Db } from '../db/pool.js'
-import type { FrontMatter, Readme } from './front-matter.js'
+import type { Readme } from './front-matter.js'
 import type { Picture } from './picture.js'
 
-type StoredReadme = Readme & { hash: string }
+export type StoredReadme = Readme & { hash: string; html: string }
 
 /** The only SQL about pictures and READMEs. */
 export function createUploadRepository(db: Db) {
@@ -41,25 +41,22 @@ export function createUploadRepository(db: Db) {
       return rowCount === 1
     },
 
-    async putReadme(
-      userId: string,
-      hash: string,
-      { markdown, front_matter }: Readme,
-    ): Promise<void> {
+    async putReadme(userId: string, readme: StoredReadme): Promise<void> {
+      const { hash, markdown, html, front_matter } = readme
       await db.query(
-        `insert into readmes (user_id, hash, markdown, front_matter) values ($1, $2, $3, $4)
+        `insert into readmes (user_id, hash, markdown, html, front_matter)
+         values ($1, $2, $3, $4, $5)
          on conflict (user_id) do update set hash = excluded.hash, markdown = excluded.markdown,
-           front_matter = excluded.front_matter, updated_at = now()`,
-        [userId, hash, markdown, JSON.stringify(front_matter)],
+           html = excluded.html, front_matter = excluded.front_matter, updated_at = now()`,
+        [userId, hash, markdown, html, JSON.stringify(front_matter)],
       )
     },
 
     async findReadme(userId: string): Promise<StoredReadme | undefined> {
-      const { rows } = await db.query<{
-        hash: string
-        markdown: string
-        front_matter: FrontMatter
-      }>('select hash, markdown, front_matter from readmes where user_id = $1', [userId])
+      const { rows } = await db.query<StoredReadme>(
+        'select hash, markdown, html, front_matter from readmes where user_id = $1',
+        [userId],
+      )
       return rows[0]
     },
 

@@ -7,7 +7,6 @@ import type { Limits } from '../limits/limits.js'
 import { MessageReply, replies } from '../plugins/openapi.js'
 import { UserReply } from '../users/schemas.js'
 import { acceptFiles, readFile } from './file.js'
-import { toHtml } from './html.js'
 import { OwnerParams, PictureQuery, ReadmeReply } from './schemas.js'
 import type { UploadService } from './service.js'
 
@@ -47,14 +46,14 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
   })
 
   await app.register(async (readmes) => {
-    await acceptFiles(readmes, mebibyte / 4)
+    await acceptFiles(readmes, mebibyte / 16)
     readmes.post(
       '/api/upload_readme',
       {
         bodyLimit: mebibyte,
         preHandler: limits.perUser('uploads'),
         schema: {
-          summary: 'Set the README: markdown up to 256 KB, with YAML front matter',
+          summary: 'Set the README: markdown up to 64 KB, with YAML front matter',
           tags,
           ...multipart,
           response: replies({ 200: ReadmeReply }),
@@ -129,7 +128,7 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
       },
     },
     async (request, reply) => {
-      const { hash, ...readme } = await uploads.getReadme(request.params.id)
+      const { hash, html, ...readme } = await uploads.getReadme(request.params.id)
       const [type = 'json'] = [
         accepts(request.raw).type(['json', 'text/markdown', 'html']) || 'json',
       ].flat()
@@ -137,7 +136,7 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
       asUpload(reply, etag, 'public, no-cache').header('vary', 'Accept')
       if (isFresh(request, etag)) return reply.code(304).send(null)
       if (type === 'json') return { status: success, readme }
-      const text = type === 'html' ? toHtml(readme.markdown) : readme.markdown
+      const text = type === 'html' ? html : readme.markdown
       const contentType = type === 'html' ? 'text/html' : type
       return reply.type(`${contentType}; charset=utf-8`).serializer(String).send(text)
     },

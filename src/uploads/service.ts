@@ -4,6 +4,7 @@ import { AppError } from '../errors.js'
 import type { Store } from '../store.js'
 import type { User } from '../users/schemas.js'
 import { readReadme, type Readme } from './front-matter.js'
+import { toHtml } from './html.js'
 import type { PictureReader } from './picture.js'
 
 type Dependencies = { store: Store; pictures: PictureReader }
@@ -38,7 +39,8 @@ export function createUploadService({ store, pictures }: Dependencies) {
     /** Takes the place of the README that was there. @throws AppError `invalid_readme` */
     async putReadme({ user_id }: Caller, bytes: Buffer): Promise<Readme> {
       const readme = readReadme(bytes)
-      await store.uploads.putReadme(user_id ?? '', hashOf(bytes), readme)
+      const html = toHtml(readme.markdown)
+      await store.uploads.putReadme(user_id ?? '', { ...readme, html, hash: hashOf(bytes) })
       return readme
     },
 

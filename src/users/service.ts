@@ -84,7 +84,8 @@ export function createUserService(dependencies: Dependencies) {
         const user = await tx.users.update(user_id, {
           identifiers: [{ kind, identifier, verified: true }],
         })
-        await revokeCodes(tx, user_id)
+        // The other address may still wait for its own answer.
+        await revokeCodes(tx, user_id, kind === 'email' ? 'mobile_change' : 'email_change')
         await notifyOldAddress(tx, kind, before)
         await audit(tx, 'user.address_changed', caller, user_id)
         return user

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { mailingApp, type Mail } from '../support/smtp-sink.js'
+import { mailingApp, until, type Mail } from '../support/smtp-sink.js'
 
 const { sink, sql, post, call, activeAccount } = await mailingApp(t)
 const password = 'correct horse battery'
@@ -202,4 +202,19 @@ t.test('a message that still waits dies with a changed password', async (t) => {
   await untilSent()
   t.notOk(sink.mails.some(({ to }) => to === 'thief@example.org'))
   t.ok(sink.mails.some(({ subject }) => subject.includes('password was changed')))
+})
+
+t.test('one new address confirmed leaves the other to be confirmed', async (t) => {
+  const { sink, post, call, activeAccount, sql } = await mailingApp(t)
+  const ada = { email: 'ada@example.org', password }
+  await activeAccount(ada)
+  const { access_token } = (await post('/api/login', ada)).body
+  const wanted = { email: 'lovelace@example.org', mobile: '+441632960960' }
+  t.same((await call('PATCH', '/api/user', wanted, access_token)).body.pending, ['email', 'mobile'])
+  const { token } = await sink.next('lovelace@example.org')
+  await until(async () => (await sql('select from outbox')).length === 0, 'both to be sent')
+  t.equal((await post('/api/user/confirm', { token })).status, 200)
+  t.same(await sql('select purpose from one_time_codes where used_at is null'), [
+    { purpose: 'mobile_change' },
+  ])
 })

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { ada, listeningApp, signUp } from '../support/app.js'
+import { browserSession, type Answered } from '../support/browser-session.js'
+
+const evil = `"'><script>alert(1)</script>&lt;`
+
+/** The attributes of every tag of a name. */
+function tags(html: string, name: string): Record<string, string>[] {
+  return [...html.matchAll(new RegExp(`<${name}\\b([^>]*)>`, 'g'))].map(([, text = '']) =>
+    Object.fromEntries(
+      [...text.matchAll(/([\w-]+)(?:="([^"]*)")?/g)].map(([, key = '', value = '']) => [
+        key,
+        value,
+      ]),
+    ),
+  )
+}
+
+async function site(t: Test, env: Record<string, string> = {}) {
+  const { app, origin } = await listeningApp(t, { env })
+  await signUp(app, { ...ada, name: evil })
+  const visitor = browserSession(origin)
+  const user = browserSession(origin)
+  await user.post('/login', { username: ada.email, password: ada.password })
+  return { origin, visitor, user }
+}
+
+/** Every page there is, as it comes, and with errors. */
+async function allPages({ visitor, user }: Awaited<ReturnType<typeof site>>) {
+  const query = encodeURIComponent(evil)
+  const pages: Record<string, Answered> = {}
+  for (const path of ['/', '/login', '/register', '/forgot', '/activate', '/reset', '/confirm']) {
+    pages[path] = await visitor.get(`${path}?token=${query}&next=${query}`)
+  }
+  const registration = { name: evil, username: evil, email: evil, password: evil }
+  pages['/login, wrong'] = await visitor.post('/login', {
+    username: evil,
+    password: evil,
+    next: evil,
+  })
+  pages['/register, wrong'] = await visitor.post('/register', registration)
+  pages['/forgot, wrong'] = await visitor.post('/forgot', { address: evil })
+  pages['/activate, wrong'] = await visitor.post('/activate', { token: evil })
+  pages['/reset, wrong'] = await visitor.post('/reset', { token: evil, new_password: evil })
+  pages['/confirm, wrong'] = await visitor.post('/confirm', { token: evil })
+  pages['/, signed in'] = await user.get('/')
+  pages['/welcome'] = await user.get('/welcome')
+  pages['/logout, from elsewhere'] = await user.get('/logout', { 'sec-fetch-site': 'cross-site' })
+  return pages
+}
+
+t.test('no page runs a script, its own or what somebody typed', async (t) => {
+  const pages = await allPages(await site(t))
+  for (const [name, { headers, html }] of Object.entries(pages)) {
+    t.match(headers.get('content-type'), 'text/html; charset=utf-8', name)
+    const style = /<style>([^]*?)<\/style>/.exec(html)?.[1] ?? ''
+    const hash = createHash('sha256').update(style).digest('base64')
+    t.equal(
+      headers.get('content-security-policy'),
+      [
+        "default-src 'none'",
+        `style-src 'sha256-${hash}'`,
+        "img-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+      ].join('; '),
+      name,
+    )
+    t.equal(headers.get('x-content-type-options'), 'nosniff', name)
+    t.equal(headers.get('cache-control'), 'no-store', name)
+    t.equal(headers.get('referrer-policy'), 'no-referrer', name)
+    t.notMatch(html, /<script/i, name)
+    t.notMatch(html, /<[^>]* (on\w+|style)=/i, name)
+    t.notMatch(html, /javascript:/i, name)
+  }
+})
+
+t.test('what was typed is shown as it was typed, and stays text', async (t) => {
+  const pages = await allPages(await site(t))
+  const escaped = '&lt;script&gt;alert(1)&lt;/script&gt;&amp;lt;'
+  const shows = (name: string, times: number) => {
+    const html = pages[name]?.html.replace(/(?<=script)>/g, '&gt;') ?? ''
+    t.equal(html.split(escaped).length - 1, times, name)
+  }
+  shows('/login', 1)
+  shows('/login, wrong', 2)
+  shows('/register, wrong', 3)
+  shows('/forgot, wrong', 1)
+  shows('/activate', 1)
+  shows('/reset', 1)
+  shows('/reset, wrong', 1)
+  shows('/, signed in', 4)
+  shows('/welcome', 4)
+})
+
+t.test('with CORS_ORIGINS a login may lead there: the policy lets forms do that', async (t) => {
+  const { visitor } = await site(t, { CORS_ORIGINS: 'https://app.example.org,https://b.example' })
+  const policy = (await visitor.get('/login')).headers.get('content-security-policy')
+  t.match(policy, "form-action 'self' https://app.example.org https://b.example;")
+})
+
+t.test('every field has a label, and no page has an id twice', async (t) => {
+  const pages = await allPages(await site(t))
+  let count = 0
+  for (const [name, { html }] of Object.entries(pages)) {
+    const labels = tags(html, 'label').map((label) => label.for)
+    for (const { type, id = '' } of tags(html, 'input')) {
+      if (type === 'hidden') continue
+      count += 1
+      t.equal(labels.filter((label) => label === id).length, 1, `${name}: ${id}`)
+    }
+    const ids = [...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id)
+    t.equal(new Set(ids).size, ids.length, name)
+    t.match(html, /<html lang="en">/, name)
+  }
+  t.ok(count >= 15, 'there were fields')
+})
+
+t.test('password managers know each field', async (t) => {
+  const { visitor } = await site(t)
+  const known: Record<string, Record<string, string>> = {
+    '/login': { username: 'username', password: 'current-password' },
+    '/register': {
+      name: 'name',
+      username: 'nickname',
+      email: 'username',
+      password: 'new-password',
+    },
+    '/forgot': { address: 'username' },
+    '/reset': { new_password: 'new-password' },
+  }
+  for (const [path, expected] of Object.entries(known)) {
+    const fields = tags((await visitor.get(path)).html, 'input')
+    const typed = fields.filter(({ type }) => type !== 'hidden')
+    t.strictSame(Object.fromEntries(typed.map((it) => [it.name, it.autocomplete])), expected, path)
+    for (const { name = '', type } of typed) {
+      t.equal(type === 'password', name.endsWith('password'), `${path}: ${name}`)
+    }
+  }
+})
+
+t.test('what is wrong with a field is tied to it', async (t) => {
+  const { visitor } = await site(t)
+  const good = { name: 'Eve', email: 'eve@example.org', password: ada.password }
+  const table: [string, Record<string, string>, string, string][] = [
+    ['/register', { ...good, email: 'eve' }, 'email', 'It must be an e-mail address.'],
+    ['/register', { ...good, password: 'short' }, 'password', 'It must have 8 characters or more.'],
+    ['/register', { ...good, username: '-' }, 'username', 'It must be 1 to 64 letters and digits'],
+    ['/register', { ...good, email: ada.email }, 'email', 'It is already used.'],
+    ['/forgot', { address: 'eve' }, 'address', 'It must be an e-mail address or a mobile number.'],
+  ]
+  for (const [path, fields, name, message] of table) {
+    const { status, html } = await visitor.post(path, fields)
+    const what = `${path}: ${name}`
+    t.ok(status === 400 || status === 409, what)
+    const bad = tags(html, 'input').filter((input) => input['aria-invalid'] === 'true')
+    t.strictSame(
+      bad.map((input) => input.name),
+      [name],
+      what,
+    )
+    const [id] = bad.map((input) => input['aria-describedby'])
+    t.equal(id, `${name}-fault`, what)
+    t.match(html, `<small class="fault" id="${id}">${message}`, what)
+  }
+})
