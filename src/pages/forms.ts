@@ -1,8 +1,18 @@
 import { Type } from '@sinclair/typebox'
+import accepts from 'accepts'
+import type { FastifyRequest } from 'fastify'
 import type { AppError } from '../errors.js'
+import { replies } from '../plugins/openapi.js'
 import type { Field } from './layout.js'
 
 export const Html = Type.String({ description: 'an HTML page' })
+
+/** What the schemas of our pages have in common. */
+export const tags = ['pages']
+export const consumes = ['application/x-www-form-urlencoded']
+export const closed = { additionalProperties: false }
+export const Text = Type.Optional(Type.String({ maxLength: 1_024 }))
+export const pageReplies = replies({ 200: Html, 303: Type.Null() })
 
 /** By field: what is wrong with it, in a sentence. */
 export function faultsOf({ fields = [] }: AppError): Record<string, string> {
@@ -36,3 +46,7 @@ export function filled<Body extends Record<string, string | undefined>>(body: Bo
     Object.entries(body).filter(([, value]) => value !== undefined && value !== ''),
   ) as Partial<Body>
 }
+
+/** HTTPie, curl and fetch ask for anything: they get JSON. */
+export const wantsHtml = (request: FastifyRequest) =>
+  accepts(request.raw).type(['json', 'html']) === 'html'

@@ -1,0 +1,136 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { AccountService } from '../accounts/service.js'
+import { callerOf } from '../audit/caller.js'
+import { AppError } from '../errors.js'
+import type { Limits } from '../limits/limits.js'
+import { setFlash, takeFlash } from './flash.js'
+import {
+  closed,
+  consumes,
+  faultsOf,
+  filled,
+  newPassword,
+  pageReplies,
+  readLoginName,
+  tags,
+  Text,
+} from './forms.js'
+import { renderForm, type SendPage } from './layout.js'
+
+type Options = {
+  accounts: AccountService
+  limits: Limits
+  send: SendPage
+  activation: boolean
+  minLength: number
+}
+
+/** A new account, and the way back into an old one. */
+export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { accounts, limits, send, activation, minLength },
+) => {
+  app.get(
+    '/register',
+    { schema: { summary: 'The form for a new account', tags, response: pageReplies } },
+    async (request, reply) => {
+      const flash = takeFlash(request, reply)
+      return send(reply, 200, { title: 'Register', flash, content: registerForm() })
+    },
+  )
+
+  app.post(
+    '/register',
+    {
+      preHandler: limits.perNetwork('register'),
+      schema: {
+        summary: 'The form for a new account, filled in',
+        tags,
+        consumes,
+        body: Type.Object(
+          { name: Text, username: Text, email: Text, mobile: Text, password: Text },
+          closed,
+        ),
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      const { password = '', ...values } = request.body
+      try {
+        const body = { ...filled(values), password }
+        await accounts.register(body, callerOf(request))
+      } catch (error) {
+        if (!(error instanceof AppError) || error.statusCode >= 500) throw error
+        const content = registerForm(filled(values), faultsOf(error))
+        const fault = `${error.message}.`
+        return send(reply, error.statusCode, { title: 'Register', fault, content })
+      }
+      setFlash(reply, activation ? 'look_for_message' : 'registered')
+      return reply.redirect('/login', 303)
+    },
+  )
+
+  app.get(
+    '/forgot',
+    { schema: { summary: 'The form to ask for a new password', tags, response: pageReplies } },
+    async (_request, reply) =>
+      send(reply, 200, { title: 'Forgot your password?', content: forgotForm() }),
+  )
+
+  app.post(
+    '/forgot',
+    {
+      preHandler: limits.perNetwork('forgot'),
+      schema: {
+        summary: 'The form to ask for a new password, filled in',
+        tags,
+        consumes,
+        body: Type.Object({ address: Text }, closed),
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      const title = 'Forgot your password?'
+      const { address = '' } = request.body
+      const name = readLoginName(address)
+      try {
+        await accounts.forgot('username' in name ? { email: address || ' ' } : name)
+      } catch (error) {
+        if (!(error instanceof AppError) || error.statusCode >= 500) throw error
+        const faults = { address: 'It must be an e-mail address or a mobile number.' }
+        return send(reply, error.statusCode, { title, content: forgotForm(address, faults) })
+      }
+      const flash = 'If there is an account, a message is on its way.'
+      return send(reply, 200, { title, flash, content: '' })
+    },
+  )
+
+  function registerForm(values = {}, faults = {}): string {
+    return renderForm({
+      button: 'Register',
+      takesFocus: true,
+      values,
+      faults,
+      fields: [
+        { name: 'name', label: 'Name', autocomplete: 'name' },
+        { name: 'username', label: 'Username', autocomplete: 'nickname' },
+        {
+          name: 'email',
+          label: 'E-mail address',
+          type: 'email',
+          autocomplete: 'username',
+          required: true,
+        },
+        newPassword('password', 'Password', minLength),
+      ],
+    })
+  }
+}
+
+function forgotForm(address = '', faults: Record<string, string> = {}): string {
+  const label = 'E-mail address or mobile number'
+  const field = { name: 'address', label, autocomplete: 'username', required: true }
+  const button = 'Send me a message'
+  return renderForm({ button, fields: [field], takesFocus: true, values: { address }, faults })
+}

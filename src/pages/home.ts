@@ -1,0 +1,137 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { callerOf } from '../audit/caller.js'
+import { AppError } from '../errors.js'
+import { replies } from '../plugins/openapi.js'
+import { acceptFiles, readFile } from '../uploads/file.js'
+import type { UploadService } from '../uploads/service.js'
+import { UserReply, type User } from '../users/schemas.js'
+import { setFlash, takeFlash } from './flash.js'
+import { Html, pageReplies, tags, wantsHtml } from './forms.js'
+import { renderForm, template, type SendPage } from './layout.js'
+import type { Visitors } from './visitor.js'
+
+type Options = { uploads: UploadService; visitors: Visitors; send: SendPage }
+
+const home = template<{
+  who: string | undefined
+}>(`<% if (it.who) { %><p>You are signed in as <%= it.who %>.</p>
+<a class="button" href="/welcome">Your page</a>
+<% } else { %><p>Log in, or make an account.</p>
+<a class="button" href="/login">Log in</a>
+<a class="button other" href="/register">Register</a>
+<% } %>`)
+
+const welcome = template<
+  User & { picture: string | undefined }
+>(`<% if (it.picture) { %><img src="<%= it.picture %>" alt="Your picture">
+<% } %><dl>
+<% for (const name of ['name', 'username', 'email', 'mobile']) if (it[name]) { %><dt><%= name %></dt><dd><%= it[name] %></dd>
+<% } %><dt>roles</dt><dd><%= it.roles.join(', ') %></dd>
+</dl>
+`)
+
+/** Where people arrive: the home page, and their own. */
+export const homePages: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { uploads, visitors, send },
+) => {
+  app.get(
+    '/',
+    {
+      schema: {
+        summary: 'The home page; for who does not ask for HTML, who is logged in',
+        tags,
+        response: replies({ 200: Type.Union([UserReply, Html]) }),
+      },
+    },
+    async (request, reply) => {
+      const user = await visitors.find(request, reply)
+      if (!wantsHtml(request)) {
+        if (!user) throw new AppError('invalid_token')
+        return { status: 'success' as const, user }
+      }
+      const who = user && nameOf(user)
+      const title = who ? `Hello, ${who}!` : 'Hello, World!'
+      const flash = takeFlash(request, reply)
+      return send(reply, 200, { title, who, flash, content: home({ who }) })
+    },
+  )
+
+  app.get(
+    '/welcome',
+    { schema: { summary: 'The page of who is signed in', tags, response: pageReplies } },
+    async (request, reply) => {
+      const user = await visitors.find(request, reply)
+      if (!user) {
+        setFlash(reply, 'login_required')
+        return reply.redirect('/login?next=%2Fwelcome', 303)
+      }
+      const who = nameOf(user)
+      const flash = takeFlash(request, reply)
+      return send(reply, 200, {
+        title: `Welcome, ${who}!`,
+        who,
+        flash,
+        content: welcome({ ...user, picture: ownPath(user.picture_url) }) + pictureForm(),
+      })
+    },
+  )
+
+  await app.register(async (picture) => {
+    await acceptFiles(picture, 5 * 1_048_576)
+    picture.post(
+      '/welcome/picture',
+      {
+        bodyLimit: 6 * 1_048_576,
+        schema: {
+          summary: 'The picture, from the form of that page',
+          tags,
+          consumes: ['multipart/form-data'],
+          response: pageReplies,
+        },
+      },
+      async (request, reply) => {
+        const user = await visitors.find(request, reply)
+        if (!user) throw new AppError('invalid_token')
+        try {
+          await uploads.putPicture(callerOf(request), await readFile(request))
+        } catch (error) {
+          if (!(error instanceof AppError) || error.statusCode >= 500) throw error
+          const fault = `${error.message}.`
+          const who = nameOf(user)
+          const content = pictureForm()
+          return send(reply, error.statusCode, { title: 'Your picture', who, fault, content })
+        }
+        setFlash(reply, 'picture_set')
+        return reply.redirect('/welcome', 303)
+      },
+    )
+  })
+}
+
+const pictureForm = () =>
+  renderForm({
+    button: 'Set the picture',
+    action: '/welcome/picture',
+    isMultipart: true,
+    fields: [
+      {
+        name: 'picture',
+        label: 'Picture',
+        type: 'file',
+        accept: 'image/png,image/jpeg,image/webp',
+        required: true,
+      },
+    ],
+  })
+
+const nameOf = ({ name, username, email, mobile }: User) =>
+  name ?? username ?? email ?? mobile ?? ''
+
+/** Without the host: the page may be reached by another name than PUBLIC_URL. */
+function ownPath(url: string | null): string | undefined {
+  if (url === null) return undefined
+  const { pathname, search } = new URL(url)
+  return pathname + search
+}

@@ -1,0 +1,143 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { callerOf } from '../audit/caller.js'
+import { AppError } from '../errors.js'
+import type { Limits } from '../limits/limits.js'
+import type { SessionCookies } from '../plugins/cookies.js'
+import type { SessionService } from '../sessions/service.js'
+import { setFlash, takeFlash } from './flash.js'
+import { closed, consumes, pageReplies, readLoginName, tags, Text } from './forms.js'
+import { renderForm, template, type SendPage } from './layout.js'
+import { createNext } from './next.js'
+import type { Visitors } from './visitor.js'
+
+/** Another way to sign in: its path, and the words of its button. */
+export type Provider = { path: string; label: string }
+
+type Options = {
+  sessions: SessionService
+  visitors: Visitors
+  limits: Limits
+  cookies: SessionCookies
+  send: SendPage
+  providers: Provider[]
+  publicUrl: string
+  corsOrigins: string[]
+}
+
+const NextQuery = Type.Object({ next: Type.Optional(Type.String({ maxLength: 2_048 })) })
+
+const loginExtras = template<{
+  providers: Options['providers']
+}>(`<% for (const { path, label } of it.providers) { %><a class="button other" href="<%= path %>"><%= label %></a>
+<% } %><p><a href="/forgot">Forgot your password?</a> · <a href="/register">Register</a></p>
+`)
+
+/** Signing in, and out. */
+export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
+  const { sessions, visitors, limits, cookies, send, providers, publicUrl, corsOrigins } = options
+  const safeNext = createNext(publicUrl, corsOrigins)
+
+  app.get(
+    '/login',
+    { schema: { summary: 'The login form', tags, querystring: NextQuery, response: pageReplies } },
+    async (request, reply) => {
+      const user = await visitors.find(request, reply)
+      if (user) return reply.redirect(safeNext(request.query.next), 303)
+      const flash = takeFlash(request, reply)
+      return send(reply, 200, { title: 'Log in', flash, content: loginForm(request.query.next) })
+    },
+  )
+
+  app.post(
+    '/login',
+    {
+      preHandler: limits.perNetwork('login'),
+      schema: {
+        summary: 'The login form, filled in',
+        tags,
+        consumes,
+        querystring: NextQuery,
+        body: Type.Object(
+          { username: Text, email: Text, mobile: Text, password: Text, next: Text },
+          closed,
+        ),
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      const { username, email, mobile, password = '', next = request.query.next } = request.body
+      const name = username ?? email ?? mobile ?? ''
+      try {
+        const who = { ...readLoginName(name), password }
+        const caller = callerOf(request)
+        const { device, ...login } = await sessions.login(who, caller, request.cookies.device)
+        await limits.refund('login', request)
+        cookies.set(request, reply, login)
+        cookies.setDevice(request, reply, device)
+      } catch (error) {
+        if (!(error instanceof AppError) || error.statusCode >= 500) throw error
+        // A name that is none is one that nobody has.
+        const isName = error.code === 'validation_failed'
+        const fault = isName ? 'Invalid credentials.' : `${error.message}.`
+        if (error.headers) reply.headers(error.headers)
+        if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
+        const content = loginForm(next, name)
+        return send(reply, isName ? 401 : error.statusCode, { title: 'Log in', fault, content })
+      }
+      setFlash(reply, 'logged_in')
+      return reply.redirect(safeNext(next), 303)
+    },
+  )
+
+  for (const method of ['GET', 'POST'] as const) {
+    app.route({
+      method,
+      url: '/logout',
+      schema: {
+        summary: 'Log out, but not because another site says so',
+        tags,
+        response: pageReplies,
+      },
+      handler: async (request, reply) => {
+        if (cookies.isForeign(request)) {
+          const content = renderForm({
+            text: 'Do you want to log out?',
+            button: 'Log out',
+            fields: [],
+          })
+          return send(reply, 200, { title: 'Log out', content })
+        }
+        if (await visitors.find(request, reply)) await sessions.logout(callerOf(request), false)
+        cookies.clear(request, reply)
+        setFlash(reply, 'logged_out')
+        return reply.redirect('/', 303)
+      },
+    })
+  }
+
+  function loginForm(next: string | undefined, name = ''): string {
+    const form = renderForm({
+      button: 'Log in',
+      takesFocus: true,
+      hidden: next === undefined ? {} : { next },
+      values: { username: name },
+      fields: [
+        {
+          name: 'username',
+          label: 'E-mail address, username or mobile number',
+          autocomplete: 'username',
+          required: true,
+        },
+        {
+          name: 'password',
+          label: 'Password',
+          type: 'password',
+          autocomplete: 'current-password',
+          required: true,
+        },
+      ],
+    })
+    return form + loginExtras({ providers })
+  }
+}
