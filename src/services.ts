@@ -125,7 +125,15 @@ export async function createServices(config: Config, dependencies: Dependencies)
     now,
     newId,
   })
-  const users = createUserService({ store, codes, passwords, policy, reauthentication, newId })
+  const users = createUserService({
+    store,
+    codes,
+    passwords,
+    policy,
+    reauthentication,
+    limits,
+    newId,
+  })
   const roles = createRoleService({ store, newId })
   const uploads = createUploadService({ store, pictures: createPictureReader() })
   const administration = createAdministrationService({

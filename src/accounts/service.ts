@@ -152,6 +152,10 @@ export function createAccountService(dependencies: Dependencies) {
     const name = holders.find(({ kind }) => kind === 'username')
     if (name || !discreet) throw taken((name ?? holder).kind)
     const { user_id } = holder
+    // Whoever registers others' addresses over and over does not fill their mailboxes: those messages
+    // that were sent still work.
+    const { canonical } = identifiers.find(({ kind }) => kind === holder.kind) ?? { canonical: '' }
+    if (!(await limits.mayWrite(canonical))) return user_id
     const to = { kind: holder.kind as AddressKind, address: textOf(holder.kind, identifiers) }
     if (holder.activated) {
       await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })

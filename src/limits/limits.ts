@@ -12,6 +12,8 @@ type Options = { enabled: boolean; budgets: NetworkBudgets; uploads: Budget }
 
 // Messages to one address. More are not sent, silently: those that were sent still work.
 const perAddress: Budget = { points: 5, seconds: 3_600 }
+// New addresses that one user asks to have confirmed: nobody sends mail to strangers from here.
+const perRequester: Budget = { points: 10, seconds: 3_600 }
 
 /** The limits against abuse: per network, per account and device, per address that is written to. */
 export function createLimits(db: Db, { enabled, budgets, uploads }: Options) {
@@ -23,6 +25,7 @@ export function createLimits(db: Db, { enabled, budgets, uploads }: Options) {
   ) as Record<keyof NetworkBudgets, Limiter>
   const perUser = { uploads: createLimiter(db, 'uploads', uploads) }
   const messages = createLimiter(db, 'messages', perAddress)
+  const requests = createLimiter(db, 'requests', perRequester)
   const guesses: Guesses = enabled
     ? createGuesses(db)
     : { admit: () => Promise.resolve(), forgive: () => Promise.resolve() }
@@ -49,14 +52,24 @@ export function createLimits(db: Db, { enabled, budgets, uploads }: Options) {
       }
     },
 
+    /**
+     * For a message that a user wants sent to an address of their choice: so many an hour by one user,
+     * and so many to one address. @throws AppError `rate_limited`, `unavailable`
+     */
+    async requireMayWrite(userId: string, address: string): Promise<void> {
+      if (!enabled) return
+      await requests.take(userId)
+      await messages.take(keyOf(address))
+    },
+
     /** Gives back what perNetwork took, where only failures count. */
     async refund(name: keyof NetworkBudgets, { ip }: FastifyRequest): Promise<void> {
       if (enabled) await limiters[name].refund(networkOf(ip))
     },
 
     /** Takes one for what went wrong: what goes right costs nothing. @throws AppError `rate_limited` */
-    async penalise(name: keyof NetworkBudgets, { ip }: FastifyRequest): Promise<void> {
-      if (enabled) await limiters[name].take(networkOf(ip))
+    async penalise(name: keyof NetworkBudgets, address: string): Promise<void> {
+      if (enabled) await limiters[name].take(networkOf(address))
     },
 
     /** Whether one more message may go to an address. */

@@ -7,7 +7,6 @@ const texts = {
   registered: 'Your account is ready. Log in with it.',
   look_for_message: 'Look for a message: it activates your account.',
   picture_set: 'Your picture was set.',
-  social_failed: 'That did not work. Try again, or log in with your password.',
 } as const
 export type Flash = keyof typeof texts
 

@@ -1,17 +1,26 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
+import type { Limits } from '../limits/limits.js'
 import { replies } from '../plugins/openapi.js'
 import { acceptFiles, readFile } from '../uploads/file.js'
 import type { UploadService } from '../uploads/service.js'
 import { UserReply, type User } from '../users/schemas.js'
+import type { UserService } from '../users/service.js'
 import { setFlash, takeFlash } from './flash.js'
 import { Html, pageReplies, tags, wantsHtml } from './forms.js'
 import { renderForm, template, type SendPage } from './layout.js'
 import type { Visitors } from './visitor.js'
 
-type Options = { uploads: UploadService; visitors: Visitors; send: SendPage }
+type Options = {
+  uploads: UploadService
+  users: UserService
+  visitors: Visitors
+  limits: Limits
+  send: SendPage
+}
 
 const home = template<{
   who: string | undefined
@@ -34,7 +43,7 @@ const welcome = template<
 /** Where people arrive: the home page, and their own. */
 export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { uploads, visitors, send },
+  { uploads, users, visitors, limits, send },
 ) => {
   app.get(
     '/',
@@ -78,12 +87,18 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
     },
   )
 
+  /** @throws AppError `invalid_token` */
+  async function requireVisitor(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (!(await visitors.find(request, reply))) throw new AppError('invalid_token')
+  }
+
   await app.register(async (picture) => {
     await acceptFiles(picture, 5 * 1_048_576)
     picture.post(
       '/welcome/picture',
       {
         bodyLimit: 6 * 1_048_576,
+        preHandler: [requireVisitor, limits.perUser('uploads')],
         schema: {
           summary: 'The picture, from the form of that page',
           tags,
@@ -92,14 +107,12 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         },
       },
       async (request, reply) => {
-        const user = await visitors.find(request, reply)
-        if (!user) throw new AppError('invalid_token')
         try {
           await uploads.putPicture(callerOf(request), await readFile(request))
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error
           const fault = `${error.message}.`
-          const who = nameOf(user)
+          const who = nameOf(await users.get(request.user.sub))
           const content = pictureForm()
           return send(reply, error.statusCode, { title: 'Your picture', who, fault, content })
         }

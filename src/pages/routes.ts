@@ -61,7 +61,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   })
 
   const login = { sessions, visitors, limits, cookies, providers, publicUrl, corsOrigins, send }
-  await app.register(homePages, { uploads, visitors, send })
+  await app.register(homePages, { uploads, users, visitors, limits, send })
   await app.register(loginPages, login)
   await app.register(accountPages, { accounts, limits, send, activation, minLength })
   await app.register(linkPages, { accounts, users, limits, send, minLength })

@@ -64,14 +64,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }
     },
     async (request, reply) => {
       const token = request.body?.refresh_token ?? readBearer(request) ?? cookieToken(request)
-      const tokens = await sessions
-        .refresh(token, callerOf(request))
-        .catch(async (error: unknown) => {
-          if (error instanceof AppError && error.statusCode === 401) {
-            await limits.penalise('refresh', request)
-          }
-          throw error
-        })
+      const tokens = await sessions.refresh(token, callerOf(request))
       cookies.set(request, reply, tokens)
       return { status: 'success' as const, ...tokens }
     },

@@ -66,30 +66,22 @@ export function createSessionService(dependencies: Dependencies) {
      * Exchanges a refresh token for the next pair. The one before the present one still gets the
      * present one within the grace, so that a lost answer or two tabs log nobody out; any other use
      * of a spent token ends the session (RFC 9700 §4.14.2).
-     * @throws AppError `invalid_token`
+     * @throws AppError `invalid_token`, `rate_limited`
      */
     async refresh(token: string, caller: Caller): Promise<TokenPair> {
       return (await this.resume(token, caller)).tokens
     },
 
-    /** The same, and whose session it is. */
+    /** The same, and whose session it is. What fails counts against the client's network. */
     async resume(token: string, caller: Caller): Promise<Resumed> {
-      const { sid, sub, gen } = tokens.readRefreshToken(token)
-      const whose = { user_id: sub, session_id: sid }
-      const rotated = await store.sessions.rotate(sid, sub, gen)
-      if (rotated) return { tokens: tokens.issue(rotated), ...whose }
-      const place = await store.sessions.find(sid, sub, grace)
-      if (!place) throw new AppError('invalid_token')
-      if (place.grant.generation === gen + 1 && place.in_grace) {
-        return { tokens: tokens.issue(place.grant), ...whose }
+      try {
+        return await exchange(token, caller)
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'invalid_token') {
+          await limits.penalise('refresh', caller.address)
+        }
+        throw error
       }
-      await store.transaction(async (tx) => {
-        await tx.sessions.end(sid)
-        const event = 'session.refresh_reuse'
-        await tx.audit.add({ id: newId(), event, caller, user_id: sub, detail: { session: sid } })
-      })
-      log.warn({ event: 'refresh_reuse', user_id: sub, sid }, 'a spent refresh token came back')
-      throw new AppError('invalid_token')
     },
 
     /** Ends this session, or all of the user's: the tokens are dead when this returns. */
@@ -120,6 +112,25 @@ export function createSessionService(dependencies: Dependencies) {
       end(caller, (tx) =>
         tx.sessions.endAll(caller.user_id ?? '', keepsThis ? caller.session_id : null),
       ),
+  }
+
+  async function exchange(token: string, caller: Caller): Promise<Resumed> {
+    const { sid, sub, gen } = tokens.readRefreshToken(token)
+    const whose = { user_id: sub, session_id: sid }
+    const rotated = await store.sessions.rotate(sid, sub, gen)
+    if (rotated) return { tokens: tokens.issue(rotated), ...whose }
+    const place = await store.sessions.find(sid, sub, grace)
+    if (!place) throw new AppError('invalid_token')
+    if (place.grant.generation === gen + 1 && place.in_grace) {
+      return { tokens: tokens.issue(place.grant), ...whose }
+    }
+    await store.transaction(async (tx) => {
+      await tx.sessions.end(sid)
+      const event = 'session.refresh_reuse'
+      await tx.audit.add({ id: newId(), event, caller, user_id: sub, detail: { session: sid } })
+    })
+    log.warn({ event: 'refresh_reuse', user_id: sub, sid }, 'a spent refresh token came back')
+    throw new AppError('invalid_token')
   }
 
   /** Undefined where the account was disabled, or its password changed, while it was being verified. */

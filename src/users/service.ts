@@ -3,6 +3,7 @@ import type { AuditEvent } from '../audit/schemas.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError } from '../errors.js'
+import type { Limits } from '../limits/limits.js'
 import { revokeCodes } from '../mail/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
@@ -18,6 +19,7 @@ type Dependencies = {
   passwords: PasswordHasher
   policy: PasswordPolicy
   reauthentication: Reauthentication
+  limits: Limits
   newId: () => string
 }
 
@@ -25,7 +27,7 @@ type Changed = { user: User; pending: AddressKind[] }
 
 /** What users do with their own account. */
 export function createUserService(dependencies: Dependencies) {
-  const { store, codes, passwords, policy, reauthentication, newId } = dependencies
+  const { store, codes, passwords, policy, reauthentication, limits, newId } = dependencies
 
   return {
     /** The user that a token speaks of. @throws AppError `not_found` */
@@ -51,6 +53,9 @@ export function createUserService(dependencies: Dependencies) {
       const leaving = addressKinds.filter((kind) => atOnce.some((change) => change.kind === kind))
       if (arriving.length > 0 || leaving.length > 0) {
         await reauthentication.byPasswordOrFreshness(caller, password)
+      }
+      for (const { identifier } of arriving) {
+        await limits.requireMayWrite(before.id, identifier.canonical)
       }
       const user = await store.transaction(async (tx) => {
         await tx.users.lock(before.id)

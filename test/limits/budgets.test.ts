@@ -164,3 +164,27 @@ t.test('to one address no more than five messages go, and the last one works', a
   t.equal(reset.statusCode, 200)
   await logIn(app, { ...ada, password: new_password })
 })
+
+t.test('whatever path a refresh token takes, its failures count', async (t) => {
+  const env = { RATE_LIMIT: 'on', RATE_LIMIT_REFRESH: '2/15m' }
+  const { app } = await testApp(t, { env })
+  const old = { url: '/user/refresh-token', headers: { authorization: 'Bearer a.b.c' } }
+  t.equal((await app.inject(old)).statusCode, 401)
+  await app.inject({ url: '/', headers: { cookie: 'refresh=a.b.c', accept: 'text/html' } })
+  t.equal((await app.inject(old)).statusCode, 429)
+})
+
+t.test('the picture page has the budget of uploads too', async (t) => {
+  const { app, origin } = await listeningApp(t, {
+    env: { RATE_LIMIT: 'on', RATE_LIMIT_UPLOADS: '1/1h' },
+  })
+  const { access_token } = await signUp(app)
+  const send = async () => {
+    const body = new FormData()
+    body.append('picture', new Blob(['no picture']), 'me.png')
+    const headers = { cookie: `session=${access_token}`, accept: 'text/html' }
+    return (await fetch(`${origin}/welcome/picture`, { method: 'POST', headers, body })).status
+  }
+  t.equal(await send(), 422)
+  t.equal(await send(), 429)
+})
