@@ -4,7 +4,6 @@ import type { FastifyInstance } from 'fastify'
 import type { AccountService } from '../accounts/service.js'
 import { callerOf } from '../audit/caller.js'
 import type { AppError } from '../errors.js'
-import { invalidField } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { prepareError } from '../plugins/errors.js'
 import { RoleBody, RoleName, RoleParams } from '../roles/schemas.js'
@@ -12,6 +11,7 @@ import type { RoleService } from '../roles/service.js'
 import { Session, SessionParams } from '../sessions/schemas.js'
 import type { SessionService } from '../sessions/service.js'
 import type { UserService } from '../users/service.js'
+import { closed, requireFilled, Text } from './wire.js'
 
 type Options = {
   accounts: AccountService
@@ -24,7 +24,6 @@ type Options = {
 }
 
 const tags = ['dialect: /api/v1']
-const Text = Type.Optional(Type.String({ maxLength: 1_024 }))
 const Failure = Type.Object({ error: Type.String() })
 const Said = Type.Object({ msg: Type.String() })
 const answers = <Body>(body: Body) => ({ 200: body, '4xx': Failure, '5xx': Failure })
@@ -54,15 +53,12 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       schema: {
         summary: 'Register',
         tags,
-        body: Type.Object(
-          { username: Text, email: Text, password: Text },
-          { additionalProperties: false },
-        ),
+        body: Type.Object({ username: Text, email: Text, password: Text }, closed),
         response: answers(Said),
       },
     },
     async (request) => {
-      const body = requireFilled(request.body, ['username', 'email', 'password'])
+      const body = requireFilled(request.body, ['username', 'email', 'password'], 'is empty')
       await accounts.register(body, callerOf(request))
       return { msg: 'welcome :-)' }
     },
@@ -75,7 +71,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       schema: {
         summary: 'Log in',
         tags,
-        body: Type.Object({ username: Text, password: Text }, { additionalProperties: false }),
+        body: Type.Object({ username: Text, password: Text }, closed),
         response: answers(
           Type.Object({
             msg: Type.String(),
@@ -87,7 +83,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       },
     },
     async (request) => {
-      const body = requireFilled(request.body, ['username', 'password'])
+      const body = requireFilled(request.body, ['username', 'password'], 'is empty')
       const login = await sessions.login(body, callerOf(request), request.cookies.device)
       await limits.refund('login', request)
       const { access_token, refresh_token } = login
@@ -180,13 +176,4 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       },
     )
   })
-}
-
-/** @throws AppError `validation_failed` for the first field that is empty or missing */
-function requireFilled<Name extends string>(
-  body: Partial<Record<Name, string | undefined>>,
-  names: Name[],
-): Record<Name, string> {
-  for (const name of names) if (!body[name]) throw invalidField(name, 'is empty')
-  return body as Record<Name, string>
 }
