@@ -1,6 +1,6 @@
 import type { Db, Pool } from '../db/pool.js'
+import { createSeal } from '../seal.js'
 import type { KeyPair } from './key-pair.js'
-import { seal, unseal } from './seal.js'
 
 type Row = Omit<KeyPair, 'private_key'> & { sealed_private_key: Buffer }
 
@@ -9,6 +9,7 @@ const lockId = 4_728_101
 
 /** The only SQL about signing keys; private parts are stored sealed under `secret`. */
 export function createKeyRepository(db: Pool, secret: string) {
+  const box = createSeal(secret, 'signing keys')
   const label = ({ kid, algorithm }: Pick<KeyPair, 'kid' | 'algorithm'>) => `${algorithm} ${kid}`
 
   return {
@@ -28,7 +29,7 @@ export function createKeyRepository(db: Pool, secret: string) {
         if (isEnough(keys)) return keys
         await tx.query(
           'insert into signing_keys (kid, algorithm, public_jwk, sealed_private_key) values ($1, $2, $3, $4)',
-          [key.kid, key.algorithm, key.public_jwk, seal(secret, key.private_key, label(key))],
+          [key.kid, key.algorithm, key.public_jwk, box.seal(key.private_key, label(key))],
         )
         return [...keys, key]
       })
@@ -44,7 +45,7 @@ export function createKeyRepository(db: Pool, secret: string) {
 
   function open({ sealed_private_key, ...key }: Row): KeyPair {
     try {
-      return { ...key, private_key: unseal(secret, sealed_private_key, label(key)) }
+      return { ...key, private_key: box.open(sealed_private_key, label(key)) }
     } catch (cause) {
       throw new Error(`signing key ${key.kid} was sealed with another KEYS_SECRET`, { cause })
     }

@@ -2,7 +2,6 @@ import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet
 import t from 'tap'
 import { createKeyRepository } from '../../src/tokens/key-repository.js'
 import { generateKey, thumbprint } from '../../src/tokens/key-pair.js'
-import { seal, unseal } from '../../src/tokens/seal.js'
 import { keysSecret, signUp, testApp } from '../support/app.js'
 import { testDatabase } from '../support/database.js'
 import { createPool } from '../../src/db/pool.js'
@@ -91,31 +90,4 @@ t.test('another KEYS_SECRET does not open the keys', async (t) => {
     ),
     /was sealed with another KEYS_SECRET/,
   )
-})
-
-t.test(
-  'a sealed box opens with its secret and its label, unchanged, and with nothing else',
-  (t) => {
-    const box = seal(secret, 'the key', 'ES256 a')
-    t.equal(unseal(secret, box, 'ES256 a'), 'the key')
-    t.throws(() => unseal(`${secret}x`, box, 'ES256 a'))
-    t.throws(() => unseal(secret, box, 'ES256 b'))
-    for (let at = 0; at < box.length; at += 1) {
-      const changed = Buffer.from(box)
-      changed[at] = (changed[at] ?? 0) ^ 1
-      t.throws(() => unseal(secret, changed, 'ES256 a'))
-    }
-    t.not(seal(secret, 'the key', 'ES256 a').toString('hex'), box.toString('hex'))
-    t.end()
-  },
-)
-
-t.test('the thumbprint is the one of RFC 7638 §3.1', (t) => {
-  const n =
-    '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw'
-  t.equal(
-    thumbprint({ kty: 'RSA', n, e: 'AQAB', alg: 'RS256', kid: '2011-04-29' }),
-    'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs',
-  )
-  t.end()
 })
