@@ -20,6 +20,7 @@ import { security } from './plugins/security.js'
 import { roleRoutes } from './roles/routes.js'
 import { createServices, type Dependencies } from './services.js'
 import { loginRoutes, logoutRoutes } from './sessions/routes.js'
+import { identityRoutes } from './social/routes.js'
 import { wellKnownRoutes } from './tokens/routes.js'
 import { profileRoutes, uploadRoutes } from './uploads/routes.js'
 import { confirmationRoutes, userRoutes } from './users/routes.js'
@@ -29,8 +30,8 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { db, log, now = () => new Date() } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
-  const { accounts, administration, audit, denylist, keyring, limits } = services
-  const { outboxWorkers, roles, sessions, uploads, users } = services
+  const { accounts, administration, audit, denylist, identities, keyring, limits } = services
+  const { outboxWorkers, providers, roles, sessions, social, uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -63,7 +64,9 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
     accounts,
+    identities,
     sessions,
+    social,
     uploads,
     users,
     visitors: createVisitors({
@@ -74,7 +77,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     }),
     limits,
     cookies: sessionCookies,
-    providers: [],
+    providers: providers.map(({ name, label }) => ({ name, label })),
     appName: config.APP_NAME,
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -87,6 +90,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     secure(secured)
     await secured.register(userRoutes, { users, cookies: sessionCookies })
     await secured.register(logoutRoutes, { sessions, cookies: sessionCookies })
+    await secured.register(identityRoutes, { identities })
     await secured.register(uploadRoutes, { uploads, limits })
   })
 

@@ -125,10 +125,21 @@ function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Record<string, unknown>): stri
   ]
 }
 
+const pairs = [
+  ['SMS_WEBHOOK_SECRET', 'SMS_WEBHOOK_URL'],
+  ['GOOGLE_CLIENT_SECRET', 'GOOGLE_CLIENT_ID'],
+  ['GOOGLE_CLIENT_ID', 'GOOGLE_CLIENT_SECRET'],
+  ['GITHUB_CLIENT_SECRET', 'GITHUB_CLIENT_ID'],
+  ['GITHUB_CLIENT_ID', 'GITHUB_CLIENT_SECRET'],
+  ['OIDC_CLIENT_ID', 'OIDC_ISSUER'],
+  ['OIDC_ISSUER', 'OIDC_CLIENT_ID'],
+]
+
 /** What only works together. */
-function incomplete({ SMS_WEBHOOK_URL, SMS_WEBHOOK_SECRET }: Record<string, unknown>): string[] {
-  if (SMS_WEBHOOK_URL === undefined || SMS_WEBHOOK_SECRET !== undefined) return []
-  return ['SMS_WEBHOOK_SECRET is required with SMS_WEBHOOK_URL']
+function incomplete(values: Record<string, unknown>): string[] {
+  return pairs
+    .filter(([needed = '', by = '']) => values[by] !== undefined && values[needed] === undefined)
+    .map(([needed, by]) => `${String(needed)} is required with ${String(by)}`)
 }
 
 function refusedInProduction(values: Record<string, unknown>): string[] {
@@ -140,6 +151,9 @@ function refusedInProduction(values: Record<string, unknown>): string[] {
   return [
     ...missing,
     ...(values.RATE_LIMIT === 'off' ? ['RATE_LIMIT must be on in production'] : []),
+    ...['OIDC_ISSUER', 'GITHUB_URL']
+      .filter((name) => String(values[name]).startsWith('http:'))
+      .map((name) => `${name} must be https in production`),
     ...(values.MAIL_URL === 'log' ? ['MAIL_URL must not be log in production'] : []),
     ...(values.ACTIVATION === 'required' && cannotWrite
       ? ['ACTIVATION=required needs MAIL_URL or SMS_WEBHOOK_URL in production']

@@ -36,6 +36,29 @@ const Rate = (description: string, byDefault: string) =>
 const Secret = (description: string) =>
   Type.Optional(Type.String({ description, secret: true, minLength: 32, maxLength: 4_096 }))
 
+// No flag is set when these are compiled, so no `\p{…}` either.
+const oneLine = '[^\\x00-\\x1f\\x7f-\\x9f]*'
+const origin = '^https?://[^/?#@ ]+$'
+
+const ClientId = (provider: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: `client id that ${provider} gave; its callback is \`PUBLIC_URL/auth/NAME/callback\``,
+    }),
+  )
+
+const ClientSecret = (provider: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 4_096,
+      secret: true,
+      description: `client secret of ${provider}`,
+    }),
+  )
+
 const OneOf = <Values extends string[]>(values: [...Values], description: string) =>
   Type.Unsafe<Values[number]>(
     Type.String({ pattern: `^(${values.join('|')})$`, default: values[0], description, values }),
@@ -59,7 +82,7 @@ export const Environment = Type.Object({
   }),
   PUBLIC_URL: Type.Optional(
     Type.String({
-      pattern: '^https?://[^/?#@ ]+$',
+      pattern: origin,
       description:
         'origin under which clients reach the service; decides the issuer and `Secure` cookies; `http://localhost:PORT` by default',
     }),
@@ -154,7 +177,7 @@ export const Environment = Type.Object({
     default: 'Gatehouse',
     minLength: 1,
     maxLength: 60,
-    pattern: '^[^\\p{Cc}]*$',
+    pattern: `^${oneLine}$`,
     description: 'what messages and pages call the service',
   }),
   ACTIVATION: OneOf(
@@ -173,7 +196,7 @@ export const Environment = Type.Object({
     Type.String({
       minLength: 3,
       maxLength: 320,
-      pattern: '^[^\\p{Cc}]*@[^\\p{Cc}]*$',
+      pattern: `^${oneLine}@${oneLine}$`,
       description: 'sender of mail; `no-reply@` the host of PUBLIC_URL by default',
     }),
   ),
@@ -187,6 +210,30 @@ export const Environment = Type.Object({
   SMS_WEBHOOK_SECRET: Secret(
     'signs what is posted to SMS_WEBHOOK_URL, 32 characters or more; behind `whsec_` it is base64',
   ),
+  GOOGLE_CLIENT_ID: ClientId('Google'),
+  GOOGLE_CLIENT_SECRET: ClientSecret('Google'),
+  GITHUB_CLIENT_ID: ClientId('GitHub'),
+  GITHUB_CLIENT_SECRET: ClientSecret('GitHub'),
+  GITHUB_URL: Type.String({
+    default: 'https://github.com',
+    pattern: origin,
+    description: 'GitHub, or an Enterprise Server',
+  }),
+  OIDC_ISSUER: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^?#@ ]+$',
+      description: 'any OpenID provider: its issuer, exactly as its discovery document says',
+    }),
+  ),
+  OIDC_CLIENT_ID: ClientId('OIDC_ISSUER'),
+  OIDC_CLIENT_SECRET: ClientSecret('OIDC_ISSUER, if it gave one'),
+  OIDC_NAME: Type.String({
+    default: 'OpenID',
+    minLength: 1,
+    maxLength: 40,
+    pattern: `^${oneLine}$`,
+    description: 'what the button calls that provider',
+  }),
   RATE_LIMIT: OneOf(
     ['on', 'off'],
     'limits against guessing and flooding; `off` is refused in production',

@@ -17,6 +17,11 @@ import { createPasswordPolicy } from './passwords/policy.js'
 import { createRoleService } from './roles/service.js'
 import { createReauthentication } from './sessions/reauthentication.js'
 import { createSessionService } from './sessions/service.js'
+import { createIdentityService } from './social/identities.js'
+import { createOwners } from './social/owners.js'
+import { createProviders } from './social/providers.js'
+import { createSocialService } from './social/service.js'
+import { createTransactions } from './social/transactions.js'
 import { createStore } from './store.js'
 import { createDenylist } from './tokens/denylist.js'
 import { createKeyRepository } from './tokens/key-repository.js'
@@ -115,6 +120,21 @@ export async function createServices(config: Config, dependencies: Dependencies)
     refreshTtl,
     grace: config.REFRESH_GRACE,
   })
+  const providers = createProviders(config, now)
+  const identities = createIdentityService({
+    store,
+    sessions,
+    reauthentication,
+    owners: createOwners({ limits, activation: isRequired, newId }),
+    providers,
+    newId,
+  })
+  const social = createSocialService({
+    store,
+    providers,
+    transactions: createTransactions(keysSecret, now, newId),
+    identities,
+  })
   const accounts = createAccountService({
     store,
     codes,
@@ -150,11 +170,14 @@ export async function createServices(config: Config, dependencies: Dependencies)
     administration,
     audit: store.audit,
     denylist,
+    identities,
     keyring,
     limits,
     outboxWorkers,
+    providers,
     roles,
     sessions,
+    social,
     store,
     transports,
     uploads,

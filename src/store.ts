@@ -5,6 +5,7 @@ import type { Db, Pool } from './db/pool.js'
 import { createOutboxRepository } from './mail/repository.js'
 import { createRoleRepository } from './roles/repository.js'
 import { createSessionRepository } from './sessions/repository.js'
+import { createIdentityRepository } from './social/repository.js'
 import { createUploadRepository } from './uploads/repository.js'
 import { createUserRepository } from './users/repository.js'
 
@@ -39,6 +40,7 @@ const repositories = (on: Db, { denyFor, publicUrl, onMessage }: Options) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
   codes: createCodeRepository(on),
+  identities: createIdentityRepository(on),
   outbox: createOutboxRepository(on, onMessage),
   roles: createRoleRepository(on),
   sessions: createSessionRepository(on, denyFor),

@@ -97,6 +97,33 @@ t.test('production limits abuse, and never writes what it should send to the log
   t.end()
 })
 
+t.test('a name may be of any letters, but of one line', (t) => {
+  const names = {
+    APP_NAME: 'Acme Paper {Co}',
+    OIDC_NAME: 'École C',
+    MAIL_FROM: 'Pip <pip@ccp.org>',
+  }
+  t.match(loadConfig(names), names)
+  for (const name of Object.keys(names)) t.match(faults({ [name]: 'a@b\nc' }), name)
+  t.end()
+})
+
+t.test('what works only together is required together', (t) => {
+  const together = [
+    ['GOOGLE_CLIENT_ID', 'GOOGLE_CLIENT_SECRET'],
+    ['GITHUB_CLIENT_SECRET', 'GITHUB_CLIENT_ID'],
+    ['OIDC_CLIENT_ID', 'OIDC_ISSUER'],
+  ]
+  for (const [given = '', missing = ''] of together) {
+    t.match(faults({ [given]: 'given' }), `${missing} is required with ${given}`)
+  }
+  t.match(faults({ OIDC_ISSUER: 'https://id.example.org' }), 'OIDC_CLIENT_ID is required')
+  const plain = { OIDC_ISSUER: 'http://id.example.org', GITHUB_URL: 'http://git.example.org' }
+  t.match(faults({ ...production, ...plain, OIDC_CLIENT_ID: 'a' }), 'OIDC_ISSUER must be https')
+  t.match(faults({ ...production, ...plain, OIDC_CLIENT_ID: 'a' }), 'GITHUB_URL must be https')
+  t.end()
+})
+
 t.test('a rate is so many in so much time', (t) => {
   t.same(loadConfig({ RATE_LIMIT_LOGIN: '7/2h' }).RATE_LIMIT_LOGIN, { points: 7, seconds: 7_200 })
   for (const rate of ['0/1h', '5', '5/h', 'many/1h']) {

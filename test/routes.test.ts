@@ -33,6 +33,8 @@ const publicRoutes = [
   'GET /forgot',
   'POST /forgot',
   'GET /welcome',
+  'GET /auth/:provider',
+  'GET /auth/:provider/callback',
   'GET /logout',
   'POST /logout',
   'GET /api/users/:id/picture',

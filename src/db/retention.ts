@@ -6,6 +6,7 @@ const turnLock = 4_728_102
 const expired = {
   sessions: 'expires_at < now()',
   token_denylist: 'expires_at < now()',
+  spent_logins: 'expires_at < now()',
   one_time_codes: 'link_expires_at < now()',
   rate_limits: 'expire < extract(epoch from now()) * 1000',
 }

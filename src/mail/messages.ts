@@ -12,6 +12,8 @@ export const messageNames = [
   'email_change',
   'mobile_change',
   'address_changed',
+  'identity_linked',
+  'account_claimed',
   'account_deleted',
 ] as const
 export type MessageName = (typeof messageNames)[number]
@@ -116,6 +118,22 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Your ${appName} password was changed`,
         lines: [`The password of your account at ${appName} was changed.`, actNow],
+      }
+    case 'identity_linked':
+      return {
+        subject: `Another way to log in to ${appName}`,
+        lines: [
+          `A login at another service was connected to your account at ${appName}: whoever has it can log in.`,
+          'If that was not you, disconnect it on your page, and reset your password now.',
+        ],
+      }
+    case 'account_claimed':
+      return {
+        subject: `Your ${appName} account is yours alone now`,
+        lines: [
+          `You logged in to ${appName} by a service that says this ${address} is yours. Nobody had confirmed that before, so the password of the account was removed, and it was logged out everywhere else.`,
+          'Whenever you want a password, ask for a new one.',
+        ],
       }
     case 'account_deleted':
       return {

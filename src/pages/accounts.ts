@@ -11,17 +11,21 @@ import {
   faultsOf,
   filled,
   newPassword,
+  NextQuery,
   pageReplies,
   readLoginName,
   tags,
   Text,
+  withNext,
 } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
+import { providerButtons, type ProviderButton } from './social.js'
 
 type Options = {
   accounts: AccountService
   limits: Limits
   send: SendPage
+  providers: ProviderButton[]
   activation: boolean
   minLength: number
 }
@@ -29,14 +33,25 @@ type Options = {
 /** A new account, and the way back into an old one. */
 export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, limits, send, activation, minLength },
+  { accounts, limits, send, providers, activation, minLength },
 ) => {
   app.get(
     '/register',
-    { schema: { summary: 'The form for a new account', tags, response: pageReplies } },
+    {
+      schema: {
+        summary: 'The form for a new account',
+        tags,
+        querystring: NextQuery,
+        response: pageReplies,
+      },
+    },
     async (request, reply) => {
       const flash = takeFlash(request, reply)
-      return send(reply, 200, { title: 'Register', flash, content: registerForm() })
+      return send(reply, 200, {
+        title: 'Register',
+        flash,
+        content: registerForm(request.query.next),
+      })
     },
   )
 
@@ -49,25 +64,25 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
         tags,
         consumes,
         body: Type.Object(
-          { name: Text, username: Text, email: Text, mobile: Text, password: Text },
+          { name: Text, username: Text, email: Text, mobile: Text, password: Text, next: Text },
           closed,
         ),
         response: pageReplies,
       },
     },
     async (request, reply) => {
-      const { password = '', ...values } = request.body
+      const { password = '', next, ...values } = request.body
       try {
         const body = { ...filled(values), password }
         await accounts.register(body, callerOf(request))
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
-        const content = registerForm(filled(values), faultsOf(error))
+        const content = registerForm(next, filled(values), faultsOf(error))
         const fault = `${error.message}.`
         return send(reply, error.statusCode, { title: 'Register', fault, content })
       }
       setFlash(reply, activation ? 'look_for_message' : 'registered')
-      return reply.redirect('/login', 303)
+      return reply.redirect(withNext('/login', next), 303)
     },
   )
 
@@ -106,10 +121,11 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
     },
   )
 
-  function registerForm(values = {}, faults = {}): string {
-    return renderForm({
+  function registerForm(next: string | undefined, values = {}, faults = {}): string {
+    const form = renderForm({
       button: 'Register',
       takesFocus: true,
+      hidden: next === undefined ? {} : { next },
       values,
       faults,
       fields: [
@@ -125,6 +141,7 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
         newPassword('password', 'Password', minLength),
       ],
     })
+    return form + providerButtons(providers, next)
   }
 }
 

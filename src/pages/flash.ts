@@ -6,6 +6,11 @@ const texts = {
   logged_in: 'Welcome back.',
   registered: 'Your account is ready. Log in with it.',
   look_for_message: 'Look for a message: it activates your account.',
+  login_cancelled: 'You were not logged in.',
+  account_exists:
+    'You have an account with this address. Log in to it, then connect the other login.',
+  connected: 'Connected: you can log in that way from now on.',
+  disconnected: 'Disconnected.',
   picture_set: 'Your picture was set.',
 } as const
 export type Flash = keyof typeof texts

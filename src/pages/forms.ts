@@ -12,6 +12,7 @@ export const tags = ['pages']
 export const consumes = ['application/x-www-form-urlencoded']
 export const closed = { additionalProperties: false }
 export const Text = Type.Optional(Type.String({ maxLength: 1_024 }))
+export const NextQuery = Type.Object({ next: Type.Optional(Type.String({ maxLength: 2_048 })) })
 export const pageReplies = replies({ 200: Html, 303: Type.Null() })
 
 /** By field: what is wrong with it, in a sentence. */
@@ -46,6 +47,10 @@ export function filled<Body extends Record<string, string | undefined>>(body: Bo
     Object.entries(body).filter(([, value]) => value !== undefined && value !== ''),
   ) as Partial<Body>
 }
+
+/** A path of ours with the page to come back to, where there is one. */
+export const withNext = (path: string, next: string | undefined) =>
+  next === undefined ? path : `${path}?next=${encodeURIComponent(next)}`
 
 /** HTTPie, curl and fetch ask for anything: they get JSON. */
 export const wantsHtml = (request: FastifyRequest) =>

@@ -5,6 +5,7 @@ import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { replies } from '../plugins/openapi.js'
+import type { IdentityService } from '../social/identities.js'
 import { acceptFiles, readFile } from '../uploads/file.js'
 import type { UploadService } from '../uploads/service.js'
 import { UserReply, type User } from '../users/schemas.js'
@@ -12,9 +13,12 @@ import type { UserService } from '../users/service.js'
 import { setFlash, takeFlash } from './flash.js'
 import { Html, pageReplies, tags, wantsHtml } from './forms.js'
 import { renderForm, template, type SendPage } from './layout.js'
+import { connectForms, type ProviderButton } from './social.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
+  identities: IdentityService
+  providers: ProviderButton[]
   uploads: UploadService
   users: UserService
   visitors: Visitors
@@ -43,7 +47,7 @@ const welcome = template<
 /** Where people arrive: the home page, and their own. */
 export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { uploads, users, visitors, limits, send },
+  { identities, providers, uploads, users, visitors, limits, send },
 ) => {
   app.get(
     '/',
@@ -82,7 +86,10 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         title: `Welcome, ${who}!`,
         who,
         flash,
-        content: welcome({ ...user, picture: ownPath(user.picture_url) }) + pictureForm(),
+        content:
+          welcome({ ...user, picture: ownPath(user.picture_url) }) +
+          pictureForm() +
+          connectForms(providers, await identities.list(user.id)),
       })
     },
   )

@@ -53,7 +53,8 @@ const layout = eta.compile(`<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title><%= it.title %> · <%= it.appName %></title>
+<% if (it.refresh) { %><meta http-equiv="refresh" content="0; url=<%= it.refresh %>">
+<% } %><title><%= it.title %> · <%= it.appName %></title>
 <style>${style}</style>
 </head>
 <body>
@@ -115,6 +116,8 @@ export type Page = {
   who?: string | undefined
   flash?: string | undefined
   fault?: string | undefined
+  /** Where the page sends the browser on to: as a redirect would, but for `form-action`. */
+  refresh?: string | undefined
   content: string
 }
 

@@ -6,13 +6,20 @@ import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../plugins/cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import { setFlash, takeFlash } from './flash.js'
-import { closed, consumes, pageReplies, readLoginName, tags, Text } from './forms.js'
+import {
+  closed,
+  consumes,
+  NextQuery,
+  pageReplies,
+  readLoginName,
+  tags,
+  Text,
+  withNext,
+} from './forms.js'
 import { renderForm, template, type SendPage } from './layout.js'
-import { createNext } from './next.js'
+import type { SafeNext } from './next.js'
+import { providerButtons, type ProviderButton } from './social.js'
 import type { Visitors } from './visitor.js'
-
-/** Another way to sign in: its path, and the words of its button. */
-export type Provider = { path: string; label: string }
 
 type Options = {
   sessions: SessionService
@@ -20,23 +27,18 @@ type Options = {
   limits: Limits
   cookies: SessionCookies
   send: SendPage
-  providers: Provider[]
-  publicUrl: string
-  corsOrigins: string[]
+  providers: ProviderButton[]
+  safeNext: SafeNext
 }
 
-const NextQuery = Type.Object({ next: Type.Optional(Type.String({ maxLength: 2_048 })) })
-
-const loginExtras = template<{
-  providers: Options['providers']
-}>(`<% for (const { path, label } of it.providers) { %><a class="button other" href="<%= path %>"><%= label %></a>
-<% } %><p><a href="/forgot">Forgot your password?</a> · <a href="/register">Register</a></p>
-`)
+const otherWays = template<{ register: string }>(
+  `<p><a href="/forgot">Forgot your password?</a> · <a href="<%= it.register %>">Register</a></p>
+`,
+)
 
 /** Signing in, and out. */
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { sessions, visitors, limits, cookies, send, providers, publicUrl, corsOrigins } = options
-  const safeNext = createNext(publicUrl, corsOrigins)
+  const { sessions, visitors, limits, cookies, send, providers, safeNext } = options
 
   app.get(
     '/login',
@@ -138,6 +140,8 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         },
       ],
     })
-    return form + loginExtras({ providers })
+    return (
+      form + providerButtons(providers, next) + otherWays({ register: withNext('/register', next) })
+    )
   }
 }

@@ -17,3 +17,5 @@ export function createNext(publicUrl: string, allowedOrigins: string[]) {
     return allowedOrigins.includes(url.origin) ? url.href : '/'
   }
 }
+
+export type SafeNext = ReturnType<typeof createNext>

@@ -6,6 +6,8 @@ import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../plugins/cookies.js'
 import { prepareError, sendError } from '../plugins/errors.js'
 import type { SessionService } from '../sessions/service.js'
+import type { IdentityService } from '../social/identities.js'
+import type { SocialService } from '../social/service.js'
 import type { UploadService } from '../uploads/service.js'
 import type { UserService } from '../users/service.js'
 import { accountPages } from './accounts.js'
@@ -13,18 +15,22 @@ import { wantsHtml } from './forms.js'
 import { homePages } from './home.js'
 import { createPageSender } from './layout.js'
 import { linkPages } from './links.js'
-import { loginPages, type Provider } from './login.js'
+import { loginPages } from './login.js'
+import { createNext } from './next.js'
+import { socialPages, type ProviderButton } from './social.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
   accounts: AccountService
+  identities: IdentityService
   sessions: SessionService
+  social: SocialService
   uploads: UploadService
   users: UserService
   visitors: Visitors
   limits: Limits
   cookies: SessionCookies
-  providers: Provider[]
+  providers: ProviderButton[]
   appName: string
   publicUrl: string
   corsOrigins: string[]
@@ -34,7 +40,8 @@ type Options = {
 
 /** The pages for people. They work without a script, and change nothing but by a posted form. */
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, sessions, uploads, users, visitors, limits, cookies, providers } = options
+  const { accounts, identities, sessions, social, uploads, users } = options
+  const { visitors, limits, cookies, providers } = options
   const { appName, publicUrl, corsOrigins, activation, minLength } = options
   const send = createPageSender(appName, corsOrigins)
   await app.register(formbody, { bodyLimit: 16_384 })
@@ -60,9 +67,11 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     }
   })
 
-  const login = { sessions, visitors, limits, cookies, providers, publicUrl, corsOrigins, send }
-  await app.register(homePages, { uploads, users, visitors, limits, send })
-  await app.register(loginPages, login)
-  await app.register(accountPages, { accounts, limits, send, activation, minLength })
+  const safeNext = createNext(publicUrl, corsOrigins)
+  const shared = { visitors, limits, cookies, providers, send, safeNext }
+  await app.register(homePages, { ...shared, identities, uploads, users })
+  await app.register(loginPages, { ...shared, sessions })
+  await app.register(socialPages, { ...shared, identities, social, publicUrl })
+  await app.register(accountPages, { ...shared, accounts, activation, minLength })
   await app.register(linkPages, { accounts, users, limits, send, minLength })
 }

@@ -19,12 +19,15 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
   const publicOrigin = new URL(publicUrl).origin
   const alwaysSecure = publicOrigin.startsWith('https:')
 
+  const isSecure = ({ protocol }: FastifyRequest) => alwaysSecure || protocol === 'https'
   const attributes = (request: FastifyRequest): CookieSerializeOptions => ({
     path: '/',
     httpOnly: true,
     sameSite: 'lax',
-    secure: alwaysSecure || request.protocol === 'https',
+    secure: isSecure(request),
   })
+  // Where it can be, of a name that no other host of our domain can set (RFC 6265bis §4.1.3.2).
+  const transaction = (request: FastifyRequest) => (isSecure(request) ? '__Host-social' : 'social')
 
   return {
     set(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair): void {
@@ -41,6 +44,20 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     clear(request: FastifyRequest, reply: FastifyReply): void {
       reply.clearCookie('session', attributes(request))
       reply.clearCookie('refresh', attributes(request))
+    },
+
+    /** The login by a provider that has begun; `lifetime` in seconds. */
+    setTransaction(request: FastifyRequest, reply: FastifyReply, sealed: string, lifetime: number) {
+      const options = { ...attributes(request), maxAge: lifetime }
+      reply.setCookie(transaction(request), sealed, options)
+    },
+
+    /** It comes back once. */
+    takeTransaction(request: FastifyRequest, reply: FastifyReply): string | undefined {
+      const name = transaction(request)
+      const sealed = request.cookies[name]
+      if (sealed !== undefined) reply.clearCookie(name, attributes(request))
+      return sealed
     },
 
     /**

@@ -5,7 +5,7 @@ import type { Session } from './schemas.js'
 type NewSession = {
   id: string
   user_id: string
-  password_hash: string
+  password_hash: string | null
   ttl: number
   user_agent: string | null
   address: string
@@ -39,7 +39,7 @@ export function createSessionRepository(db: Db, denyFor: number) {
     }: NewSession): Promise<Grant | undefined> {
       const { rows } = await db.query<Grant>(
         `with u as (
-           select * from users u where id = $2 and password_hash = $3 and ${enabled} for share
+           select * from users u where id = $2 and password_hash is not distinct from $3 and ${enabled} for share
          ), s as (
            insert into sessions (id, user_id, user_agent, address, expires_at)
            select $1, id, $4, $5, now() + make_interval(secs => $6) from u

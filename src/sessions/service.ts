@@ -5,7 +5,7 @@ import type { DeviceMarks } from '../limits/device.js'
 import { keyOf, type Limits } from '../limits/limits.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { Store, Transaction } from '../store.js'
-import type { TokenPair, TokenService } from '../tokens/service.js'
+import type { Grant, TokenPair, TokenService } from '../tokens/service.js'
 import { identifierKinds, readIdentifier, type Identifier } from '../users/identifiers.js'
 import type { Credential } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
@@ -59,8 +59,11 @@ export function createSessionService(dependencies: Dependencies) {
         )
       }
       await limits.guesses.forgive(budget)
-      return { ...tokens.issue(grant), user: found.user, device: devices.make(account) }
+      return complete(grant, found.user)
     },
+
+    open,
+    complete,
 
     /**
      * Exchanges a refresh token for the next pair. The one before the present one still gets the
@@ -114,6 +117,33 @@ export function createSessionService(dependencies: Dependencies) {
       ),
   }
 
+  /**
+   * Begins the session of a user who has been recognised; undefined where the account was disabled, or
+   * its password changed, since it was read. `how` is for the audit log.
+   */
+  async function open(
+    tx: Transaction,
+    { user, password_hash }: Pick<Credential, 'user' | 'password_hash'>,
+    caller: Caller,
+    how: Record<string, string> = {},
+  ): Promise<Grant | undefined> {
+    const { user_agent, address } = caller
+    const { id: user_id } = user
+    const id = newId()
+    const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address }
+    const grant = await tx.sessions.create(session)
+    if (!grant) return undefined
+    const who = { ...caller, user_id, session_id: id }
+    const detail = { session: id, ...how }
+    await tx.audit.add({ id: newId(), event: 'login.succeeded', caller: who, user_id, detail })
+    return grant
+  }
+
+  /** What the client of a new session gets. */
+  function complete(grant: Grant, user: User): Login {
+    return { ...tokens.issue(grant), user, device: devices.make(user.id) }
+  }
+
   async function exchange(token: string, caller: Caller): Promise<Resumed> {
     const { sid, sub, gen } = tokens.readRefreshToken(token)
     const whose = { user_id: sub, session_id: sid }
@@ -141,22 +171,12 @@ export function createSessionService(dependencies: Dependencies) {
     caller: Caller,
     tries = 2,
   ) {
-    const { id: user_id } = found.user
     const password_hash = weak ? await strengthen(found, password) : (found.password_hash ?? '')
-    const grant = await store.transaction(async (tx) => {
-      const { user_agent, address } = caller
-      const id = newId()
-      const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address }
-      const created = await tx.sessions.create(session)
-      if (!created) return undefined
-      const event = 'login.succeeded'
-      const who = { ...caller, user_id, session_id: id }
-      await tx.audit.add({ id: newId(), event, caller: who, user_id, detail: { session: id } })
-      return created
-    })
+    const credential = { user: found.user, password_hash }
+    const grant = await store.transaction((tx) => open(tx, credential, caller))
     if (grant || tries === 1) return grant
     // Another login may have strengthened the hash meanwhile: then the new one decides.
-    const now = await store.users.findCredentialById(user_id)
+    const now = await store.users.findCredentialById(found.user.id)
     const again = await passwords.verify(now?.password_hash, password)
     if (!now || !again.valid) return undefined
     return begin(now, password, again.weak, caller, tries - 1)

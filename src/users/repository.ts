@@ -24,6 +24,14 @@ export type Credential = {
 /** Who already has an identifier that someone wants. */
 export type Holder = { kind: IdentifierKind; user_id: string; activated: boolean }
 
+/** What is known about the holder of an e-mail address. */
+export type Standing = {
+  user_id: string
+  email_verified: boolean
+  mobile_verified: boolean
+  disabled: boolean
+}
+
 /** `null` takes a value away. */
 export type UserChanges = {
   name?: string | null
@@ -100,6 +108,17 @@ export function createUserRepository(db: Db, publicUrl: string) {
     async lock(id: string): Promise<User> {
       await db.query('select from users where id = $1 for update', [id])
       return this.get(id)
+    },
+
+    /** Locks them as `lock` does: what the answer says holds until the transaction ends. */
+    async lockHolderOfEmail(canonical: string): Promise<Standing | undefined> {
+      const { rows } = await db.query<Standing>(
+        `select id as user_id, email_verified_at is not null as email_verified,
+           mobile_verified_at is not null as mobile_verified, disabled_at is not null as disabled
+         from users where email_canonical = $1 for update`,
+        [canonical],
+      )
+      return rows[0]
     },
 
     findCredential({ kind, canonical }: Identifier): Promise<Credential | undefined> {
