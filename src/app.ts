@@ -9,7 +9,7 @@ import { usersV1 } from './dialects/users-v1.js'
 import { createServer } from './http.js'
 import { pages } from './pages/routes.js'
 import { createVisitors } from './pages/visitor.js'
-import { createAuthenticate, jwt } from './plugins/authenticate.js'
+import { createAuthenticate, createAuthenticator, jwt } from './plugins/authenticate.js'
 import { cookies, createSessionCookies } from './plugins/cookies.js'
 import { errors } from './plugins/errors.js'
 import { health } from './plugins/health.js'
@@ -22,6 +22,7 @@ import { createServices, type Dependencies } from './services.js'
 import { loginRoutes, logoutRoutes } from './sessions/routes.js'
 import { identityRoutes } from './social/routes.js'
 import { wellKnownRoutes } from './tokens/routes.js'
+import { createVerifiedTokens } from './tokens/verified.js'
 import { profileRoutes, uploadRoutes } from './uploads/routes.js'
 import { confirmationRoutes, userRoutes } from './users/routes.js'
 
@@ -30,7 +31,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { db, log, now = () => new Date() } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
-  const { accounts, administration, audit, denylist, identities, keyring, limits } = services
+  const { accounts, administration, audit, denylist, feed, identities, keyring, limits } = services
   const { outboxWorkers, providers, roles, sessions, social, uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
@@ -38,7 +39,16 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     refreshTtl: config.REFRESH_TOKEN_TTL,
   })
 
-  const authentication = { denylist, cookies: sessionCookies, issuer, audience, accessTtl, now }
+  const verified = createVerifiedTokens({ most: 5_000 })
+  const authentication = {
+    denylist,
+    verified,
+    cookies: sessionCookies,
+    issuer,
+    audience,
+    accessTtl,
+    now,
+  }
   const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')
 
   const app = createServer({ trustProxy, log })
@@ -48,8 +58,10 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(cookies)
   await app.register(jwt, { keyring, issuer, audience })
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
-  await app.register(health, { db })
+  await app.register(health, { db, isReady: feed.isReady })
   await app.register(housekeeping, { prune: () => prune(db, config.AUDIT_RETENTION / 86_400) })
+  app.addHook('onReady', feed.start)
+  app.addHook('onClose', feed.stop)
   app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
   app.addHook('onClose', async () => {
     await Promise.all(outboxWorkers.map(({ stop }) => stop()))
@@ -70,7 +82,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     uploads,
     users,
     visitors: createVisitors({
-      authenticate: createAuthenticate(authentication),
+      authenticate: createAuthenticator(authentication),
       sessions,
       users,
       cookies: sessionCookies,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { StaticDecode, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { Environment } from './environment.js'
+import { Environment, toSeconds } from './environment.js'
 
 type Env = Record<string, string | undefined>
 
@@ -63,6 +63,7 @@ export function loadConfig(env: Env): Config {
     ...refusedInProduction(values),
     ...badOrigins(values),
     ...incomplete(values),
+    ...tooLong(values),
   )
   if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
   const config = Value.Decode(Environment, values)
@@ -140,6 +141,13 @@ function incomplete(values: Record<string, unknown>): string[] {
   return pairs
     .filter(([needed = '', by = '']) => values[by] !== undefined && values[needed] === undefined)
     .map(([needed, by]) => `${String(needed)} is required with ${String(by)}`)
+}
+
+/** Revocation is remembered for as long as a token may live, which is bounded for that. */
+function tooLong({ ACCESS_TOKEN_TTL }: Record<string, unknown>): string[] {
+  return toSeconds(String(ACCESS_TOKEN_TTL)) > 86_400
+    ? ['ACCESS_TOKEN_TTL must be a day or less']
+    : []
 }
 
 function refusedInProduction(values: Record<string, unknown>): string[] {

@@ -2,6 +2,10 @@ import { Type } from '@sinclair/typebox'
 
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 }
 
+/** Of a text such as `15m`. */
+export const toSeconds = (text: string) =>
+  Number(text.slice(0, -1)) * (unitSeconds[text.slice(-1)] ?? NaN)
+
 const Duration = (description: string, byDefault: string) =>
   Type.Transform(
     Type.String({
@@ -10,7 +14,7 @@ const Duration = (description: string, byDefault: string) =>
       description: `${description} (such as 30s, 15m, 12h, 30d)`,
     }),
   )
-    .Decode((text) => Number(text.slice(0, -1)) * (unitSeconds[text.slice(-1)] ?? 1))
+    .Decode(toSeconds)
     .Encode((seconds) => `${seconds}s`)
 
 const List = (description: string, byDefault: string) =>
@@ -28,8 +32,7 @@ const Rate = (description: string, byDefault: string) =>
   )
     .Decode((text) => {
       const [points, time = ''] = text.split('/')
-      const seconds = Number(time.slice(0, -1)) * (unitSeconds[time.slice(-1)] ?? 1)
-      return { points: Number(points), seconds }
+      return { points: Number(points), seconds: toSeconds(time) }
     })
     .Encode(({ points, seconds }) => `${points}/${seconds}s`)
 
@@ -99,6 +102,18 @@ export const Environment = Type.Object({
       description:
         'PostgreSQL 15 or newer; without it a local PostgreSQL 18 is started in DATA_DIR',
     }),
+  ),
+  DATABASE_LISTEN_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      secret: true,
+      description:
+        'PostgreSQL itself, where DATABASE_URL is a pooler: the denylist listens there; DATABASE_URL by default',
+    }),
+  ),
+  DENYLIST_SYNC: OneOf(
+    ['listen', 'poll'],
+    'how an instance learns of revocations elsewhere: told at once, or by asking every 250 ms, where LISTEN cannot work',
   ),
   DATABASE_POOL_SIZE: Type.Integer({
     default: 10,

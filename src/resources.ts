@@ -8,7 +8,7 @@ import { loadOrCreateLocalSecret } from './local-secret.js'
 /** What has to be closed again, in the order in which it was opened. */
 export type Closers = (() => Promise<unknown>)[]
 
-export type Resources = { db: Pool; url: string; keysSecret: string }
+export type Resources = { db: Pool; url: string; listenUrl: string; keysSecret: string }
 
 type Options = { log: Logger; closers: Closers; migrates?: boolean }
 
@@ -24,7 +24,7 @@ export async function openResources(
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError })
   closers.push(() => db.close())
   const keysSecret = config.KEYS_SECRET ?? (await loadOrCreateLocalSecret(dataDir, 'keys-secret'))
-  return { db, url, keysSecret }
+  return { db, url, listenUrl: config.DATABASE_LISTEN_URL ?? url, keysSecret }
 }
 
 /** Development only: production names its database (config.ts). The package is not in the image. */

@@ -28,8 +28,8 @@ function readConfig(): Config {
 }
 
 async function start(config: Config): Promise<void> {
-  const { db, keysSecret } = await openResources(config, { log, closers })
-  const app = await buildApp(config, { db, keysSecret, log })
+  const { db, listenUrl, keysSecret } = await openResources(config, { log, closers })
+  const app = await buildApp(config, { db, listenUrl, keysSecret, log })
   closers.push(() => app.close())
   const address = await app.listen({ host: config.HOST, port: config.PORT })
   if (config.NODE_ENV === 'production') warnOf(config)

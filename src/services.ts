@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountService } from './accounts/service.js'
 import { createAdministrationService } from './administration/service.js'
@@ -7,6 +8,12 @@ import { createCodeService } from './codes/service.js'
 import type { Config } from './config.js'
 import type { Pool } from './db/pool.js'
 import { createDeviceMarks } from './limits/device.js'
+import { createDenylist } from './denylist/service.js'
+import { createEntries } from './denylist/entries.js'
+import { createFeed } from './denylist/feed.js'
+import { createLookup } from './denylist/lookup.js'
+import { listeningSource, pollingSource } from './denylist/sources.js'
+import { createWaker } from './denylist/waker.js'
 import { createLimits } from './limits/limits.js'
 import { createMailService } from './mail/service.js'
 import { createLogTransport, createSmsTransport, createSmtpTransport } from './mail/transports.js'
@@ -23,7 +30,6 @@ import { createProviders } from './social/providers.js'
 import { createSocialService } from './social/service.js'
 import { createTransactions } from './social/transactions.js'
 import { createStore } from './store.js'
-import { createDenylist } from './tokens/denylist.js'
 import { createKeyRepository } from './tokens/key-repository.js'
 import { createKeyring } from './tokens/keyring.js'
 import { createTokenService } from './tokens/service.js'
@@ -34,6 +40,8 @@ import { createUserService } from './users/service.js'
 
 export type Dependencies = {
   db: Pool
+  /** Where the denylist is told of news: PostgreSQL itself, no pooler. */
+  listenUrl: string
   /** Seals the signing keys, and keys every hash and signature that is not a token's. */
   keysSecret: string
   log: FastifyBaseLogger
@@ -43,7 +51,7 @@ export type Dependencies = {
 
 /** Every service, wired: what the server puts behind HTTP and the command line calls as it is. */
 export async function createServices(config: Config, dependencies: Dependencies) {
-  const { db, keysSecret, log, now = () => new Date(), newId = uuidv7 } = dependencies
+  const { db, listenUrl, keysSecret, log, now = () => new Date(), newId = uuidv7 } = dependencies
   const issuer = config.JWT_ISSUER
   const audience = config.JWT_AUDIENCE
   const accessTtl = config.ACCESS_TOKEN_TTL
@@ -65,12 +73,34 @@ export async function createServices(config: Config, dependencies: Dependencies)
     now,
     newId,
   })
-  const denylist = createDenylist(db)
 
+  const denyFor = accessTtl + 120 // by more than clocks may differ
   const store = createStore(db, {
-    denyFor: accessTtl + 120, // by more than clocks may differ
+    denyFor,
     publicUrl: config.PUBLIC_URL,
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
+    onDenied: (denials) => denylist.add(denials),
+    onDoubt: (denials) => denylist.doubt(denials),
+  })
+  const clock = () => performance.now()
+  const entries = createEntries()
+  const polls = config.DENYLIST_SYNC === 'poll'
+  const feed = createFeed({
+    entries,
+    connect: async () => (polls ? pollingSource(db) : listeningSource(listenUrl)),
+    interval: polls ? 250 : 500,
+    log,
+    clock,
+    sleep: (ms) => sleep(ms, undefined, { ref: false }),
+  })
+  const lookup = createLookup({ denylist: store.denylist, clock })
+  const denylist = createDenylist({
+    entries,
+    isFresh: feed.isFresh,
+    lookup,
+    wakeOthers: createWaker(db),
+    clock,
+    denyFor,
   })
   const limits = createLimits(db, {
     enabled: config.RATE_LIMIT === 'on',
@@ -170,6 +200,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     administration,
     audit: store.audit,
     denylist,
+    feed,
     identities,
     keyring,
     limits,

@@ -2,6 +2,8 @@ import { createAccountRepository } from './administration/repository.js'
 import { createAuditRepository } from './audit/repository.js'
 import { createCodeRepository } from './codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
+import type { Denial } from './denylist/entries.js'
+import { createDenylistRepository } from './denylist/repository.js'
 import { createOutboxRepository } from './mail/repository.js'
 import { createRoleRepository } from './roles/repository.js'
 import { createSessionRepository } from './sessions/repository.js'
@@ -16,6 +18,10 @@ type Options = {
   publicUrl: string
   /** Called when something was put in the outbox. */
   onMessage: () => void
+  /** Called with what was denied, once it is committed. */
+  onDenied: (denials: Denial[]) => void
+  /** Called with what was denied where nobody knows whether it is committed. */
+  onDoubt: (denials: Denial[]) => void
 }
 
 /** Every repository, on the pool; and all of them again in one transaction. */
@@ -25,25 +31,43 @@ export function createStore(db: Pool, options: Options) {
     /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
     async transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
       const messages: true[] = []
-      const onMessage = () => void messages.push(true)
-      const result = await db.transaction((on) => work(repositories(on, { ...options, onMessage })))
-      if (messages.length > 0) options.onMessage()
-      return result
+      const denials: Denial[] = []
+      const committing: Denial[] = []
+      const hooks = {
+        onMessage: () => void messages.push(true),
+        onDenied: (more: Denial[]) => void denials.push(...more),
+      }
+      try {
+        const result = await db.transaction(async (on) => {
+          const returned = await work(repositories(on, { ...options, ...hooks }))
+          committing.push(...denials)
+          return returned
+        })
+        options.onDenied(denials)
+        if (messages.length > 0) options.onMessage()
+        return result
+      } catch (error) {
+        options.onDoubt(committing)
+        throw error
+      }
     },
   }
 }
 
+type Hooks = Omit<Options, 'onDoubt'>
+
 export type Store = ReturnType<typeof createStore>
 export type Transaction = ReturnType<typeof repositories>
 
-const repositories = (on: Db, { denyFor, publicUrl, onMessage }: Options) => ({
+const repositories = (on: Db, { denyFor, publicUrl, onMessage, onDenied }: Hooks) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
   codes: createCodeRepository(on),
+  denylist: createDenylistRepository(on, denyFor, onDenied),
   identities: createIdentityRepository(on),
   outbox: createOutboxRepository(on, onMessage),
   roles: createRoleRepository(on),
-  sessions: createSessionRepository(on, denyFor),
+  sessions: createSessionRepository(on, denyFor, onDenied),
   uploads: createUploadRepository(on),
   users: createUserRepository(on, publicUrl),
 })

@@ -132,7 +132,7 @@ t.test('reset-db needs --yes, and is refused in production', async (t) => {
 
 t.test('prune says how many rows went', async (t) => {
   const { url, sql } = await testApp(t)
-  await sql(`insert into token_denylist select gen_random_uuid(), now() - interval '1 second'
+  await sql(`insert into token_denylist select gen_random_uuid(), now() - interval '11 minutes'
     from generate_series(1, 2500)`)
   t.match(await gatehouse(url, ['prune']), { code: 0, out: '2500 rows removed' })
 })

@@ -178,8 +178,9 @@ t.test('durations are in seconds, whatever their unit', (t) => {
     '12h': 43_200,
     '7d': 604_800,
   })) {
-    t.equal(loadConfig({ ACCESS_TOKEN_TTL: text }).ACCESS_TOKEN_TTL, seconds)
+    t.equal(loadConfig({ REFRESH_TOKEN_TTL: text }).REFRESH_TOKEN_TTL, seconds)
   }
+  t.match(faults({ ACCESS_TOKEN_TTL: '25h' }), 'ACCESS_TOKEN_TTL must be a day or less')
   t.end()
 })
 

@@ -1,13 +1,14 @@
-import type { FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
+import type { Authenticator } from '../plugins/authenticate.js'
 import type { SessionCookies } from '../plugins/cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import type { User } from '../users/schemas.js'
 import type { UserService } from '../users/service.js'
 
 type Options = {
-  authenticate: preHandlerAsyncHookHandler
+  authenticate: Authenticator
   sessions: SessionService
   users: UserService
   cookies: SessionCookies
@@ -22,7 +23,7 @@ export function createVisitors({ authenticate, sessions, users, cookies }: Optio
     const isSignedIn = request.cookies.session ?? request.headers.authorization
     if (isSignedIn !== undefined) {
       try {
-        await (authenticate as (...args: unknown[]) => Promise<unknown>)(request, reply)
+        await authenticate(request)
         return request.user.sub
       } catch (error) {
         if (!isRefusal(error)) throw error

@@ -1,11 +1,12 @@
 import fastifyJwt from '@fastify/jwt'
-import type { FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
+import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Denylist } from '../denylist/service.js'
 import { AppError } from '../errors.js'
 import { areClaims, type AccessClaims } from '../tokens/claims.js'
 import { isCompact, keyForHeader } from '../tokens/compact.js'
-import type { Denylist } from '../tokens/denylist.js'
 import { verifyOptions, type Keyring } from '../tokens/keyring.js'
+import type { VerifiedTokens } from '../tokens/verified.js'
 import type { SessionCookies } from './cookies.js'
 
 declare module '@fastify/jwt' {
@@ -47,6 +48,7 @@ type KeyCallback = (error: Error | null, key: string | undefined) => void
 
 type AuthenticateOptions = {
   denylist: Denylist
+  verified: VerifiedTokens
   cookies: SessionCookies
   issuer: string
   audience: string
@@ -58,26 +60,70 @@ type AuthenticateOptions = {
   bearerOnly?: boolean
 }
 
+/** Puts the claims into `request.user`; a promise only where that has to wait. */
+export type Authenticator = (request: FastifyRequest) => Promise<void> | undefined
+
 /**
  * The preHandler of every route that is not public: exactly one token, genuine, alive, not revoked.
+ * A token that was verified before costs neither a signature nor a query nor a promise.
+ * The hook throws AppError as createAuthenticator does.
+ */
+export function createAuthenticate(options: AuthenticateOptions): preHandlerHookHandler {
+  const authenticate = createAuthenticator(options)
+
+  return function preHandler(request, _reply, done) {
+    try {
+      const pending = authenticate(request)
+      if (pending) pending.then(() => done(), done)
+      else done()
+    } catch (error) {
+      done(error as Error)
+    }
+  }
+}
+
+/**
  * @throws AppError `invalid_token` for every fault of the token, `token_stale`,
  *   `cross_site_request`, `forbidden` without the role, `unavailable`
  */
-export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyncHookHandler {
-  const { denylist, cookies, issuer, audience, accessTtl, now, role, bearerOnly = false } = options
+export function createAuthenticator(options: AuthenticateOptions): Authenticator {
+  const { denylist, verified, cookies, now, role, bearerOnly = false } = options
+  const { issuer, audience, accessTtl: maxLifetime } = options
 
-  return async function authenticate(request) {
-    const byCookie = request.headers.authorization === undefined
-    if (byCookie && bearerOnly) throw new AppError('invalid_token')
-    const claims = await verify(request)
-    if (!areClaims('at+jwt', claims, { issuer, audience, maxLifetime: accessTtl, now: now() })) {
+  return function authenticate(request) {
+    if (bearerOnly && request.headers.authorization === undefined) {
       throw new AppError('invalid_token')
     }
-    await denylist.requireLive(claims)
+    const token = readAccessToken(request)
+    const claims = verified.get(token)
+    return claims ? admit(request, claims) : verifyAndAdmit(request, token)
+  }
+
+  async function verifyAndAdmit(request: FastifyRequest, token: string): Promise<void> {
+    const { version } = verified
+    const claims = await verify(request)
+    if (!areClaims('at+jwt', claims, { issuer, audience, maxLifetime, now: now() })) {
+      throw new AppError('invalid_token')
+    }
+    if (version === verified.version) verified.add(token, Object.freeze(claims))
+    await admit(request, claims)
+  }
+
+  function admit(request: FastifyRequest, claims: AccessClaims): Promise<void> | undefined {
+    if (now().getTime() >= claims.exp * 1_000) throw new AppError('invalid_token')
+    request.user = claims
+    const pending = denylist.requireLive(claims)
+    if (pending) return pending.then(() => authorize(request, claims))
+    authorize(request, claims)
+    return undefined
+  }
+
+  function authorize(request: FastifyRequest, { roles }: AccessClaims): void {
+    const byCookie = request.headers.authorization === undefined
     if (byCookie && isChange(request) && cookies.isForeign(request)) {
       throw new AppError('cross_site_request')
     }
-    if (role !== undefined && !claims.roles.includes(role)) throw new AppError('forbidden')
+    if (role !== undefined && !roles.includes(role)) throw new AppError('forbidden')
     if (request.validationError) throw request.validationError
   }
 }

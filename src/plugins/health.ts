@@ -6,13 +6,17 @@ import type { Db } from '../db/pool.js'
 import { AppError } from '../errors.js'
 import { replies } from './openapi.js'
 
-type Options = { db: Db }
+type Options = {
+  db: Db
+  /** Whether this instance knows of every revocation. */
+  isReady: () => boolean
+}
 
 const Healthy = Type.Object({ status: Type.Literal('success') })
 
 /** `live`: the process answers. `ready`: it can serve, so send it requests. */
 export const health = fp<Options>(
-  async (app, { db }) => {
+  async (app, { db, isReady }) => {
     const isClosing = endConnectionsOnClose(app)
     const schema = { tags: ['operations'], response: replies({ 200: Healthy }) }
     const success = { status: 'success' as const }
@@ -27,7 +31,7 @@ export const health = fp<Options>(
       '/health/ready',
       { schema: { summary: 'Requests are welcome', ...schema } },
       async () => {
-        if (isClosing()) throw new AppError('unavailable')
+        if (isClosing() || !isReady()) throw new AppError('unavailable')
         await db.query('select 1')
         return success
       },

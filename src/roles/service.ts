@@ -27,7 +27,7 @@ export function createRoleService({ store, newId }: Dependencies) {
       await store.transaction(async (tx) => {
         const holders = await tx.roles.delete(name)
         if (!holders) throw new AppError('not_found')
-        await tx.users.raiseEpoch(holders)
+        await tx.denylist.raiseEpochs(holders)
         const detail = { role: name, users: holders.length }
         await tx.audit.add({ id: newId(), event: 'role.deleted', caller, detail })
       })
@@ -43,7 +43,7 @@ export function createRoleService({ store, newId }: Dependencies) {
       if (!(await tx.roles.hold(name))) throw new AppError('not_found')
       await tx.users.lock(user_id)
       if (!(await tx.roles.grant(user_id, name))) return
-      await tx.users.raiseEpoch([user_id])
+      await tx.denylist.raiseEpochs([user_id])
       const detail = { role: name }
       await tx.audit.add({ id: newId(), event: 'role.granted', caller, user_id, detail })
     },
@@ -54,7 +54,7 @@ export function createRoleService({ store, newId }: Dependencies) {
         tx.roles.keepingAnAdmin(async () => {
           await tx.users.lock(user_id)
           if (!(await tx.roles.revoke(user_id, name))) throw new AppError('not_found')
-          await tx.users.raiseEpoch([user_id])
+          await tx.denylist.raiseEpochs([user_id])
           const detail = { role: name }
           await tx.audit.add({ id: newId(), event: 'role.revoked', caller, user_id, detail })
         }),

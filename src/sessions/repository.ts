@@ -1,4 +1,5 @@
 import type { Db } from '../db/pool.js'
+import { soon, type Denial } from '../denylist/entries.js'
 import type { Grant } from '../tokens/service.js'
 import type { Session } from './schemas.js'
 
@@ -23,7 +24,11 @@ const enabled = 'u.activated_at is not null and u.disabled_at is null'
  * The only SQL about sessions. The clock is the database's: all instances have the same one. An end
  * denies the session's access tokens for `denyFor` seconds, longer than they could live.
  */
-export function createSessionRepository(db: Db, denyFor: number) {
+export function createSessionRepository(
+  db: Db,
+  denyFor: number,
+  onDenied: (denials: Denial[]) => void,
+) {
   return {
     /**
      * Undefined when the account was disabled, or its password changed, while it was being verified.
@@ -98,49 +103,51 @@ export function createSessionRepository(db: Db, denyFor: number) {
       return rowCount === 1
     },
 
-    /**
-     * Ends one session; whether it was there. The session goes first, as in endAll, so that the two
-     * cannot wait for each other. What is not there is denied too: its token may still be about.
-     */
+    /** Ends one session; whether it was there. What is not there is denied too: its token may live. */
     async end(id: string): Promise<boolean> {
-      const { rows } = await db.query<{ count: number }>(
-        `with ended as (delete from sessions where id = $1 returning 1),
-         counted as (select count(*)::integer as count from ended),
-         denied as (
-           insert into token_denylist (id, expires_at)
-           select $1::uuid, now() + make_interval(secs => $2) from counted
-           on conflict (id) do nothing)
-         select count from counted`,
+      const { rows } = await db.query<{ found: boolean }>(
+        `with ended as (delete from sessions where id = $1 returning id),
+         denied as (${deny('(select $1::uuid as id from (select count(*) from ended) first)', 2)})
+         select exists (select from ended) as found`,
         [id, denyFor],
       )
-      return rows[0]?.count === 1
+      denied([{ id }])
+      return rows[0]?.found ?? false
     },
 
     /** Ends one session if it is the user's; whether it was. */
     async endOf(userId: string, id: string): Promise<boolean> {
-      const { rowCount } = await db.query(
+      const { rows } = await db.query<{ id: string }>(
         `with ended as (delete from sessions where id = $1 and user_id = $2 returning id)
-         insert into token_denylist (id, expires_at)
-         select id, now() + make_interval(secs => $3) from ended
-         on conflict (id) do update set expires_at = excluded.expires_at returning 1`,
+         ${deny('ended', 3)} returning id`,
         [id, userId, denyFor],
       )
-      return rowCount === 1
+      denied(rows)
+      return rows.length === 1
     },
 
     /** Ends every session of a user, or all but one; how many. */
     async endAll(userId: string, except: string | null = null): Promise<number> {
-      const { rowCount } = await db.query(
+      const { rows } = await db.query<{ id: string }>(
         `with ended as (
            delete from sessions where user_id = $1 and id is distinct from $2 returning id)
-         insert into token_denylist (id, expires_at)
-         select id, now() + make_interval(secs => $3) from ended
-         on conflict (id) do update set expires_at = excluded.expires_at returning 1`,
+         ${deny('ended', 3)} returning id`,
         [userId, except, denyFor],
       )
-      return rowCount
+      denied(rows)
+      return rows.length
     },
   }
+
+  function denied(rows: { id: string }[]): void {
+    onDenied(rows.map(({ id }) => ({ id, expires_at: soon(denyFor) })))
+  }
 }
+
+/** The sessions go first, everywhere, so that no two ends of one wait for each other. */
+const deny = (ended: string, seconds: number) => `
+  insert into token_denylist (id, expires_at)
+  select id, now() + make_interval(secs => $${String(seconds)}) from ${ended} as ended
+  on conflict (id) do update set expires_at = excluded.expires_at, xid = excluded.xid`
 
 export type SessionRepository = ReturnType<typeof createSessionRepository>

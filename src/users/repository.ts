@@ -189,11 +189,6 @@ export function createUserRepository(db: Db, publicUrl: string) {
       )
     },
 
-    /** Makes every access token of theirs stale. */
-    async raiseEpoch(ids: string[]): Promise<void> {
-      await db.query('update users set epoch = epoch + 1 where id = any ($1)', [ids])
-    },
-
     async delete(id: string): Promise<boolean> {
       const { rowCount } = await db.query('delete from users where id = $1', [id])
       return rowCount === 1

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { mailingApp, until, type Mail } from '../support/smtp-sink.js'
+import { mailingApp, type Mail } from '../support/smtp-sink.js'
+import { until } from '../support/until.js'
 
 const { sink, sql, post, call, activeAccount } = await mailingApp(t)
 const password = 'correct horse battery'

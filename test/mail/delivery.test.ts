@@ -6,7 +6,8 @@ import { createLogger } from '../../src/logger.js'
 import { listeningApp, type TestApp } from '../support/app.js'
 import { queryAt, testDatabase } from '../support/database.js'
 import { post, startServer } from '../support/server-process.js'
-import { hurry, mailingApp, smtpSink, until, type Mood } from '../support/smtp-sink.js'
+import { hurry, mailingApp, smtpSink, type Mood } from '../support/smtp-sink.js'
+import { until } from '../support/until.js'
 
 const password = 'correct horse battery'
 const isDelivered = async (sql: TestApp['sql']) => (await sql('select from outbox')).length === 0

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import sharp from 'sharp'
 import { ada, listeningApp, signUp } from '../support/app.js'
 import { browserSession, fromAnotherSite } from '../support/browser-session.js'
-import { until } from '../support/smtp-sink.js'
+import { until } from '../support/until.js'
 
 const form = { username: ada.email, password: ada.password }
 

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { listeningApp, logIn, signUp } from '../support/app.js'
 import { jsonClient } from '../support/browser-session.js'
-import { until } from '../support/smtp-sink.js'
+import { until } from '../support/until.js'
 
 const password = 'correct horse battery'
 const zuhora = { username: 'fatematzuhora', mobile: '01712345678', password }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { App } from '../../src/app.js'
-import { bearer, signUp, testApp, type LoginAnswer } from '../support/app.js'
+import { bearer, isRefused, signUp, testApp, type LoginAnswer } from '../support/app.js'
+import { until } from '../support/until.js'
 
 const refresh = (app: App, refresh_token: string) =>
   app.inject({ method: 'POST', url: '/api/refresh', payload: { refresh_token } })
@@ -109,7 +110,7 @@ t.test('a disabled user does not refresh', async (t) => {
   const { refresh_token, access_token } = await signUp(app)
   await sql('update users set disabled_at = now()')
   t.equal((await refresh(app, refresh_token)).statusCode, 401)
-  t.notOk(await isAlive(app, access_token))
+  await until(() => isRefused(app, access_token), 'the access token to end')
 })
 
 t.test('after a change of roles the token is stale, and one refresh heals it', async (t) => {
@@ -117,6 +118,7 @@ t.test('after a change of roles the token is stale, and one refresh heals it', a
   const { refresh_token, access_token } = await signUp(app)
   await sql(`insert into user_roles select id, 'admin' from users`)
   await sql('update users set epoch = epoch + 1')
+  await until(() => isRefused(app, access_token), 'the access token to end')
   const stale = await app.inject({ url: '/api/user', headers: bearer(access_token) })
   t.match(stale.json(), { code: 'token_stale' })
   t.equal(stale.statusCode, 401)

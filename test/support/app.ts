@@ -38,7 +38,7 @@ export async function testApp(t: Test, options: Options = {}): Promise<TestApp> 
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined })
   const log =
     logger ?? (logTo ? pino({ level: config.LOG_LEVEL }, logTo) : pino({ level: 'silent' }))
-  const app = await buildApp(config, { db, keysSecret, log, ...(now && { now }) })
+  const app = await buildApp(config, { db, listenUrl: url, keysSecret, log, ...(now && { now }) })
   t.teardown(async () => {
     await app.close()
     await db.close()
@@ -89,3 +89,9 @@ export async function logIn(app: App, account: Account = ada): Promise<LoginAnsw
 }
 
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+/** Whether a token no longer opens anything: what is done by SQL is heard of a moment later. */
+export async function isRefused(app: App, token: string): Promise<boolean> {
+  const { statusCode } = await app.inject({ url: '/api/user', headers: bearer(token) })
+  return statusCode === 401
+}

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { SMTPServer } from 'smtp-server'
 import type { Test } from 'tap'
 import { bearer, listeningApp, type TestApp } from './app.js'
+import { until } from './until.js'
 import type { Answer } from './server-process.js'
 
 /** What arrived; `link`, `token` and `code` are empty where it carries none. */
@@ -150,15 +150,6 @@ export async function hurry(sql: TestApp['sql']): Promise<void> {
   const held = `select from outbox where due_at > now() + interval '40 s'`
   await until(async () => (await sql(held)).length === 0, 'the end of every try')
   await sql('update outbox set due_at = now()')
-}
-
-/** @throws Error when it does not come true within 15 seconds */
-export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 15_000
-  while (!(await isTrue())) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${what}`)
-    await sleep(20)
-  }
 }
 
 function readMail(to: string, raw: string): Mail {

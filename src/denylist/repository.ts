@@ -1,0 +1,83 @@
+import type { Db } from '../db/pool.js'
+import { soon, type Denial } from './entries.js'
+
+/** What has been written since a snapshot, and how the database stands. */
+export type Delta = {
+  /** To ask for the next delta with. */
+  snapshot: string
+  /** Entries as entries.ts reads them. */
+  packed: Buffer
+  /** The clock of the database, in milliseconds since 1970. */
+  at: number
+}
+
+export type Found = { id: string; epoch: number | null }
+
+const pack = `coalesce(string_agg(
+  uuid_send(id) || int8send(ceil(extract(epoch from expires_at))::bigint)
+    || int4send(coalesce(epoch, -1)), ''), '')`
+
+const delta = `
+  select pg_current_snapshot()::text as snapshot,
+    (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
+    (select ${pack} from token_denylist
+     where xid >= pg_snapshot_xmin($1::pg_snapshot)
+       and not pg_visible_in_snapshot(xid, $1::pg_snapshot)) as packed`
+
+/** The statements of a replica, which run on whatever connection it has. */
+export const replicaSql = {
+  snapshot: 'select pg_current_snapshot()::text as snapshot',
+
+  /** What was written by transactions that $1 does not show. */
+  delta,
+
+  /** The same, and what the connection listens to. */
+  deltaAndChannels: `${delta}, array(select pg_listening_channels()) as channels`,
+
+  /** The next so many, in the order of their ids. */
+  page: `
+    select ${pack} as packed, (array_agg(id order by id desc))[1] as last, count(*)::integer as count
+    from (select * from token_denylist where id > $1 order by id limit $2) page`,
+}
+
+const day = 86_400
+
+/** The only SQL about denials but for those that end a session (sessions/repository.ts). */
+export function createDenylistRepository(
+  db: Db,
+  denyFor: number,
+  onDenied: (denials: Denial[]) => void,
+) {
+  return {
+    /** Denies a token by its `jti`, or whatever goes by a `sid`. */
+    async deny(id: string): Promise<void> {
+      await db.query(
+        `insert into token_denylist (id, expires_at) values ($1, now() + make_interval(secs => $2))
+         on conflict (id) do update set
+           expires_at = excluded.expires_at, epoch = null, xid = excluded.xid`,
+        [id, denyFor],
+      )
+      onDenied([{ id, expires_at: soon(denyFor) }])
+    },
+
+    /** Makes every access token of these users stale: the table `users` itself writes that down. */
+    async raiseEpochs(ids: string[]): Promise<void> {
+      const { rows } = await db.query<{ id: string; epoch: number }>(
+        'update users set epoch = epoch + 1 where id = any ($1) returning id, epoch',
+        [ids],
+      )
+      onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))
+    },
+
+    /** What is known of these ids. */
+    async find(ids: string[]): Promise<Found[]> {
+      const { rows } = await db.query<Found>(
+        'select id, epoch from token_denylist where id = any ($1)',
+        [ids],
+      )
+      return rows
+    },
+  }
+}
+
+export type DenylistRepository = ReturnType<typeof createDenylistRepository>
