@@ -73,7 +73,7 @@ export function createFeed({ entries, connect, interval, log, clock, sleep }: Op
         failures = 0
         await follow(source, snapshot)
       } catch (error) {
-        if (error instanceof ListenError) {
+        if (error instanceof ListenError && heardAt === -Infinity) {
           onHopeless(error)
           return
         }
