@@ -15,6 +15,7 @@ import { errors } from './plugins/errors.js'
 import { health } from './plugins/health.js'
 import { housekeeping } from './plugins/housekeeping.js'
 import { json } from './plugins/json.js'
+import { keys } from './plugins/keys.js'
 import { openapi } from './plugins/openapi.js'
 import { security } from './plugins/security.js'
 import { roleRoutes } from './roles/routes.js'
@@ -26,11 +27,11 @@ import { confirmationRoutes, userRoutes } from './users/routes.js'
 
 /** The service over HTTP: read top to bottom, it is the architecture; services.ts is what it rests on. */
 export async function buildApp(config: Config, dependencies: Dependencies) {
-  const { db, log, now = () => new Date() } = dependencies
+  const { db, log, now = () => new Date(), keysEvery } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
   const { accounts, administration, audit, denylist, keyring, limits } = services
-  const { outboxWorkers, roles, sessions, uploads, users } = services
+  const { outboxWorkers, roles, rotation, sessions, uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -49,6 +50,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
   await app.register(health, { db })
   await app.register(housekeeping, { prune: () => prune(db, config.AUDIT_RETENTION / 86_400) })
+  await app.register(keys, { keyring, rotation, every: keysEvery })
   app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
   app.addHook('onClose', async () => {
     await Promise.all(outboxWorkers.map(({ stop }) => stop()))

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { StaticDecode, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { Environment } from './environment.js'
+import { leadTime } from './tokens/key-life.js'
 
 type Env = Record<string, string | undefined>
 
@@ -63,6 +64,7 @@ export function loadConfig(env: Env): Config {
     ...refusedInProduction(values),
     ...badOrigins(values),
     ...incomplete(values),
+    ...badRotation(values),
   )
   if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
   const config = Value.Decode(Environment, values)
@@ -129,6 +131,20 @@ function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Record<string, unknown>): stri
 function incomplete({ SMS_WEBHOOK_URL, SMS_WEBHOOK_SECRET }: Record<string, unknown>): string[] {
   if (SMS_WEBHOOK_URL === undefined || SMS_WEBHOOK_SECRET !== undefined) return []
   return ['SMS_WEBHOOK_SECRET is required with SMS_WEBHOOK_URL']
+}
+
+/** A key is published for a while before it signs, and the JWK set holds three keys at most. */
+function badRotation(values: Record<string, unknown>): string[] {
+  const { KEY_ROTATION, ACCESS_TOKEN_TTL } = Environment.properties
+  const seconds = (schema: typeof KEY_ROTATION, text: unknown) =>
+    Value.Check(schema, text) ? Value.Decode(schema, text) : NaN
+  const rotation = seconds(KEY_ROTATION, values.KEY_ROTATION)
+  return [
+    ...(rotation < 2 * leadTime ? ['KEY_ROTATION must be 30m or more'] : []),
+    ...(rotation < seconds(ACCESS_TOKEN_TTL, values.ACCESS_TOKEN_TTL)
+      ? ['KEY_ROTATION must not be shorter than ACCESS_TOKEN_TTL']
+      : []),
+  ]
 }
 
 function refusedInProduction(values: Record<string, unknown>): string[] {

@@ -17,10 +17,10 @@ import { createPasswordPolicy } from './passwords/policy.js'
 import { createRoleService } from './roles/service.js'
 import { createReauthentication } from './sessions/reauthentication.js'
 import { createSessionService } from './sessions/service.js'
-import { createStore } from './store.js'
+import { createStore, type Store } from './store.js'
 import { createDenylist } from './tokens/denylist.js'
-import { createKeyRepository } from './tokens/key-repository.js'
 import { createKeyring } from './tokens/keyring.js'
+import { createKeyRotation } from './tokens/rotation.js'
 import { createTokenService } from './tokens/service.js'
 import { createPictureReader } from './uploads/picture.js'
 import { createUploadService } from './uploads/service.js'
@@ -34,6 +34,8 @@ export type Dependencies = {
   log: FastifyBaseLogger
   now?: () => Date
   newId?: () => string
+  /** How often an instance looks whether the keys have changed, in milliseconds. */
+  keysEvery?: number
 }
 
 /** Every service, wired: what the server puts behind HTTP and the command line calls as it is. */
@@ -44,12 +46,23 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const accessTtl = config.ACCESS_TOKEN_TTL
   const refreshTtl = config.REFRESH_TOKEN_TTL
 
+  const store = createStore(db, {
+    denyFor: accessTtl + 120, // by more than clocks may differ
+    keysSecret,
+    publicUrl: config.PUBLIC_URL,
+    onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
+  })
+
+  const rotation = createRotation(config, store, newId)
+  if (!hasFixedKey(config)) await rotation.ensure()
   const keyring = await createKeyring({
     algorithm: config.JWT_ALGORITHM,
     secret: config.JWT_SECRET,
     issuer,
     audience,
-    keys: createKeyRepository(db, keysSecret),
+    lifetimes: { accessTtl, refreshTtl },
+    keys: store.keys,
+    log,
   })
   const tokens = createTokenService({
     keyring,
@@ -62,11 +75,6 @@ export async function createServices(config: Config, dependencies: Dependencies)
   })
   const denylist = createDenylist(db)
 
-  const store = createStore(db, {
-    denyFor: accessTtl + 120, // by more than clocks may differ
-    publicUrl: config.PUBLIC_URL,
-    onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
-  })
   const limits = createLimits(db, {
     enabled: config.RATE_LIMIT === 'on',
     budgets: {
@@ -154,6 +162,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     limits,
     outboxWorkers,
     roles,
+    rotation,
     sessions,
     store,
     transports,
@@ -163,6 +172,27 @@ export async function createServices(config: Config, dependencies: Dependencies)
 }
 
 export type Services = Awaited<ReturnType<typeof createServices>>
+
+/** Signing keys without a keyring: the command line mends what no instance can start with. */
+export function openRotation(config: Config, db: Pool, keysSecret: string) {
+  const onMessage = () => undefined
+  const store = createStore(db, { denyFor: 0, keysSecret, publicUrl: '', onMessage })
+  return createRotation(config, store, uuidv7)
+}
+
+/** Whether the configuration holds the one key that there is. */
+export const hasFixedKey = ({ JWT_ALGORITHM, JWT_SECRET }: Config) =>
+  JWT_ALGORITHM === 'HS256' && JWT_SECRET !== undefined
+
+function createRotation(config: Config, store: Store, newId: () => string) {
+  return createKeyRotation({
+    store,
+    algorithm: config.JWT_ALGORITHM,
+    rotation: config.KEY_ROTATION,
+    lifetimes: { accessTtl: config.ACCESS_TOKEN_TTL, refreshTtl: config.REFRESH_TOKEN_TTL },
+    newId,
+  })
+}
 
 /** Development writes to the log what has nowhere else to go; production drops it, and says so. */
 function createTransports(config: Config, log: FastifyBaseLogger, now: () => Date) {

@@ -5,12 +5,15 @@ import type { Db, Pool } from './db/pool.js'
 import { createOutboxRepository } from './mail/repository.js'
 import { createRoleRepository } from './roles/repository.js'
 import { createSessionRepository } from './sessions/repository.js'
+import { createKeyRepository } from './tokens/key-repository.js'
 import { createUploadRepository } from './uploads/repository.js'
 import { createUserRepository } from './users/repository.js'
 
 type Options = {
   /** How long the tokens of an ended session are denied, in seconds. */
   denyFor: number
+  /** Seals the signing keys. */
+  keysSecret: string
   /** Under which the pictures of users are served. */
   publicUrl: string
   /** Called when something was put in the outbox. */
@@ -35,10 +38,11 @@ export function createStore(db: Pool, options: Options) {
 export type Store = ReturnType<typeof createStore>
 export type Transaction = ReturnType<typeof repositories>
 
-const repositories = (on: Db, { denyFor, publicUrl, onMessage }: Options) => ({
+const repositories = (on: Db, { denyFor, keysSecret, publicUrl, onMessage }: Options) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
   codes: createCodeRepository(on),
+  keys: createKeyRepository(on, keysSecret),
   outbox: createOutboxRepository(on, onMessage),
   roles: createRoleRepository(on),
   sessions: createSessionRepository(on, denyFor),

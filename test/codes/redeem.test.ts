@@ -16,7 +16,12 @@ async function instances(t: Test) {
   const first = await testApp(t, { env })
   const second = await testApp(t, { env, url: first.url })
   const apps = [first.app, second.app] as const
-  const store = createStore(first.db, { denyFor: 60, publicUrl: '', onMessage: () => undefined })
+  const store = createStore(first.db, {
+    denyFor: 60,
+    keysSecret,
+    publicUrl: '',
+    onMessage: () => undefined,
+  })
   const codes = createCodeService({ store, secrets: createCodeSecrets(keysSecret), newId: uuidv7 })
 
   const post = async (url: string, payload: object, nth = 0) =>
