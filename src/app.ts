@@ -15,6 +15,7 @@ import { errors } from './plugins/errors.js'
 import { health } from './plugins/health.js'
 import { housekeeping } from './plugins/housekeeping.js'
 import { json } from './plugins/json.js'
+import { keys } from './plugins/keys.js'
 import { openapi } from './plugins/openapi.js'
 import { security } from './plugins/security.js'
 import { roleRoutes } from './roles/routes.js'
@@ -28,11 +29,11 @@ import { confirmationRoutes, userRoutes } from './users/routes.js'
 
 /** The service over HTTP: read top to bottom, it is the architecture; services.ts is what it rests on. */
 export async function buildApp(config: Config, dependencies: Dependencies) {
-  const { db, log, now = () => new Date() } = dependencies
+  const { db, log, now = () => new Date(), keysEvery } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
   const { accounts, administration, audit, denylist, feed, identities, keyring, limits } = services
-  const { outboxWorkers, providers, roles, sessions, social, uploads, users } = services
+  const { outboxWorkers, providers, roles, rotation, sessions, social, uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -40,6 +41,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   })
 
   const verified = createVerifiedTokens({ most: 5_000 })
+  keyring.onChange(verified.clear)
   const authentication = {
     denylist,
     verified,
@@ -60,6 +62,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
   await app.register(health, { db, isReady: feed.isReady })
   await app.register(housekeeping, { prune: () => prune(db, config.AUDIT_RETENTION / 86_400) })
+  await app.register(keys, { keyring, rotation, every: keysEvery })
   app.addHook('onReady', feed.start)
   app.addHook('onClose', feed.stop)
   app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { operator } from './audit/caller.js'
 import { calibrate } from './commands/calibrate.js'
 import { doctor } from './commands/doctor.js'
+import { listKeys, removeKey, rotateKeys } from './commands/keys.js'
 import { askPassword } from './commands/password.js'
 import { resetDatabase } from './commands/reset-db.js'
 import { findUser, listUsers } from './commands/users.js'
@@ -11,7 +12,8 @@ import { prune } from './db/retention.js'
 import { AppError } from './errors.js'
 import { createLogger } from './logger.js'
 import { openResources, type Closers, type Resources } from './resources.js'
-import { createServices, type Services } from './services.js'
+import { createServices, hasFixedKey, openRotation, type Services } from './services.js'
+import type { KeyRotation } from './tokens/rotation.js'
 
 /** A reason not to do it. */
 class Refusal extends Error {}
@@ -66,6 +68,33 @@ command('reset', 'take the password away, and ask for another', async (services,
   await services.administration.forceReset(operator, id)
   return 'asked to choose another password'
 })
+
+const keys = program
+  .command('keys')
+  .description('look after the keys that sign tokens; the server rotates them by itself')
+
+keys
+  .command('list')
+  .description("every key in the order in which they sign, a line each; times are the database's")
+  .action(() => withRotation((rotation) => listKeys(rotation, print)))
+
+keys
+  .command('rotate')
+  .description('publish the next key; it signs when whoever verifies tokens can have fetched it')
+  .option('--now', 'sign at once: who keeps the JWK set refuses its tokens for up to five minutes')
+  .action(({ now = false }: { now?: boolean }) =>
+    withRotation((rotation) => rotateKeys(rotation, now, print)),
+  )
+
+keys
+  .command('remove')
+  .description(
+    'in an emergency, remove a key: every access and refresh token that it signed is dead at once. ' +
+      'Sessions whose refresh token another key signed go on; the others must log in again. ' +
+      'Where it is the key that signs, another takes its place',
+  )
+  .argument('<kid>')
+  .action((kid: string) => withRotation((rotation) => removeKey(rotation, kid, print)))
 
 program
   .command('reset-db')
@@ -141,6 +170,19 @@ function withServices(work: (services: Services) => Promise<void>): Promise<void
   return withResources(async (resources, config) =>
     work(await createServices(config, { ...resources, log })),
   )
+}
+
+/** Without the services: a key that cannot be opened keeps them from starting. */
+function withRotation(work: (rotation: KeyRotation) => Promise<void>): Promise<void> {
+  return withResources(async ({ db, keysSecret }, config) => {
+    if (hasFixedKey(config)) {
+      throw new Refusal(
+        'The only key is JWT_SECRET, which nothing here can change: another JWT_SECRET ends every ' +
+          'token; without one, keys are made, stored and rotated',
+      )
+    }
+    await work(openRotation(config, db, keysSecret))
+  })
 }
 
 function withResources(

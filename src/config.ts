@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { StaticDecode, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { Environment, toSeconds } from './environment.js'
+import { leadTime } from './tokens/key-life.js'
 
 type Env = Record<string, string | undefined>
 
@@ -64,6 +65,7 @@ export function loadConfig(env: Env): Config {
     ...badOrigins(values),
     ...incomplete(values),
     ...tooLong(values),
+    ...badRotation(values),
   )
   if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
   const config = Value.Decode(Environment, values)
@@ -148,6 +150,20 @@ function tooLong({ ACCESS_TOKEN_TTL }: Record<string, unknown>): string[] {
   return toSeconds(String(ACCESS_TOKEN_TTL)) > 86_400
     ? ['ACCESS_TOKEN_TTL must be a day or less']
     : []
+}
+
+/** A key is published for a while before it signs, and the JWK set holds three keys at most. */
+function badRotation(values: Record<string, unknown>): string[] {
+  const { KEY_ROTATION, ACCESS_TOKEN_TTL } = Environment.properties
+  const seconds = (schema: typeof KEY_ROTATION, text: unknown) =>
+    Value.Check(schema, text) ? Value.Decode(schema, text) : NaN
+  const rotation = seconds(KEY_ROTATION, values.KEY_ROTATION)
+  return [
+    ...(rotation < 2 * leadTime ? ['KEY_ROTATION must be 30m or more'] : []),
+    ...(rotation < seconds(ACCESS_TOKEN_TTL, values.ACCESS_TOKEN_TTL)
+      ? ['KEY_ROTATION must not be shorter than ACCESS_TOKEN_TTL']
+      : []),
+  ]
 }
 
 function refusedInProduction(values: Record<string, unknown>): string[] {

@@ -152,6 +152,10 @@ export const Environment = Type.Object({
     'how long a refresh token that was just used still gets the same successor',
     '10s',
   ),
+  KEY_ROTATION: Duration(
+    'how long a key signs before the next does, 30m or more and no shorter than ACCESS_TOKEN_TTL',
+    '30d',
+  ),
   ARGON2_MEMORY: Type.Integer({
     default: 19_456,
     minimum: 1_024,

@@ -1,5 +1,4 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountService } from './accounts/service.js'
 import { createAdministrationService } from './administration/service.js'
@@ -8,12 +7,7 @@ import { createCodeService } from './codes/service.js'
 import type { Config } from './config.js'
 import type { Pool } from './db/pool.js'
 import { createDeviceMarks } from './limits/device.js'
-import { createDenylist } from './denylist/service.js'
-import { createEntries } from './denylist/entries.js'
-import { createFeed } from './denylist/feed.js'
-import { createLookup } from './denylist/lookup.js'
-import { listeningSource, pollingSource } from './denylist/sources.js'
-import { createWaker } from './denylist/waker.js'
+import { createReplica } from './denylist/replica.js'
 import { createLimits } from './limits/limits.js'
 import { createMailService } from './mail/service.js'
 import { createLogTransport, createSmsTransport, createSmtpTransport } from './mail/transports.js'
@@ -29,9 +23,9 @@ import { createOwners } from './social/owners.js'
 import { createProviders } from './social/providers.js'
 import { createSocialService } from './social/service.js'
 import { createTransactions } from './social/transactions.js'
-import { createStore } from './store.js'
-import { createKeyRepository } from './tokens/key-repository.js'
+import { createStore, type Store } from './store.js'
 import { createKeyring } from './tokens/keyring.js'
+import { createKeyRotation } from './tokens/rotation.js'
 import { createTokenService } from './tokens/service.js'
 import { createPictureReader } from './uploads/picture.js'
 import { createUploadService } from './uploads/service.js'
@@ -47,6 +41,8 @@ export type Dependencies = {
   log: FastifyBaseLogger
   now?: () => Date
   newId?: () => string
+  /** How often an instance looks whether the keys have changed, in milliseconds. */
+  keysEvery?: number
 }
 
 /** Every service, wired: what the server puts behind HTTP and the command line calls as it is. */
@@ -57,12 +53,35 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const accessTtl = config.ACCESS_TOKEN_TTL
   const refreshTtl = config.REFRESH_TOKEN_TTL
 
+  const denyFor = accessTtl + 120 // by more than clocks may differ
+  const store = createStore(db, {
+    denyFor,
+    keysSecret,
+    publicUrl: config.PUBLIC_URL,
+    onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
+    onDenied: (denials) => denylist.add(denials),
+    onDoubt: (denials) => denylist.doubt(denials),
+  })
+
+  const { denylist, feed } = createReplica({
+    db,
+    repository: store.denylist,
+    listenUrl: config.DENYLIST_SYNC === 'listen' ? listenUrl : undefined,
+    denyFor,
+    log,
+    onHeard: ({ keys, at }) => keyring.follow({ revision: keys, now: at }),
+  })
+
+  const rotation = createRotation(config, store, newId)
+  if (!hasFixedKey(config)) await rotation.ensure()
   const keyring = await createKeyring({
     algorithm: config.JWT_ALGORITHM,
     secret: config.JWT_SECRET,
     issuer,
     audience,
-    keys: createKeyRepository(db, keysSecret),
+    lifetimes: { accessTtl, refreshTtl },
+    keys: store.keys,
+    log,
   })
   const tokens = createTokenService({
     keyring,
@@ -74,34 +93,6 @@ export async function createServices(config: Config, dependencies: Dependencies)
     newId,
   })
 
-  const denyFor = accessTtl + 120 // by more than clocks may differ
-  const store = createStore(db, {
-    denyFor,
-    publicUrl: config.PUBLIC_URL,
-    onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
-    onDenied: (denials) => denylist.add(denials),
-    onDoubt: (denials) => denylist.doubt(denials),
-  })
-  const clock = () => performance.now()
-  const entries = createEntries()
-  const polls = config.DENYLIST_SYNC === 'poll'
-  const feed = createFeed({
-    entries,
-    connect: async () => (polls ? pollingSource(db) : listeningSource(listenUrl)),
-    interval: polls ? 250 : 500,
-    log,
-    clock,
-    sleep: (ms) => sleep(ms, undefined, { ref: false }),
-  })
-  const lookup = createLookup({ denylist: store.denylist, clock })
-  const denylist = createDenylist({
-    entries,
-    isFresh: feed.isFresh,
-    lookup,
-    wakeOthers: createWaker(db),
-    clock,
-    denyFor,
-  })
   const limits = createLimits(db, {
     enabled: config.RATE_LIMIT === 'on',
     budgets: {
@@ -207,6 +198,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     outboxWorkers,
     providers,
     roles,
+    rotation,
     sessions,
     social,
     store,
@@ -217,6 +209,28 @@ export async function createServices(config: Config, dependencies: Dependencies)
 }
 
 export type Services = Awaited<ReturnType<typeof createServices>>
+
+/** Signing keys without a keyring: the command line mends what no instance can start with. */
+export function openRotation(config: Config, db: Pool, keysSecret: string) {
+  const quiet = () => undefined
+  const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }
+  const store = createStore(db, { denyFor: 0, keysSecret, publicUrl: '', ...hooks })
+  return createRotation(config, store, uuidv7)
+}
+
+/** Whether the configuration holds the one key that there is. */
+export const hasFixedKey = ({ JWT_ALGORITHM, JWT_SECRET }: Config) =>
+  JWT_ALGORITHM === 'HS256' && JWT_SECRET !== undefined
+
+function createRotation(config: Config, store: Store, newId: () => string) {
+  return createKeyRotation({
+    store,
+    algorithm: config.JWT_ALGORITHM,
+    rotation: config.KEY_ROTATION,
+    lifetimes: { accessTtl: config.ACCESS_TOKEN_TTL, refreshTtl: config.REFRESH_TOKEN_TTL },
+    newId,
+  })
+}
 
 /** Development writes to the log what has nowhere else to go; production drops it, and says so. */
 function createTransports(config: Config, log: FastifyBaseLogger, now: () => Date) {

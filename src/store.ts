@@ -6,14 +6,18 @@ import type { Denial } from './denylist/entries.js'
 import { createDenylistRepository } from './denylist/repository.js'
 import { createOutboxRepository } from './mail/repository.js'
 import { createRoleRepository } from './roles/repository.js'
+import { createSeal, type Seal } from './seal.js'
 import { createSessionRepository } from './sessions/repository.js'
 import { createIdentityRepository } from './social/repository.js'
+import { createKeyRepository } from './tokens/key-repository.js'
 import { createUploadRepository } from './uploads/repository.js'
 import { createUserRepository } from './users/repository.js'
 
 type Options = {
   /** How long the tokens of an ended session are denied, in seconds. */
   denyFor: number
+  /** Seals the signing keys. */
+  keysSecret: string
   /** Under which the pictures of users are served. */
   publicUrl: string
   /** Called when something was put in the outbox. */
@@ -25,7 +29,8 @@ type Options = {
 }
 
 /** Every repository, on the pool; and all of them again in one transaction. */
-export function createStore(db: Pool, options: Options) {
+export function createStore(db: Pool, { keysSecret, ...rest }: Options) {
+  const options = { ...rest, keyBox: createSeal(keysSecret, 'signing keys') }
   return {
     ...repositories(db, options),
     /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
@@ -54,17 +59,18 @@ export function createStore(db: Pool, options: Options) {
   }
 }
 
-type Hooks = Omit<Options, 'onDoubt'>
+type Hooks = Omit<Options, 'keysSecret' | 'onDoubt'> & { keyBox: Seal }
 
 export type Store = ReturnType<typeof createStore>
 export type Transaction = ReturnType<typeof repositories>
 
-const repositories = (on: Db, { denyFor, publicUrl, onMessage, onDenied }: Hooks) => ({
+const repositories = (on: Db, { denyFor, keyBox, publicUrl, onMessage, onDenied }: Hooks) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
   codes: createCodeRepository(on),
   denylist: createDenylistRepository(on, denyFor, onDenied),
   identities: createIdentityRepository(on),
+  keys: createKeyRepository(on, keyBox),
   outbox: createOutboxRepository(on, onMessage),
   roles: createRoleRepository(on),
   sessions: createSessionRepository(on, denyFor, onDenied),

@@ -184,6 +184,14 @@ t.test('durations are in seconds, whatever their unit', (t) => {
   t.end()
 })
 
+t.test('a key signs for long enough to be followed by one that was published', (t) => {
+  t.match(faults({ KEY_ROTATION: '29m' }), 'KEY_ROTATION must be 30m or more')
+  t.match(faults({ KEY_ROTATION: '1h', ACCESS_TOKEN_TTL: '61m' }), /KEY_ROTATION.*ACCESS_TOKEN_TTL/)
+  t.equal(loadConfig({ KEY_ROTATION: '1h', ACCESS_TOKEN_TTL: '1h' }).KEY_ROTATION, 3_600)
+  t.match(faults({ KEY_ROTATION: '1m', PORT: 'x' }), /PORT.*KEY_ROTATION/, 'with other faults')
+  t.end()
+})
+
 t.test('hashing leaves libuv two threads', (t) => {
   t.equal(loadConfig({ UV_THREADPOOL_SIZE: '3' }).HASH_LANES, 1)
   t.equal(loadConfig({ HASH_LANES: '7' }).HASH_LANES, 7)

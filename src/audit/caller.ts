@@ -22,11 +22,10 @@ export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {
   }
 }
 
+const nobody = { user_id: null, session_id: null, user_agent: null, request_id: null }
+
 /** The person at the command line. */
-export const operator: Caller = {
-  user_id: null,
-  session_id: null,
-  address: 'cli',
-  user_agent: null,
-  request_id: null,
-}
+export const operator: Caller = { ...nobody, address: 'cli' }
+
+/** The service itself, when something is due. */
+export const scheduler: Caller = { ...nobody, address: 'schedule' }

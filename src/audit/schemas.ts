@@ -26,6 +26,8 @@ export const auditEvents = [
   'role.deleted',
   'role.granted',
   'role.revoked',
+  'key.rotated',
+  'key.removed',
 ] as const
 export type AuditEvent = (typeof auditEvents)[number]
 

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Entries } from './entries.js'
+import type { Delta } from './repository.js'
 import { ListenError, type Page, type Source } from './sources.js'
 
 type Options = {
@@ -11,6 +12,8 @@ type Options = {
   /** Milliseconds from anywhere, that only grow. */
   clock: () => number
   sleep: (ms: number) => Promise<void>
+  /** Called at each answer, before it renews the lease: what else must not be missed. */
+  onHeard: (delta: Delta) => Promise<void>
 }
 
 /** How long a replica may answer after it last heard from the database, in milliseconds. */
@@ -28,7 +31,8 @@ const firstId = '00000000-0000-0000-0000-000000000000'
  * for them at every `interval` all the same: what it has not seen, by transaction, so that nothing is
  * missed in whatever order transactions commit. Each answer renews the lease, from when it was asked for.
  */
-export function createFeed({ entries, connect, interval, log, clock, sleep }: Options) {
+export function createFeed(options: Options) {
+  const { entries, connect, interval, log, clock, sleep, onHeard } = options
   let heardAt = -Infinity
   const stopping = new AbortController()
   const isStopped = () => stopping.signal.aborted
@@ -106,12 +110,13 @@ export function createFeed({ entries, connect, interval, log, clock, sleep }: Op
 
   async function beat(from: Source, since: string, ms = deadline): Promise<string> {
     const askedAt = clock()
-    const { snapshot, packed, at } = await within(ms, from.delta(since))
-    entries.addPacked(packed)
+    const delta = await within(ms, from.delta(since))
+    entries.addPacked(delta.packed)
+    await within(ms, onHeard(delta))
     heardAt = askedAt
-    note(at)
-    entries.sweep(Math.min(at, Date.now()) / 1_000)
-    return snapshot
+    note(delta.at)
+    entries.sweep(Math.min(delta.at, Date.now()) / 1_000)
+    return delta.snapshot
   }
 
   function note(at: number): void {

@@ -9,6 +9,8 @@ export type Delta = {
   packed: Buffer
   /** The clock of the database, in milliseconds since 1970. */
   at: number
+  /** How often the signing keys have changed. */
+  keys: number
 }
 
 export type Found = { id: string; epoch: number | null }
@@ -20,6 +22,7 @@ const pack = `coalesce(string_agg(
 const delta = `
   select pg_current_snapshot()::text as snapshot,
     (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
+    (select revision::float8 from key_ring) as keys,
     (select ${pack} from token_denylist
      where xid >= pg_snapshot_xmin($1::pg_snapshot)
        and not pg_visible_in_snapshot(xid, $1::pg_snapshot)) as packed`

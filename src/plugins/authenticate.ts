@@ -30,7 +30,7 @@ export const jwt = fp<JwtOptions>(
           token: { header: Record<string, unknown> },
           done: KeyCallback,
         ) => {
-          const key = keyForHeader(keyring, token.header)
+          const key = keyForHeader(keyring, token.header, 'at+jwt')
           if (key) done(null, key.verificationKey)
           else done(new AppError('invalid_token'), undefined)
         },

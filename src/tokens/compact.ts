@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import type { TokenType } from './claims.js'
 import type { Key, Keyring } from './keyring.js'
 
 // A token of ours has less than 1 KB; nothing longer is decoded.
@@ -19,13 +20,17 @@ export function isCompact(token: string): boolean {
 }
 
 /**
- * The key that a protected header names. We write `alg`, `typ` and `kid` and nothing else, so a
+ * The key that a protected header names, for tokens of that type. We write `alg`, `typ` and `kid` and nothing else, so a
  * header with more (`jwk`, `jku`, `x5c`, `crit`, `b64`, …) is not ours.
  */
-export function keyForHeader(keyring: Keyring, header: Record<string, unknown>): Key | undefined {
+export function keyForHeader(
+  keyring: Keyring,
+  header: Record<string, unknown>,
+  type: TokenType,
+): Key | undefined {
   const { alg, kid } = header
   if (typeof kid !== 'string' || Object.keys(header).length !== 3 || !('typ' in header))
     return undefined
-  const key = keyring.find(kid)
+  const key = keyring.find(kid, type)
   return key?.algorithm === alg ? key : undefined
 }

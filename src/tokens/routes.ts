@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { replies } from '../plugins/openapi.js'
+import { jwksMaxAge } from './key-life.js'
 import type { Keyring } from './keyring.js'
 import { JwkSet } from './schemas.js'
 
@@ -17,7 +18,7 @@ export const wellKnownRoutes: FastifyPluginAsyncTypebox<Options> = async (app, {
       },
     },
     async (_request, reply) => {
-      reply.header('cache-control', 'public, max-age=300')
+      reply.header('cache-control', `public, max-age=${String(jwksMaxAge)}`)
       return keyring.jwks() as never
     },
   )

@@ -48,7 +48,7 @@ export function createTokenService(options: Options) {
       const iat = toSeconds(now())
       const expiresAt = toSeconds(new Date(grant.expires_at))
       const exp = Math.min(iat + accessTtl, expiresAt)
-      const { sign } = keyring.current
+      const { sign } = keyring.current()
       return {
         access_token: sign['at+jwt']({
           sub: grant.user_id,
@@ -85,7 +85,7 @@ export function createTokenService(options: Options) {
   function verified(token: string): unknown {
     if (!isCompact(token)) throw new AppError('invalid_token')
     try {
-      const key = keyForHeader(keyring, (decode(token) as Decoded).header)
+      const key = keyForHeader(keyring, (decode(token) as Decoded).header, 'rt+jwt')
       return key?.verifyRefresh(token)
     } catch (cause) {
       throw new AppError('invalid_token', { cause })

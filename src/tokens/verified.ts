@@ -25,17 +25,11 @@ export function createVerifiedTokens({ most }: Options) {
       const claims = young.get(token)
       if (claims) return claims
       const aged = old.get(token)
-      if (aged) this.add(token, aged)
+      if (aged) add(token, aged)
       return aged
     },
 
-    add(token: string, claims: AccessClaims): void {
-      if (young.size >= most) {
-        old = young
-        young = new Map()
-      }
-      young.set(token, claims)
-    },
+    add,
 
     /** For when a key changes: what it signed may no longer be good. */
     clear(): void {
@@ -43,6 +37,14 @@ export function createVerifiedTokens({ most }: Options) {
       young = new Map()
       old = new Map()
     },
+  }
+
+  function add(token: string, claims: AccessClaims): void {
+    if (young.size >= most) {
+      old = young
+      young = new Map()
+    }
+    young.set(token, claims)
   }
 }
 

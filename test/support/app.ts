@@ -26,19 +26,28 @@ type Options = {
   env?: Record<string, string>
   now?: () => Date
   url?: string
+  /** In milliseconds. */
+  keysEvery?: number
   logger?: Logger
   logTo?: { write(line: string): void }
 }
 
 /** The whole service on a database of its own; it goes when the test ends. */
 export async function testApp(t: Test, options: Options = {}): Promise<TestApp> {
-  const { env = {}, now, logTo, logger } = options
+  const { env = {}, now, keysEvery, logTo, logger } = options
   const url = options.url ?? (await testDatabase(t))
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...forTests, ...env })
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined })
   const log =
     logger ?? (logTo ? pino({ level: config.LOG_LEVEL }, logTo) : pino({ level: 'silent' }))
-  const app = await buildApp(config, { db, listenUrl: url, keysSecret, log, ...(now && { now }) })
+  const app = await buildApp(config, {
+    db,
+    listenUrl: url,
+    keysSecret,
+    log,
+    ...(now && { now }),
+    ...(keysEvery !== undefined && { keysEvery }),
+  })
   t.teardown(async () => {
     await app.close()
     await db.close()

@@ -1,10 +1,12 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose'
+import { pino } from 'pino'
 import t from 'tap'
-import { createKeyRepository } from '../../src/tokens/key-repository.js'
-import { generateKey, thumbprint } from '../../src/tokens/key-pair.js'
-import { keysSecret, signUp, testApp } from '../support/app.js'
-import { testDatabase } from '../support/database.js'
+import { loadConfig } from '../../src/config.js'
 import { createPool } from '../../src/db/pool.js'
+import { createServices } from '../../src/services.js'
+import { thumbprint } from '../../src/tokens/key-pair.js'
+import { keysSecret, signUp, testApp } from '../support/app.js'
+import { queryAt, testDatabase } from '../support/database.js'
 
 const secret = 'nB8vC3xZ6mK1jH4gF7dS0aP9oI2uY5tR'
 
@@ -70,24 +72,21 @@ t.test('twenty that start at once make one key', async (t) => {
   const url = await testDatabase(t)
   const db = createPool({ url, size: 20, onError: () => undefined })
   t.teardown(() => db.close())
-  const keys = createKeyRepository(db, keysSecret)
-  const load = () =>
-    keys.loadOrCreate(
-      (found) => found.length > 0,
-      () => generateKey('ES256'),
-    )
-  const found = await Promise.all(Array.from({ length: 20 }, load))
-  t.equal(new Set(found.map(([key]) => key?.kid)).size, 1)
+  const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url })
+  const log = pino({ level: 'silent' })
+  const starts = Array.from({ length: 20 }, () =>
+    createServices(config, { db, listenUrl: '', keysSecret, log }),
+  )
+  const kids = (await Promise.all(starts)).map(({ keyring }) => keyring.current().kid)
+  t.equal(new Set(kids).size, 1)
+  t.same(await queryAt(url, 'select kid from signing_keys'), [{ kid: kids[0] }])
 })
 
 t.test('another KEYS_SECRET does not open the keys', async (t) => {
-  const { db } = await testApp(t)
-  const keys = createKeyRepository(db, secret)
+  const { db, config } = await testApp(t)
+  const log = pino({ level: 'silent' })
   await t.rejects(
-    keys.loadOrCreate(
-      () => true,
-      () => generateKey('ES256'),
-    ),
+    createServices(config, { db, listenUrl: '', keysSecret: secret, log }),
     /was sealed with another KEYS_SECRET/,
   )
 })

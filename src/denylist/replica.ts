@@ -1,0 +1,42 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool } from '../db/pool.js'
+import { createEntries } from './entries.js'
+import { createFeed } from './feed.js'
+import { createLookup } from './lookup.js'
+import type { Delta, DenylistRepository } from './repository.js'
+import { createDenylist } from './service.js'
+import { listeningSource, pollingSource } from './sources.js'
+import { createWaker } from './waker.js'
+
+type Options = {
+  db: Pool
+  repository: DenylistRepository
+  /** PostgreSQL itself; undefined where it is to be polled. */
+  listenUrl: string | undefined
+  /** How long a denial holds, in seconds. */
+  denyFor: number
+  log: FastifyBaseLogger
+  /** Called at each answer of the database, before it counts. */
+  onHeard: (delta: Delta) => Promise<void>
+}
+
+/** The denylist of this instance, and the feed that keeps it: it answers once the feed has started. */
+export function createReplica({ db, repository, listenUrl, denyFor, log, onHeard }: Options) {
+  const clock = () => performance.now()
+  const entries = createEntries()
+  const feed = createFeed({
+    entries,
+    connect: async () => (listenUrl ? listeningSource(listenUrl) : pollingSource(db)),
+    interval: listenUrl ? 500 : 250,
+    log,
+    clock,
+    sleep: (ms) => sleep(ms, undefined, { ref: false }),
+    onHeard,
+  })
+  const lookup = createLookup({ denylist: repository, clock })
+  const wakeOthers = createWaker(db)
+  const { isFresh } = feed
+  const denylist = createDenylist({ entries, isFresh, lookup, wakeOthers, clock, denyFor })
+  return { denylist, feed }
+}
