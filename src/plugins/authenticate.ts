@@ -52,10 +52,15 @@ type AuthenticateOptions = {
   audience: string
   accessTtl: number
   now: () => Date
+}
+
+export type AccessRules = {
   /** Who has not got it is refused. */
   role?: string
   /** No cookie will do: for what changes something by GET. */
   bearerOnly?: boolean
+  /** What by cookie no page of another site may ask; by default what is neither GET nor HEAD. */
+  isChange?: (request: FastifyRequest) => boolean
 }
 
 /**
@@ -63,8 +68,11 @@ type AuthenticateOptions = {
  * @throws AppError `invalid_token` for every fault of the token, `token_stale`,
  *   `cross_site_request`, `forbidden` without the role, `unavailable`
  */
-export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyncHookHandler {
+export function createAuthenticate(
+  options: AuthenticateOptions & AccessRules,
+): preHandlerAsyncHookHandler {
   const { denylist, cookies, issuer, audience, accessTtl, now, role, bearerOnly = false } = options
+  const { isChange = isWrite } = options
 
   return async function authenticate(request) {
     const byCookie = request.headers.authorization === undefined
@@ -91,7 +99,7 @@ async function verify(request: FastifyRequest): Promise<unknown> {
   }
 }
 
-const isChange = ({ method }: FastifyRequest) => method !== 'GET' && method !== 'HEAD'
+const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== 'HEAD'
 
 /**
  * The one token of a request: in one Authorization header, or else in the `session` cookie. A header
