@@ -6,10 +6,17 @@ import type { Config } from './config.js'
 import { prune } from './db/retention.js'
 import { restUser } from './dialects/rest-user.js'
 import { usersV1 } from './dialects/users-v1.js'
+import { isForwardedChange } from './forward-auth/original.js'
+import { forwardAuthRoutes } from './forward-auth/routes.js'
 import { createServer } from './http.js'
 import { pages } from './pages/routes.js'
 import { createVisitors } from './pages/visitor.js'
-import { createAuthenticate, createAuthenticator, jwt } from './plugins/authenticate.js'
+import {
+  createAuthenticate,
+  createAuthenticator,
+  jwt,
+  type AccessRules,
+} from './plugins/authenticate.js'
 import { cookies, createSessionCookies } from './plugins/cookies.js'
 import { errors } from './plugins/errors.js'
 import { health } from './plugins/health.js'
@@ -111,10 +118,19 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
 
   // then what needs a role.
   await app.register(async (secured) => {
-    secure(secured, 'admin')
+    secure(secured, { role: 'admin' })
     await secured.register(administrationRoutes, { administration })
     await secured.register(roleRoutes, { roles })
     await secured.register(auditRoutes, { audit })
+  })
+
+  // What a reverse proxy asks before it passes a request on to another app.
+  await app.register(async (secured) => {
+    secure(secured, { isChange: isForwardedChange })
+    await secured.register(forwardAuthRoutes, {
+      publicUrl: config.PUBLIC_URL,
+      corsOrigins: config.CORS_ORIGINS,
+    })
   })
 
   // The paths and envelopes of older systems, over the same services.
@@ -131,15 +147,12 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
 
   /** By Bearer only: some of these change something by GET. */
   function secureBearer(scope: FastifyInstance, role?: string): void {
-    secure(scope, role, true)
+    secure(scope, { bearerOnly: true, ...(role && { role }) })
   }
 
-  function secure(scope: FastifyInstance, role?: string, bearerOnly = false): void {
+  function secure(scope: FastifyInstance, rules: AccessRules = {}): void {
     scope.addHook('onRoute', authenticateBeforeValidating)
-    scope.addHook(
-      'preHandler',
-      createAuthenticate({ ...authentication, bearerOnly, ...(role && { role }) }),
-    )
+    scope.addHook('preHandler', createAuthenticate({ ...authentication, ...rules }))
   }
 
   return app

@@ -109,6 +109,10 @@ const outcomes: Record<string, Row> = {
   'POST /api/users/:id/roles/:name': ['invalid_token', 'forbidden', 200],
   'DELETE /api/users/:id/roles/:name': ['invalid_token', 'forbidden', 200],
   'GET /api/audit': ['invalid_token', 'forbidden', 200],
+  'GET /forward-auth': ['invalid_token', 200, 200],
+  'POST /forward-auth': ['invalid_token', 200, 200],
+  'GET /forward-auth/role/:role': ['invalid_token', 'forbidden', 200],
+  'POST /forward-auth/role/:role': ['invalid_token', 'forbidden', 200],
 }
 
 const collected = collectRoutes()

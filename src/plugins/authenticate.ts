@@ -54,10 +54,15 @@ type AuthenticateOptions = {
   audience: string
   accessTtl: number
   now: () => Date
+}
+
+export type AccessRules = {
   /** Who has not got it is refused. */
   role?: string
   /** No cookie will do: for what changes something by GET. */
   bearerOnly?: boolean
+  /** What by cookie no page of another site may ask; by default what is neither GET nor HEAD. */
+  isChange?: (request: FastifyRequest) => boolean
 }
 
 /** Puts the claims into `request.user`; a promise only where that has to wait. */
@@ -68,7 +73,9 @@ export type Authenticator = (request: FastifyRequest) => Promise<void> | undefin
  * A token that was verified before costs neither a signature nor a query nor a promise.
  * The hook throws AppError as createAuthenticator does.
  */
-export function createAuthenticate(options: AuthenticateOptions): preHandlerHookHandler {
+export function createAuthenticate(
+  options: AuthenticateOptions & AccessRules,
+): preHandlerHookHandler {
   const authenticate = createAuthenticator(options)
 
   return function preHandler(request, _reply, done) {
@@ -86,9 +93,9 @@ export function createAuthenticate(options: AuthenticateOptions): preHandlerHook
  * @throws AppError `invalid_token` for every fault of the token, `token_stale`,
  *   `cross_site_request`, `forbidden` without the role, `unavailable`
  */
-export function createAuthenticator(options: AuthenticateOptions): Authenticator {
+export function createAuthenticator(options: AuthenticateOptions & AccessRules): Authenticator {
   const { denylist, verified, cookies, now, role, bearerOnly = false } = options
-  const { issuer, audience, accessTtl: maxLifetime } = options
+  const { issuer, audience, accessTtl: maxLifetime, isChange = isWrite } = options
 
   return function authenticate(request) {
     if (bearerOnly && request.headers.authorization === undefined) {
@@ -111,19 +118,19 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
 
   function admit(request: FastifyRequest, claims: AccessClaims): Promise<void> | undefined {
     if (now().getTime() >= claims.exp * 1_000) throw new AppError('invalid_token')
-    request.user = claims
     const pending = denylist.requireLive(claims)
     if (pending) return pending.then(() => authorize(request, claims))
     authorize(request, claims)
     return undefined
   }
 
-  function authorize(request: FastifyRequest, { roles }: AccessClaims): void {
+  function authorize(request: FastifyRequest, claims: AccessClaims): void {
     const byCookie = request.headers.authorization === undefined
     if (byCookie && isChange(request) && cookies.isForeign(request)) {
       throw new AppError('cross_site_request')
     }
-    if (role !== undefined && !roles.includes(role)) throw new AppError('forbidden')
+    if (role !== undefined && !claims.roles.includes(role)) throw new AppError('forbidden')
+    request.user = claims
     if (request.validationError) throw request.validationError
   }
 }
@@ -134,10 +141,13 @@ async function verify(request: FastifyRequest): Promise<unknown> {
     return await request.jwtVerify()
   } catch (cause) {
     throw new AppError('invalid_token', { cause })
+  } finally {
+    // The library lets in whoever a signature names; nobody is, before all else is known.
+    request.user = null as never
   }
 }
 
-const isChange = ({ method }: FastifyRequest) => method !== 'GET' && method !== 'HEAD'
+const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== 'HEAD'
 
 /**
  * The one token of a request: in one Authorization header, or else in the `session` cookie. A header

@@ -15,7 +15,8 @@ type NewSession = {
 type Place = { in_grace: boolean; grant: Grant }
 
 const grantColumns = `
-  s.id as session_id, s.user_id, s.generation, s.rotated_at, s.expires_at, u.epoch,
+  s.id as session_id, s.user_id, s.generation, s.rotated_at, s.expires_at,
+  u.username, u.email, u.name, u.epoch,
   array(select role from user_roles where user_id = u.id order by role) as roles`
 
 const enabled = 'u.activated_at is not null and u.disabled_at is null'

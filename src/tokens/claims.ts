@@ -6,7 +6,10 @@ const Uuid = Type.String({
 })
 const Time = Type.Integer({ minimum: 0, maximum: 253_402_300_799 })
 
-/** Claims of an access token (RFC 9068 §2.2, `typ: at+jwt`). Times in seconds. */
+/**
+ * Claims of an access token (RFC 9068 §2.2, `typ: at+jwt`). Times in seconds. Who somebody is called
+ * is as it was when the token was issued; a name that they have not is left out.
+ */
 export const AccessClaims = Type.Object({
   iss: Type.String(),
   aud: Type.String(),
@@ -15,6 +18,9 @@ export const AccessClaims = Type.Object({
   jti: Uuid,
   sid: Uuid,
   roles: Type.Array(Type.String()),
+  username: Type.Optional(Type.String()),
+  email: Type.Optional(Type.String()),
+  name: Type.Optional(Type.String()),
   epoch: Type.Integer({ minimum: 0 }),
   iat: Time,
   exp: Time,

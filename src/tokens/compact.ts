@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { TokenType } from './claims.js'
 import type { Key, Keyring } from './keyring.js'
 
-// A token of ours has less than 1 KB; nothing longer is decoded.
+// A token of ours has less than 3 KB, but for dozens of roles; nothing longer is decoded.
 const maxLength = 8_192
 const compact = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}$/
 

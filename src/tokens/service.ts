@@ -1,6 +1,6 @@
 import { createDecoder } from 'fast-jwt'
 import { AppError } from '../errors.js'
-import { areClaims, type RefreshClaims } from './claims.js'
+import { areClaims, type AccessClaims, type RefreshClaims } from './claims.js'
 import { isCompact, keyForHeader } from './compact.js'
 import type { Keyring } from './keyring.js'
 
@@ -26,6 +26,9 @@ export type TokenPair = {
 /** Who a token speaks of, and the place of its refresh token in the session. Times are ISO 8601. */
 export type Grant = {
   user_id: string
+  username: string | null
+  email: string | null
+  name: string | null
   roles: string[]
   epoch: number
   session_id: string
@@ -56,6 +59,7 @@ export function createTokenService(options: Options) {
           jti: newId(),
           sid: grant.session_id,
           roles: grant.roles,
+          ...namesOf(grant),
           epoch: grant.epoch,
           iat,
           exp,
@@ -92,6 +96,34 @@ export function createTokenService(options: Options) {
     }
   }
 }
+
+/**
+ * What somebody is called, bounded so that the token stays below 3 KB and its cookie below the 4,096
+ * bytes that browsers keep. A name is cut; an identifier that were cut would be another one.
+ */
+function namesOf({
+  username,
+  email,
+  name,
+}: Grant): Pick<AccessClaims, 'username' | 'email' | 'name'> {
+  const fits = (text: string | null) => text !== null && Buffer.byteLength(text) <= maxNameBytes
+  return {
+    ...(username !== null && fits(username) && { username }),
+    ...(email !== null && fits(email) && { email }),
+    ...(name !== null && { name: cut(name) }),
+  }
+}
+
+const maxNameBytes = 400
+
+/** A text of at most so many bytes of UTF-8: the last character is whole. */
+const cut = (text: string) =>
+  new TextDecoder('utf-8', { ignoreBOM: true }).decode(
+    Buffer.from(text).subarray(0, maxNameBytes),
+    {
+      stream: true,
+    },
+  )
 
 export type TokenService = ReturnType<typeof createTokenService>
 

@@ -9,7 +9,7 @@ import { contentTypes, contentTypesOfInvalid } from '../support/http/content-typ
 import { oddTexts } from '../support/http/odd-texts.js'
 import { fields, identifiers } from '../support/http/fields.js'
 import { framing, garbage } from '../support/http/framing.js'
-import { heads, methods, parameters, targets } from '../support/http/heads.js'
+import { heads, known, methods, parameters, targets } from '../support/http/heads.js'
 import { faultsOfPage, forms, links, markup } from '../support/http/pages.js'
 import { queries } from '../support/http/queries.js'
 import { collectRoutes, nameOf } from '../support/http/route-table.js'
@@ -199,4 +199,6 @@ const tunnel = toBytes({ method: 'CONNECT', target: 'localhost:80' })
 const alive = 'GET /api/user'
 
 const methodsOf = (url: string) =>
-  routes.filter((route) => route.url === url).map(({ method }) => method)
+  routes
+    .filter((route) => route.url === url)
+    .flatMap(({ method, isForAny }) => (isForAny ? known : method))

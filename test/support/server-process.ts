@@ -66,7 +66,7 @@ export async function untilReady({ origin, child, output }: ServerProcess): Prom
   throw new Error(`the server is not ready: ${output()}`)
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

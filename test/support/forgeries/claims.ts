@@ -142,6 +142,12 @@ const rights: Record<string, Values> = {
     ...['[1]', '[null]', '[true]', '[{}]', '[["admin"]]', '["admin",1]', '["user",null]'],
     ...['{"length":0}', '1e999'],
   ],
+  ...Object.fromEntries(
+    ['username', 'email', 'name'].map((claim) => [
+      claim,
+      ['null', 'true', '0', '1', '1e999', '[]', '["ada"]', '{}', '{"toString":"ada"}'],
+    ]),
+  ),
   epoch: [
     ...[undefined, 'null', 'true', 'false', '"0"', '""', '[]', '[0]', '{}', '-1', '0.5', '1e999'],
     ...['-1e999', 'NaN', '{"valueOf":0}'],

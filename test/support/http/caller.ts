@@ -50,6 +50,7 @@ export async function createCaller(
   const other = { email: `other-${number}@example.org`, password }
   const path = route.url
     .replace(':id', isOfOther ? (await signUp(app, other)).user.id : someId)
+    .replace(':role', 'user')
     .replace(':name', method === 'DELETE' ? 'nobody' : 'user')
 
   /** Values that the route accepts, of the account that it is about. */

@@ -174,7 +174,12 @@ export function parameters(url: string, path: string): Case[] {
       name: `${name} = ${value.slice(0, 40)}`,
       stage: 'path',
       request: { target: put(name, value) },
-      codes: ['validation_failed', 'not_found'],
+      // A role that might be is one that the caller has not.
+      codes: [
+        'validation_failed',
+        'not_found',
+        ...(name === ':role' ? ['forbidden' as const] : []),
+      ],
     })),
     {
       ...refused(`${name} of 300 characters`, { target: put(name, 'a'.repeat(300)) }),
@@ -184,7 +189,8 @@ export function parameters(url: string, path: string): Case[] {
   ])
 }
 
-const known = [
+/** Methods that some server knows. */
+export const known = [
   'GET',
   'HEAD',
   'POST',

@@ -94,6 +94,7 @@ async function pathOf({ sql }: TestApp, { url, method }: Route, { id }: Client):
     .replace(':uuid', id)
     .replace(':username', usernameOf(id))
     .replace(':id', (isOfSession ? session?.id : id) ?? '')
+    .replace(':role', 'admin')
     .replace(':name', method === 'DELETE' ? 'editor' : 'admin')
 }
 

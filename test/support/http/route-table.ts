@@ -23,7 +23,9 @@ export type Route = {
    * words of an older system, or a multipart form.
    */
   speaks: 'json' | 'link' | 'page' | 'dialect' | 'multipart'
-  /** Fastify reads bodies of these methods; it leaves those of GET alone. */
+  /** Whether its path answers every method; GET and POST stand for them all. */
+  isForAny: boolean
+  /** Fastify reads bodies of these methods; it leaves those of GET alone, and those that are for another app. */
   readsBody: boolean
   /** The object that a body must be, if the route declares one. */
   body: BodySchema | undefined
@@ -37,7 +39,8 @@ export function collectRoutes(): Route[] {
   subscribe('fastify.initialization', (message) => {
     const { fastify } = message as { fastify: FastifyInstance }
     fastify.addHook('onRoute', (options) => {
-      const methods = [options.method].flat().filter((method) => method !== 'HEAD')
+      const all = [options.method].flat().filter((method) => method !== 'HEAD')
+      const methods = isForAny(options.url) ? all.filter((one) => /^(GET|POST)$/.test(one)) : all
       for (const method of methods) routes.push(toRoute(method, options))
     })
   })
@@ -48,6 +51,8 @@ export const nameOf = ({ method, url }: Route) => `${method} ${url}`
 
 export const someId = '01890a5d-ac96-774b-bcce-b302099a8057'
 
+const isForAny = (url: string) => url.startsWith('/forward-auth')
+
 function toRoute(method: string, { url, schema }: RouteOptions): Route {
   const body = schema?.body as BodySchema | undefined
   return {
@@ -55,7 +60,8 @@ function toRoute(method: string, { url, schema }: RouteOptions): Route {
     url,
     path: url.replaceAll(/:\w+/g, someId),
     speaks: languageOf(url, schema),
-    readsBody: !['GET', 'TRACE'].includes(method),
+    isForAny: isForAny(url),
+    readsBody: !['GET', 'TRACE'].includes(method) && !isForAny(url),
     body: body?.anyOf?.find(({ type }) => type === 'object') ?? body,
     query: schema?.querystring as BodySchema | undefined,
   }

@@ -1,0 +1,20 @@
+import type { AccessClaims } from '../tokens/claims.js'
+
+/**
+ * Who asks, for the app behind the proxy. Every header is there every time, empty where there is
+ * nothing to say: in the place of one that is missing a proxy may leave what the client wrote.
+ * `Remote-User` is the id, which is never reassigned, and which everybody has.
+ */
+export const identityHeaders = ({ sub, email, name, username, roles }: AccessClaims) => ({
+  'remote-user': sub,
+  'remote-email': headerText(email),
+  'remote-name': headerText(name ?? username),
+  'remote-groups': headerText(roles.join()),
+})
+
+/**
+ * A text as a header may carry it: printable ASCII as it is, all else and `%` percent-encoded UTF-8,
+ * and so is a space at either end, which a reader of headers would drop (RFC 9110 §5.5).
+ */
+const headerText = (text = '') =>
+  text.toWellFormed().replace(/[^ -~]|%|^ | $/gu, (character) => encodeURIComponent(character))

@@ -1,0 +1,50 @@
+import type { FastifyRequest } from 'fastify'
+import { wantsHtml } from '../pages/forms.js'
+import { createNext } from '../pages/next.js'
+
+/**
+ * Whether a page of another site must not have caused the request by the cookie: it may change
+ * something, by its method or by what the proxy says its method was; or it bears an Origin, which
+ * browsers add to all but plain reading: to every POST, and to the GET of a WebSocket, which no
+ * other rule of theirs keeps from strangers (Fetch §3.2, RFC 6455 §10.2). What the headers of a
+ * proxy say can only make it stricter.
+ */
+export const isForwardedChange = (request: FastifyRequest): boolean =>
+  request.headers.origin !== undefined || !methodsOf(request).every((method) => reading.has(method))
+
+const reading = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+function methodsOf({ method, headers }: FastifyRequest): string[] {
+  const named = [headers['x-forwarded-method'], headers['x-original-method']].flat()
+  return [method, ...named.filter((name) => name !== undefined)]
+}
+
+/**
+ * Where a browser logs in and comes back to what it asked for; undefined where that cannot work. The
+ * cookies are of PUBLIC_URL's host alone: who was sent from another would come back as a stranger,
+ * for ever.
+ */
+export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
+  const own = new URL(publicUrl)
+  const safeNext = createNext(publicUrl, corsOrigins)
+
+  return function loginUrl(request: FastifyRequest): string | undefined {
+    const isNavigation =
+      request.headers.authorization === undefined &&
+      !isForwardedChange(request) &&
+      wantsHtml(request)
+    const url = isNavigation ? originalUrl(request) : undefined
+    if (url?.hostname !== own.hostname || url.protocol !== own.protocol) return undefined
+    if (url.origin !== own.origin && !corsOrigins.includes(url.origin)) return undefined
+    return `${own.origin}/login?next=${encodeURIComponent(safeNext(url.href))}`
+  }
+}
+
+/** What the client asked of the proxy, if a proxy that we trust says so. */
+function originalUrl({ protocol, host, headers, ips = [] }: FastifyRequest): URL | undefined {
+  const path = headers['x-forwarded-uri']
+  const isTrusted = ips.length > 1 // the proxy, and whom it names in X-Forwarded-For
+  if (!isTrusted || typeof path !== 'string' || !path.startsWith('/')) return undefined
+  const url = `${protocol}://${host}${path}`
+  return URL.canParse(url) ? new URL(url) : undefined
+}

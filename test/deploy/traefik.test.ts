@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { parse } from 'yaml'
+
+const read = (name: string) =>
+  parse(readFileSync(new URL(`../../examples/proxies/traefik/${name}`, import.meta.url), 'utf8'))
+
+type Middleware = {
+  headers?: { customRequestHeaders: Record<string, string> }
+  forwardAuth?: { address: string; trustForwardHeader: boolean; authResponseHeaders: string[] }
+}
+
+const { http } = read('dynamic.yml')
+const middlewares = http.middlewares as Record<string, Middleware>
+const routers = http.routers as Record<
+  string,
+  { rule: string; priority: number; middlewares: string[]; service: string }
+>
+const identity = ['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups']
+
+t.test('Traefik throws away what looks like an identity, and then asks', (t) => {
+  for (const [name, { middlewares: names, service }] of Object.entries(routers)) {
+    const [first, second, ...more] = names.map((one) => middlewares[one])
+    const removed = identity.map((header) => [header, ''])
+    t.strictSame(Object.entries(first?.headers?.customRequestHeaders ?? {}), removed, name)
+    t.strictSame(more, [], name)
+    if (service === 'gatehouse') continue
+    t.strictSame(second?.forwardAuth?.authResponseHeaders, identity, name)
+    t.equal(second?.forwardAuth?.trustForwardHeader, false, name)
+  }
+  t.end()
+})
+
+t.test('the narrowest path comes first, and each leads to what is there', (t) => {
+  const paths = Object.values(routers).sort((a, b) => b.priority - a.priority)
+  const asked = paths.map(
+    ({ middlewares: [, name = ''] }) => middlewares[name]?.forwardAuth?.address,
+  )
+  const base = 'http://gatehouse:3000/forward-auth'
+  t.strictSame(asked, [`${base}/role/admin`, base, undefined])
+  for (const { service } of paths) t.ok(http.services[service], service)
+  t.end()
+})
+
+t.test('an entry point trusts no client, and lets no look-alike of a header pass', (t) => {
+  for (const entry of Object.values<Record<string, unknown>>(read('traefik.yml').entryPoints)) {
+    t.match(entry.http, { aliasHeadersStrategy: 'delete' })
+    t.equal(entry.forwardedHeaders, undefined)
+  }
+  t.end()
+})
