@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander'
 import { operator } from './audit/caller.js'
 import { calibrate } from './commands/calibrate.js'
+import { clientCommands } from './commands/clients.js'
 import { doctor } from './commands/doctor.js'
 import { askPassword } from './commands/password.js'
 import { resetDatabase } from './commands/reset-db.js'
@@ -66,6 +67,8 @@ command('reset', 'take the password away, and ask for another', async (services,
   await services.administration.forceReset(operator, id)
   return 'asked to choose another password'
 })
+
+program.addCommand(clientCommands({ withServices, print }))
 
 program
   .command('reset-db')

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountService } from './accounts/service.js'
 import { createAdministrationService } from './administration/service.js'
+import { createClientService } from './clients/service.js'
 import { createCodeSecrets } from './codes/secrets.js'
 import { createCodeService } from './codes/service.js'
 import type { Config } from './config.js'
@@ -75,6 +76,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
       forgot: config.RATE_LIMIT_FORGOT,
       codes: config.RATE_LIMIT_CODES,
       refresh: config.RATE_LIMIT_REFRESH,
+      clients: config.RATE_LIMIT_CLIENTS,
     },
     uploads: config.RATE_LIMIT_UPLOADS,
   })
@@ -135,6 +137,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     newId,
   })
   const roles = createRoleService({ store, newId })
+  const clients = createClientService({ store, limits, newId })
   const uploads = createUploadService({ store, pictures: createPictureReader() })
   const administration = createAdministrationService({
     store,
@@ -149,6 +152,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     accounts,
     administration,
     audit: store.audit,
+    clients,
     denylist,
     keyring,
     limits,

@@ -1,10 +1,12 @@
 import { createAccountRepository } from './administration/repository.js'
 import { createAuditRepository } from './audit/repository.js'
+import { createClientRepository } from './clients/repository.js'
 import { createCodeRepository } from './codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
 import { createOutboxRepository } from './mail/repository.js'
 import { createRoleRepository } from './roles/repository.js'
 import { createSessionRepository } from './sessions/repository.js'
+import { createDenylistRepository } from './tokens/denylist-repository.js'
 import { createUploadRepository } from './uploads/repository.js'
 import { createUserRepository } from './users/repository.js'
 
@@ -38,7 +40,9 @@ export type Transaction = ReturnType<typeof repositories>
 const repositories = (on: Db, { denyFor, publicUrl, onMessage }: Options) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
+  clients: createClientRepository(on),
   codes: createCodeRepository(on),
+  denylist: createDenylistRepository(on, denyFor),
   outbox: createOutboxRepository(on, onMessage),
   roles: createRoleRepository(on),
   sessions: createSessionRepository(on, denyFor),

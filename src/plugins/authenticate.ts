@@ -2,7 +2,7 @@ import fastifyJwt from '@fastify/jwt'
 import type { FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { AppError } from '../errors.js'
-import { areClaims, type AccessClaims } from '../tokens/claims.js'
+import { areClaims, isOfClient, type AccessClaims } from '../tokens/claims.js'
 import { isCompact, keyForHeader } from '../tokens/compact.js'
 import type { Denylist } from '../tokens/denylist.js'
 import { verifyOptions, type Keyring } from '../tokens/keyring.js'
@@ -52,7 +52,7 @@ type AuthenticateOptions = {
   audience: string
   accessTtl: number
   now: () => Date
-  /** Who has not got it is refused. */
+  /** Who has not got it is refused. Without one the route is about the user of the token. */
   role?: string
   /** No cookie will do: for what changes something by GET. */
   bearerOnly?: boolean
@@ -61,7 +61,7 @@ type AuthenticateOptions = {
 /**
  * The preHandler of every route that is not public: exactly one token, genuine, alive, not revoked.
  * @throws AppError `invalid_token` for every fault of the token, `token_stale`,
- *   `cross_site_request`, `forbidden` without the role, `unavailable`
+ *   `cross_site_request`, `forbidden` without the role or where only a user may, `unavailable`
  */
 export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyncHookHandler {
   const { denylist, cookies, issuer, audience, accessTtl, now, role, bearerOnly = false } = options
@@ -77,7 +77,8 @@ export function createAuthenticate(options: AuthenticateOptions): preHandlerAsyn
     if (byCookie && isChange(request) && cookies.isForeign(request)) {
       throw new AppError('cross_site_request')
     }
-    if (role !== undefined && !claims.roles.includes(role)) throw new AppError('forbidden')
+    const isAllowed = role === undefined ? !isOfClient(claims) : claims.roles.includes(role)
+    if (!isAllowed) throw new AppError('forbidden')
     if (request.validationError) throw request.validationError
   }
 }

@@ -26,7 +26,7 @@ export type Key = {
   verificationKey: string
   jwk: JsonWebKey | undefined
   sign: Record<TokenType, (claims: Partial<AccessClaims | RefreshClaims>) => string>
-  verifyRefresh: (token: string) => unknown
+  verify: Record<TokenType, (token: string) => unknown>
 }
 
 /** The keys that sign and verify tokens, by `kid`. A header can only name one of them. */
@@ -56,16 +56,18 @@ export async function createKeyring({ algorithm, secret, issuer, audience, keys 
         iss: issuer,
         aud: audience,
       })
+    const verifier = (typ: TokenType) =>
+      createVerifier({
+        key: publicKey,
+        ...verifyOptions(typ, [key.algorithm], { issuer, audience }),
+      })
     return {
       kid,
       algorithm: key.algorithm,
       verificationKey: publicKey,
       jwk: public_jwk ? { ...public_jwk, kid, alg: key.algorithm, use: 'sig' } : undefined,
       sign: { 'at+jwt': signer('at+jwt'), 'rt+jwt': signer('rt+jwt') },
-      verifyRefresh: createVerifier({
-        key: publicKey,
-        ...verifyOptions('rt+jwt', [key.algorithm], { issuer, audience }),
-      }),
+      verify: { 'at+jwt': verifier('at+jwt'), 'rt+jwt': verifier('rt+jwt') },
     }
   }
 
