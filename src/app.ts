@@ -7,6 +7,8 @@ import { prune } from './db/retention.js'
 import { restUser } from './dialects/rest-user.js'
 import { usersV1 } from './dialects/users-v1.js'
 import { createServer } from './http.js'
+import { metadataRoutes } from './oauth/metadata.js'
+import { oauthRoutes } from './oauth/routes.js'
 import { pages } from './pages/routes.js'
 import { createVisitors } from './pages/visitor.js'
 import { createAuthenticate, jwt } from './plugins/authenticate.js'
@@ -29,8 +31,8 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { db, log, now = () => new Date() } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
-  const { accounts, administration, audit, denylist, keyring, limits } = services
-  const { outboxWorkers, roles, sessions, uploads, users } = services
+  const { accounts, administration, audit, clients, denylist, keyring, limits } = services
+  const { oauth, outboxWorkers, roles, sessions, uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -56,6 +58,8 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
 
   // Public: what works without an access token.
   await app.register(wellKnownRoutes, { keyring })
+  await app.register(metadataRoutes, { issuer, publicUrl: config.PUBLIC_URL })
+  await app.register(oauthRoutes, { oauth, clients })
   const activation = config.ACTIVATION === 'required'
   await app.register(accountRoutes, { accounts, limits, activation })
   await app.register(loginRoutes, { sessions, cookies: sessionCookies, limits })

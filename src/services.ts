@@ -12,6 +12,7 @@ import { createLimits } from './limits/limits.js'
 import { createMailService } from './mail/service.js'
 import { createLogTransport, createSmsTransport, createSmtpTransport } from './mail/transports.js'
 import { createOutboxWorker } from './mail/worker.js'
+import { createOAuthService } from './oauth/service.js'
 import { createPasswordHasher } from './passwords/hash.js'
 import { createLanes } from './passwords/lanes.js'
 import { createPasswordPolicy } from './passwords/policy.js'
@@ -138,6 +139,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   })
   const roles = createRoleService({ store, newId })
   const clients = createClientService({ store, limits, newId })
+  const oauth = createOAuthService({ store, tokens, denylist, sessions, newId })
   const uploads = createUploadService({ store, pictures: createPictureReader() })
   const administration = createAdministrationService({
     store,
@@ -156,6 +158,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     denylist,
     keyring,
     limits,
+    oauth,
     outboxWorkers,
     roles,
     sessions,

@@ -1,39 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { bearer, forTests, keysSecret, logIn, signUp, testApp } from './support/app.js'
+import { bearer, keysSecret, logIn, signUp, testApp } from './support/app.js'
+import { gatehouse } from './support/command-line.js'
 import { queryAt, testDatabase } from './support/database.js'
 
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
 const password = 'correct horse battery'
-
-/** Runs the command line as a person would: its exit code and what it printed. */
-async function gatehouse(
-  url: string,
-  args: string[],
-  env: Record<string, string> = {},
-  input = '',
-) {
-  const child = spawn(process.execPath, [cli, ...args], {
-    env: {
-      PATH: process.env.PATH,
-      KEYS_SECRET: keysSecret,
-      ...(url && { DATABASE_URL: url }),
-      DATABASE_POOL_SIZE: '2',
-      ...forTests,
-      ...env,
-    },
-  })
-  child.stdin.end(input)
-  const [out, errors] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit'),
-  ])
-  return { code: child.exitCode, out, errors }
-}
 
 t.test('of eight who make the same first administrator at once, one does', async (t) => {
   const url = await testDatabase(t, { empty: true })
