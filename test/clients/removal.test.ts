@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { bearer, testApp, type TestApp } from '../support/app.js'
-import { addClient, isActive, post, removeClient, tokenOf } from '../support/oauth.js'
+import { addClient, claimsOf, isActive, post, removeClient, tokenOf } from '../support/oauth.js'
 
 const statusOf = async (app: TestApp['app'], token: string) =>
   (await app.inject({ url: '/api/users', headers: bearer(token) })).statusCode
@@ -28,6 +28,9 @@ t.test('a client that is removed is out at once, with all of its tokens', async 
   t.equal((await post(app, 'introspect', { token: kept }, client)).statusCode, 401)
   t.equal(await statusOf(app, kept), 200, 'another client is not concerned')
   t.strictSame(await sql('select from client_roles'), [{}])
+  // Its row is gone, and its id is denied: an instance learns of it by either.
+  const { sub } = claimsOf(tokens[0] ?? '')
+  t.equal((await sql('select from token_denylist where id = $1', [sub])).length, 1)
 })
 
 t.test('who takes the name of a client that was removed is another', async (t) => {
