@@ -9,6 +9,8 @@ import { usersV1 } from './dialects/users-v1.js'
 import { isForwardedChange } from './forward-auth/original.js'
 import { forwardAuthRoutes } from './forward-auth/routes.js'
 import { createServer } from './http.js'
+import { metadataRoutes } from './oauth/metadata.js'
+import { oauthRoutes } from './oauth/routes.js'
 import { pages } from './pages/routes.js'
 import { createVisitors } from './pages/visitor.js'
 import {
@@ -39,8 +41,9 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { db, log, now = () => new Date(), keysEvery } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
-  const { accounts, administration, audit, denylist, feed, identities, keyring, limits } = services
-  const { outboxWorkers, providers, roles, rotation, sessions, social, uploads, users } = services
+  const { accounts, administration, audit, clients, denylist, feed, identities, keyring } = services
+  const { limits, oauth, outboxWorkers, providers, roles, rotation, sessions, social } = services
+  const { uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -79,6 +82,8 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
 
   // Public: what works without an access token.
   await app.register(wellKnownRoutes, { keyring })
+  await app.register(metadataRoutes, { issuer, publicUrl: config.PUBLIC_URL })
+  await app.register(oauthRoutes, { oauth, clients })
   const activation = config.ACTIVATION === 'required'
   await app.register(accountRoutes, { accounts, limits, activation })
   await app.register(loginRoutes, { sessions, cookies: sessionCookies, limits })
@@ -126,7 +131,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
 
   // What a reverse proxy asks before it passes a request on to another app.
   await app.register(async (secured) => {
-    secure(secured, { isChange: isForwardedChange })
+    secure(secured, { isChange: isForwardedChange, admitsClients: true })
     await secured.register(forwardAuthRoutes, {
       publicUrl: config.PUBLIC_URL,
       corsOrigins: config.CORS_ORIGINS,

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander'
 import { operator } from './audit/caller.js'
 import { calibrate } from './commands/calibrate.js'
+import { clientCommands } from './commands/clients.js'
 import { doctor } from './commands/doctor.js'
 import { listKeys, removeKey, rotateKeys } from './commands/keys.js'
 import { askPassword } from './commands/password.js'
@@ -95,6 +96,7 @@ keys
   )
   .argument('<kid>')
   .action((kid: string) => withRotation((rotation) => removeKey(rotation, kid, print)))
+program.addCommand(clientCommands({ withServices, print }))
 
 program
   .command('reset-db')

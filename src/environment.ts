@@ -265,6 +265,7 @@ export const Environment = Type.Object({
   RATE_LIMIT_FORGOT: Rate('messages asked for by one network', '30/1h'),
   RATE_LIMIT_CODES: Rate('codes and links tried by one network', '100/15m'),
   RATE_LIMIT_REFRESH: Rate('failed refreshes from one network', '300/15m'),
+  RATE_LIMIT_CLIENTS: Rate('failed authentications of other services from one network', '100/15m'),
   RATE_LIMIT_UPLOADS: Rate('pictures and READMEs sent by one user', '60/1h'),
   AUDIT_RETENTION: Duration('how long the audit log is kept', '365d'),
   LOG_LEVEL: OneOf(

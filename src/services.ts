@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountService } from './accounts/service.js'
 import { createAdministrationService } from './administration/service.js'
+import { createClientService } from './clients/service.js'
 import { createCodeSecrets } from './codes/secrets.js'
 import { createCodeService } from './codes/service.js'
 import type { Config } from './config.js'
@@ -12,6 +13,7 @@ import { createLimits } from './limits/limits.js'
 import { createMailService } from './mail/service.js'
 import { createLogTransport, createSmsTransport, createSmtpTransport } from './mail/transports.js'
 import { createOutboxWorker } from './mail/worker.js'
+import { createOAuthService } from './oauth/service.js'
 import { createPasswordHasher } from './passwords/hash.js'
 import { createLanes } from './passwords/lanes.js'
 import { createPasswordPolicy } from './passwords/policy.js'
@@ -101,6 +103,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
       forgot: config.RATE_LIMIT_FORGOT,
       codes: config.RATE_LIMIT_CODES,
       refresh: config.RATE_LIMIT_REFRESH,
+      clients: config.RATE_LIMIT_CLIENTS,
     },
     uploads: config.RATE_LIMIT_UPLOADS,
   })
@@ -176,6 +179,8 @@ export async function createServices(config: Config, dependencies: Dependencies)
     newId,
   })
   const roles = createRoleService({ store, newId })
+  const clients = createClientService({ store, limits, newId })
+  const oauth = createOAuthService({ store, tokens, denylist, sessions, newId })
   const uploads = createUploadService({ store, pictures: createPictureReader() })
   const administration = createAdministrationService({
     store,
@@ -190,11 +195,13 @@ export async function createServices(config: Config, dependencies: Dependencies)
     accounts,
     administration,
     audit: store.audit,
+    clients,
     denylist,
     feed,
     identities,
     keyring,
     limits,
+    oauth,
     outboxWorkers,
     providers,
     roles,

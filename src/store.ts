@@ -1,5 +1,6 @@
 import { createAccountRepository } from './administration/repository.js'
 import { createAuditRepository } from './audit/repository.js'
+import { createClientRepository } from './clients/repository.js'
 import { createCodeRepository } from './codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
 import type { Denial } from './denylist/entries.js'
@@ -67,6 +68,7 @@ export type Transaction = ReturnType<typeof repositories>
 const repositories = (on: Db, { denyFor, keyBox, publicUrl, onMessage, onDenied }: Hooks) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
+  clients: createClientRepository(on),
   codes: createCodeRepository(on),
   denylist: createDenylistRepository(on, denyFor, onDenied),
   identities: createIdentityRepository(on),

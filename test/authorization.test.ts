@@ -22,6 +22,11 @@ const outcomes: Record<string, Row> = {
   'GET /health/live': [200, 200, 200],
   'GET /health/ready': [200, 200, 200],
   'GET /.well-known/jwks.json': [200, 200, 200],
+  'GET /.well-known/oauth-authorization-server': [200, 200, 200],
+  // A user's token is no client authentication.
+  'POST /oauth/token': [400, 401, 401],
+  'POST /oauth/introspect': [401, 401, 401],
+  'POST /oauth/revoke': [200, 401, 401],
   'GET /openapi.json': [200, 200, 200],
   'POST /api/register': ['email_taken', 'email_taken', 'email_taken'],
   'POST /api/activate': ['invalid_code', 'invalid_code', 'invalid_code'],

@@ -5,8 +5,11 @@ import { createGuesses, type Guesses } from './guesses.js'
 import { createLimiter, rateLimitHeaders, type Budget, type Limiter } from './limiter.js'
 import { networkOf } from './network.js'
 
-/** What one network may do. `login` and `refresh` count failures, the others every request. */
-export type NetworkBudgets = Record<'login' | 'register' | 'forgot' | 'codes' | 'refresh', Budget>
+/** What one network may do. `login`, `refresh` and `clients` count failures, the others every request. */
+export type NetworkBudgets = Record<
+  'login' | 'register' | 'forgot' | 'codes' | 'refresh' | 'clients',
+  Budget
+>
 
 type Options = { enabled: boolean; budgets: NetworkBudgets; uploads: Budget }
 

@@ -57,4 +57,6 @@ export function createVisitors({ authenticate, sessions, users, cookies }: Optio
 
 export type Visitors = ReturnType<typeof createVisitors>
 
-const isRefusal = (error: unknown) => error instanceof AppError && error.statusCode < 500
+/** Who is not logged in may look all the same; a client, which is nobody, may not. */
+const isRefusal = (error: unknown) =>
+  error instanceof AppError && error.statusCode < 500 && error.code !== 'forbidden'

@@ -3,7 +3,7 @@ import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Denylist } from '../denylist/service.js'
 import { AppError } from '../errors.js'
-import { areClaims, type AccessClaims } from '../tokens/claims.js'
+import { areClaims, isOfClient, type AccessClaims } from '../tokens/claims.js'
 import { isCompact, keyForHeader } from '../tokens/compact.js'
 import { verifyOptions, type Keyring } from '../tokens/keyring.js'
 import type { VerifiedTokens } from '../tokens/verified.js'
@@ -57,8 +57,10 @@ type AuthenticateOptions = {
 }
 
 export type AccessRules = {
-  /** Who has not got it is refused. */
+  /** Who has not got it is refused. Without one the route is about the user of the token. */
   role?: string
+  /** Other services may ask too, though it takes no role. */
+  admitsClients?: boolean
   /** No cookie will do: for what changes something by GET. */
   bearerOnly?: boolean
   /** What by cookie no page of another site may ask; by default what is neither GET nor HEAD. */
@@ -91,10 +93,11 @@ export function createAuthenticate(
 
 /**
  * @throws AppError `invalid_token` for every fault of the token, `token_stale`,
- *   `cross_site_request`, `forbidden` without the role, `unavailable`
+ *   `cross_site_request`, `forbidden` without the role or where only a user may, `unavailable`
  */
 export function createAuthenticator(options: AuthenticateOptions & AccessRules): Authenticator {
-  const { denylist, verified, cookies, now, role, bearerOnly = false } = options
+  const { denylist, verified, cookies, now } = options
+  const { role, admitsClients = role !== undefined, bearerOnly = false } = options
   const { issuer, audience, accessTtl: maxLifetime, isChange = isWrite } = options
 
   return function authenticate(request) {
@@ -129,7 +132,8 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
     if (byCookie && isChange(request) && cookies.isForeign(request)) {
       throw new AppError('cross_site_request')
     }
-    if (role !== undefined && !claims.roles.includes(role)) throw new AppError('forbidden')
+    const hasRole = role === undefined || claims.roles.includes(role)
+    if (!hasRole || (!admitsClients && isOfClient(claims))) throw new AppError('forbidden')
     request.user = claims
     if (request.validationError) throw request.validationError
   }

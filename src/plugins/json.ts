@@ -5,7 +5,7 @@ import { AppError } from '../errors.js'
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The only body parser: JSON of one meaning. What two parsers could read in two ways (duplicate
+ * The only body parser of our own routes: JSON of one meaning. What two parsers could read in two ways (duplicate
  * keys, another charset, lone surrogates, NUL, `__proto__`) is refused, not repaired
  * (RFC 8259 §4, §8).
  */
@@ -16,16 +16,21 @@ export const json = fp(
       'application/json',
       { parseAs: 'buffer' },
       async ({ headers }: FastifyRequest, body: Buffer) => {
-        const { 'content-type': type, 'content-encoding': coding = 'identity' } = headers
-        if (!isUtf8(type) || coding.toLowerCase() !== 'identity') {
-          throw new AppError('unsupported_media_type')
-        }
+        requireUtf8(headers)
         return body.length === 0 ? undefined : parseStrictJson(body)
       },
     )
   },
   { name: 'json' },
 )
+
+/** @throws AppError `unsupported_media_type` for a text in another charset, or compressed */
+export function requireUtf8(headers: FastifyRequest['headers']): void {
+  const { 'content-type': type, 'content-encoding': coding = 'identity' } = headers
+  if (!isUtf8(type) || coding.toLowerCase() !== 'identity') {
+    throw new AppError('unsupported_media_type')
+  }
+}
 
 function isUtf8(contentType = ''): boolean {
   const charsets = contentType.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)

@@ -27,6 +27,12 @@ export const AccessClaims = Type.Object({
 })
 export type AccessClaims = Static<typeof AccessClaims>
 
+/** The `client_id` of tokens that users get for their password. */
+export const ownClientId = 'gatehouse'
+
+/** Whether a token speaks of another service and not of a user: it has no session but itself. */
+export const isOfClient = ({ sub, sid }: AccessClaims): boolean => sub === sid
+
 /** Claims of a refresh token (`typ: rt+jwt`). `jti` is `sid.gen`: one token has one place in its session. */
 export const RefreshClaims = Type.Object({
   iss: Type.String(),

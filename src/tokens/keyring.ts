@@ -25,7 +25,7 @@ export type Key = {
   verificationKey: string
   jwk: JsonWebKey | undefined
   sign: Record<TokenType, (claims: Partial<AccessClaims | RefreshClaims>) => string>
-  verifyRefresh: (token: string) => unknown
+  verify: Record<TokenType, (token: string) => unknown>
 }
 
 /** What was loaded, and when by our own clock, which may be wrong and yet goes about as fast. */
@@ -170,16 +170,18 @@ function prepareKey(key: KeyPair, { issuer, audience }: Pick<Options, 'issuer' |
       iss: issuer,
       aud: audience,
     })
+  const verifier = (typ: TokenType) =>
+    createVerifier({
+      key: publicKey,
+      ...verifyOptions(typ, [key.algorithm], { issuer, audience }),
+    })
   return {
     kid,
     algorithm: key.algorithm,
     verificationKey: publicKey,
     jwk: public_jwk ? { ...public_jwk, kid, alg: key.algorithm, use: 'sig' } : undefined,
     sign: { 'at+jwt': signer('at+jwt'), 'rt+jwt': signer('rt+jwt') },
-    verifyRefresh: createVerifier({
-      key: publicKey,
-      ...verifyOptions('rt+jwt', [key.algorithm], { issuer, audience }),
-    }),
+    verify: { 'at+jwt': verifier('at+jwt'), 'rt+jwt': verifier('rt+jwt') },
   }
 }
 

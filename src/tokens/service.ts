@@ -1,6 +1,13 @@
 import { createDecoder } from 'fast-jwt'
 import { AppError } from '../errors.js'
-import { areClaims, type AccessClaims, type RefreshClaims } from './claims.js'
+import {
+  areClaims,
+  ownClientId,
+  type AccessClaims,
+  type ClaimsOf,
+  type RefreshClaims,
+  type TokenType,
+} from './claims.js'
 import { isCompact, keyForHeader } from './compact.js'
 import type { Keyring } from './keyring.js'
 
@@ -37,13 +44,20 @@ export type Grant = {
   expires_at: string
 }
 
+/** What another service gets (RFC 6749 §4.4.3): it asks again where a user would refresh. */
+export type ClientToken = Omit<TokenPair, 'refresh_token'>
+
+export type Identified =
+  { type: 'at+jwt'; claims: AccessClaims } | { type: 'rt+jwt'; claims: RefreshClaims }
+
 type Decoded = { header: Record<string, unknown> }
 
 const decode = createDecoder({ complete: true })
 
-/** Issues tokens, and reads refresh tokens; access tokens are read by plugins/authenticate.ts. */
+/** Issues tokens, and reads them where they are not what a request is authenticated by. */
 export function createTokenService(options: Options) {
   const { keyring, issuer, audience, accessTtl, refreshTtl, now, newId } = options
+  const lifetimes = { 'at+jwt': accessTtl, 'rt+jwt': refreshTtl }
 
   return {
     /** The refresh token's claims depend on nothing but the session, so a repeated one is the same. */
@@ -55,7 +69,7 @@ export function createTokenService(options: Options) {
       return {
         access_token: sign['at+jwt']({
           sub: grant.user_id,
-          client_id: 'gatehouse',
+          client_id: ownClientId,
           jti: newId(),
           sid: grant.session_id,
           roles: grant.roles,
@@ -77,20 +91,55 @@ export function createTokenService(options: Options) {
       }
     },
 
+    /** An access token that speaks of a client. Its session is itself: to deny `id` ends them all. */
+    issueToClient({ id, name, roles }: { id: string; name: string; roles: string[] }): ClientToken {
+      const iat = toSeconds(now())
+      const access_token = keyring.current().sign['at+jwt']({
+        sub: id,
+        client_id: name,
+        jti: newId(),
+        sid: id,
+        roles,
+        epoch: 0,
+        iat,
+        exp: iat + accessTtl,
+      })
+      return { access_token, token_type: 'Bearer', expires_in: accessTtl }
+    },
+
     /** @throws AppError `invalid_token`, whatever is wrong with it */
-    readRefreshToken(token: string): RefreshClaims {
-      const payload = verified(token)
-      const bounds = { issuer, audience, maxLifetime: refreshTtl, now: now() }
-      if (!areClaims('rt+jwt', payload, bounds)) throw new AppError('invalid_token')
-      return payload
+    readRefreshToken: (token: string): RefreshClaims => read('rt+jwt', token),
+
+    /** Which of the two a text is; undefined if it is no genuine one of ours, or out of time. */
+    identify(token: string): Identified | undefined {
+      const access = readIf('at+jwt', token)
+      if (access) return { type: 'at+jwt', claims: access }
+      const refresh = readIf('rt+jwt', token)
+      return refresh && { type: 'rt+jwt', claims: refresh }
     },
   }
 
-  function verified(token: string): unknown {
+  function readIf<Type extends TokenType>(type: Type, token: string): ClaimsOf[Type] | undefined {
+    try {
+      return read(type, token)
+    } catch (error) {
+      if (error instanceof AppError) return undefined
+      throw error
+    }
+  }
+
+  function read<Type extends TokenType>(type: Type, token: string): ClaimsOf[Type] {
+    const payload = verified(type, token)
+    const bounds = { issuer, audience, maxLifetime: lifetimes[type], now: now() }
+    if (!areClaims(type, payload, bounds)) throw new AppError('invalid_token')
+    return payload
+  }
+
+  function verified(type: TokenType, token: string): unknown {
     if (!isCompact(token)) throw new AppError('invalid_token')
     try {
-      const key = keyForHeader(keyring, (decode(token) as Decoded).header, 'rt+jwt')
-      return key?.verifyRefresh(token)
+      const key = keyForHeader(keyring, (decode(token) as Decoded).header, type)
+      return key?.verify[type](token)
     } catch (cause) {
       throw new AppError('invalid_token', { cause })
     }

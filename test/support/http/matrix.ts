@@ -57,6 +57,9 @@ export const bodies: Record<string, (victim: Client) => object> = {
       new_password: 'a new horse battery',
     }),
   }),
+  'POST /oauth/token': () => ({ grant_type: 'refresh_token', refresh_token: 'x' }),
+  'POST /oauth/introspect': ({ login }) => ({ token: login.access_token }),
+  'POST /oauth/revoke': ({ login }) => ({ token: `${login.access_token}x` }),
   'POST /activate': () => link,
   'POST /reset': () => ({ ...link, new_password: password }),
   'POST /confirm': () => link,
@@ -114,7 +117,7 @@ export async function ask(
 ) {
   const url = await pathOf(service, route, victim)
   const payload = body ?? bodies[nameOf(route)]?.(victim)
-  const isForm = route.speaks === 'page' && route.method === 'POST'
+  const isForm = ['page', 'oauth'].includes(route.speaks) && route.method === 'POST'
   return service.app.inject({
     method: route.method as 'GET',
     url,

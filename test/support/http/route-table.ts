@@ -20,9 +20,9 @@ export type Route = {
   path: string
   /**
    * In what it is asked and answers: our JSON, a page behind a link, another page for people, the
-   * words of an older system, or a multipart form.
+   * words of an older system, those of OAuth, or a multipart form.
    */
-  speaks: 'json' | 'link' | 'page' | 'dialect' | 'multipart'
+  speaks: 'json' | 'link' | 'page' | 'dialect' | 'oauth' | 'multipart'
   /** Whether its path answers every method; GET and POST stand for them all. */
   isForAny: boolean
   /** Fastify reads bodies of these methods; it leaves those of GET alone, and those that are for another app. */
@@ -70,6 +70,7 @@ function toRoute(method: string, { url, schema }: RouteOptions): Route {
 function languageOf(url: string, schema: RouteOptions['schema']): Route['speaks'] {
   const { tags = [], consumes = [] } = schema ?? {}
   if (tags.some((tag) => tag.startsWith('dialect'))) return 'dialect'
+  if (tags.includes('oauth')) return 'oauth'
   if (consumes.includes('multipart/form-data')) return 'multipart'
   if (!tags.includes('pages')) return 'json'
   return ['/activate', '/reset', '/confirm'].includes(url) ? 'link' : 'page'

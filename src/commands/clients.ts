@@ -1,0 +1,55 @@
+import { Command } from 'commander'
+import { operator } from '../audit/caller.js'
+import type { Services } from '../services.js'
+
+type Options = {
+  withServices: (work: (services: Services) => Promise<void>) => Promise<void>
+  print: (line: string) => void
+}
+
+/** `gatehouse clients …` */
+export function clientCommands({ withServices, print }: Options): Command {
+  const clients = new Command('clients').description(
+    'look after other services, which authenticate by a name and a secret',
+  )
+
+  clients
+    .command('add')
+    .description('let a service in; its secret is printed now and never again')
+    .argument('<name>', 'its client_id')
+    .option('--role <role>', 'a role of its tokens; more than once for more', collect, [])
+    .action((name: string, { role }: { role: string[] }) =>
+      withServices(async (services) => {
+        const { client_id, client_secret } = await services.clients.add(operator, name, role)
+        print(`client_id=${client_id}`)
+        print(`client_secret=${client_secret}`)
+      }),
+    )
+
+  clients
+    .command('list')
+    .description('every service, a line each')
+    .action(() =>
+      withServices(async (services) => {
+        print(['id', 'name', 'roles', 'created'].join('\t'))
+        for (const { id, name, roles, created_at } of await services.clients.list()) {
+          print([id, name, roles.join(','), created_at].join('\t'))
+        }
+      }),
+    )
+
+  clients
+    .command('remove')
+    .description('let a service in no more; its tokens die at once')
+    .argument('<name>')
+    .action((name: string) =>
+      withServices(async (services) => {
+        await services.clients.remove(operator, name)
+        print(`${name} removed`)
+      }),
+    )
+
+  return clients
+}
+
+const collect = (value: string, before: string[]) => [...before, value]

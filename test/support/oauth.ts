@@ -1,0 +1,94 @@
+import pg from 'pg'
+import { pino } from 'pino'
+import { createServices } from '../../src/services.js'
+import { keysSecret, type TestApp } from './app.js'
+
+type Service = Pick<TestApp, 'app' | 'db' | 'config'>
+
+export type ClientCredentials = { client_id: string; client_secret: string }
+
+/** What the command line does: a client is let in, and its secret told. */
+export async function addClient(
+  service: Service,
+  name = 'reports',
+  roles: string[] = [],
+): Promise<ClientCredentials> {
+  return (await clientsOf(service)).add(operator, name, roles)
+}
+
+export async function removeClient(service: Service, name = 'reports'): Promise<void> {
+  await (await clientsOf(service)).remove(operator, name)
+}
+
+async function clientsOf({ db, config }: Service) {
+  return (
+    await createServices(config, { db, listenUrl: '', keysSecret, log: pino({ level: 'silent' }) })
+  ).clients
+}
+
+const operator = {
+  ...{ user_id: null, session_id: null, address: 'cli', user_agent: null, request_id: null },
+}
+
+/** `client_secret_basic`. */
+export function basic({ client_id, client_secret }: ClientCredentials) {
+  const text = `${encodeURIComponent(client_id)}:${encodeURIComponent(client_secret)}`
+  return { authorization: `Basic ${Buffer.from(text).toString('base64')}` }
+}
+
+export const isForm = { 'content-type': 'application/x-www-form-urlencoded' }
+
+/** A form to one of the endpoints, from a client or from nobody. */
+export async function post(
+  app: Service['app'],
+  endpoint: 'token' | 'introspect' | 'revoke',
+  form: Record<string, string> | string,
+  client?: ClientCredentials,
+) {
+  return app.inject({
+    method: 'POST',
+    url: `/oauth/${endpoint}`,
+    headers: { ...isForm, ...(client && basic(client)) },
+    payload: typeof form === 'string' ? form : new URLSearchParams(form).toString(),
+  })
+}
+
+/** A token of the client's own. */
+export async function tokenOf(app: Service['app'], client: ClientCredentials): Promise<string> {
+  const answer = await post(app, 'token', { grant_type: 'client_credentials' }, client)
+  if (answer.statusCode !== 200) throw new Error(answer.body)
+  return answer.json<{ access_token: string }>().access_token
+}
+
+/** Whether the endpoint says that a token is active. */
+export async function isActive(
+  app: Service['app'],
+  client: ClientCredentials,
+  token: string,
+): Promise<boolean> {
+  const answer = await post(app, 'introspect', { token }, client)
+  if (answer.statusCode !== 200) throw new Error(answer.body)
+  return answer.json<{ active: boolean }>().active
+}
+
+export const claimsOf = (token: string) =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<
+    string,
+    unknown
+  >
+
+/** As a database that is there and does not answer. */
+export async function whileLocked<Result>(
+  url: string,
+  table: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const holder = new pg.Client({ connectionString: url })
+  await holder.connect()
+  try {
+    await holder.query(`begin; lock table ${table} in access exclusive mode`)
+    return await work()
+  } finally {
+    await holder.end()
+  }
+}
