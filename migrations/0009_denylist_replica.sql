@@ -19,7 +19,7 @@ create trigger users_disabled before update on users for each row
   when (old.disabled_at is null and new.disabled_at is not null and new.epoch = old.epoch)
   execute function users_raise_epoch();
 
-create function users_deny_tokens() returns trigger language plpgsql as $$
+create function deny_tokens() returns trigger language plpgsql as $$
 begin
   if tg_op = 'DELETE' then
     insert into token_denylist (id, expires_at) values (old.id, now() + interval '25 hours')
@@ -36,6 +36,6 @@ begin
 end $$;
 
 create trigger users_deleted after delete on users
-  for each row execute function users_deny_tokens();
+  for each row execute function deny_tokens();
 create trigger users_epoch after update on users
-  for each row when (new.epoch <> old.epoch) execute function users_deny_tokens();
+  for each row when (new.epoch <> old.epoch) execute function deny_tokens();

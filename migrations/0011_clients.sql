@@ -16,3 +16,6 @@ create table client_roles (
 );
 
 create index client_roles_role_idx on client_roles (role);
+
+create trigger clients_deleted after delete on clients
+  for each row execute function deny_tokens();
