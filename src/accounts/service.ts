@@ -4,6 +4,7 @@ import type { ProofBody } from '../codes/schemas.js'
 import { AppError, invalidField, taken } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { revokeCodes } from '../mail/codes.js'
+import { endAccess } from '../users/claim.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Store, Transaction } from '../store.js'
@@ -106,7 +107,8 @@ export function createAccountService(dependencies: Dependencies) {
 
     /**
      * Sets a new password by a code or link, and ends every session. It proves the address too, so an
-     * account that waited for activation is activated; it does not log in.
+     * account that waited for activation is activated, and one that nobody had proven belongs to who
+     * has the message; it does not log in.
      * @throws AppError `invalid_code`, `weak_password`, `overloaded`
      */
     async reset({ new_password, ...proof }: ResetBody, caller: Caller): Promise<void> {
@@ -121,14 +123,13 @@ export function createAccountService(dependencies: Dependencies) {
       )
       const hash = await passwords.hash(new_password)
       await store.transaction(async (tx) => {
-        await tx.users.lock(user_id)
-        const isMine = await tx.codes.redeem(code.id)
-        if (!isMine || !(await tx.users.verify(user_id, kind, address_canonical))) {
-          throw new AppError('invalid_code')
-        }
+        const holder = await tx.users.lockHolder(kind, address_canonical)
+        const isMine = holder?.user_id === user_id && (await tx.codes.redeem(code.id))
+        if (!isMine) throw new AppError('invalid_code')
+        const wasProven = holder.email_verified || holder.mobile_verified
+        await tx.users.verify(user_id, kind, address_canonical)
         await tx.users.setPassword(user_id, hash)
-        await tx.sessions.endAll(user_id)
-        await revokeCodes(tx, user_id)
+        await endAccess(tx, user_id, { proven: kind, wasProven })
         await tx.outbox.put({ id: newId(), message: 'password_changed', kind, address, user_id })
         await tx.audit.add({ id: newId(), event: 'password.reset', caller, user_id })
       })

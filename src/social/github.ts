@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import * as client from 'openid-client'
 import { AppError } from '../errors.js'
@@ -64,8 +64,8 @@ export function createGitHubProvider({
           expectedState: state,
           pkceCodeVerifier: verifier,
         })
-        const user = Value.Parse(User, await get('/user', access_token))
-        const emails = Value.Parse(Emails, await get('/user/emails', access_token))
+        const user = checked(User, await get('/user', access_token))
+        const emails = checked(Emails, await get('/user/emails', access_token))
         const email = emails.find(({ primary, verified }) => primary && verified)?.email
         const subject = String(user.id)
         return { subject, email, email_verified: true, name: user.name ?? user.login }
@@ -86,4 +86,10 @@ export function createGitHubProvider({
     if (!response.ok) throw new AppError('provider_refused')
     return response.json()
   }
+}
+
+/** As it is, not as it could be read. @throws AppError `provider_refused` */
+function checked<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
+  if (!Value.Check(schema, value)) throw new AppError('provider_refused')
+  return value
 }

@@ -29,28 +29,28 @@ export function createIdentityService(dependencies: Dependencies) {
      *   `email_required`, `unavailable`
      */
     async signIn(provider: Provider, profile: Profile, caller: Caller): Promise<Login> {
-      const outcome = await store.transaction(async (tx) => {
-        const id = await owners.findOrCreate(tx, provider, profile, caller)
-        const found = await tx.users.findCredentialById(id)
-        const mayEnter = found?.activated && !found.disabled
-        const how = { provider: provider.name }
-        const grant = mayEnter ? await sessions.open(tx, found, caller, how) : undefined
-        if (!grant) await audit(tx, 'login.failed', caller, id, provider)
-        return { found, grant }
+      const enterOnce = () => enter(provider, profile, caller)
+      // Of two who come for the first time at once, one finds what the other has made.
+      const { found, grant } = await enterOnce().catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'unavailable' && !error.cause)
+          return enterOnce()
+        throw error
       })
-      const { found, grant } = outcome
       if (found && grant) return sessions.complete(grant, found.user)
       const waits = found && !found.activated && !found.disabled
       throw new AppError(waits ? 'activation_required' : 'invalid_credentials')
     },
 
-    /** @throws AppError `identity_taken` */
+    /** @throws AppError `identity_taken`, `invalid_state` where the session has ended meanwhile */
     async connect(provider: Provider, profile: Profile, caller: Caller): Promise<void> {
       const user_id = caller.user_id ?? ''
       const { issuer } = provider
       const { subject, email = null } = profile
       await store.transaction(async (tx) => {
         const user = await tx.users.lock(user_id)
+        // It may have ended while the provider was being asked.
+        const place = await tx.sessions.find(caller.session_id ?? '', user_id, 0)
+        if (!place) throw new AppError('invalid_state')
         if ((await tx.identities.find(issuer, subject)) === user_id) return
         if (!(await tx.identities.add({ issuer, subject, user_id, email }))) {
           throw new AppError('identity_taken')
@@ -77,7 +77,9 @@ export function createIdentityService(dependencies: Dependencies) {
         if (!(await tx.identities.remove(user_id, provider.issuer))) throw new AppError('not_found')
         const found = await tx.users.findCredentialById(user_id)
         const others = await tx.identities.list(user_id)
-        if (!found?.password_hash && others.length === 0) throw new AppError('last_login_method')
+        const isUsable = ({ issuer }: { issuer: string }) =>
+          providers.some((one) => one.issuer === issuer)
+        if (!found?.password_hash && !others.some(isUsable)) throw new AppError('last_login_method')
         await audit(tx, 'identity.unlinked', caller, user_id, provider)
       })
     },
@@ -93,6 +95,18 @@ export function createIdentityService(dependencies: Dependencies) {
     /** @throws AppError `reauthentication_required`, `invalid_credentials`, `rate_limited` */
     requireMayChange: (caller: Caller, password?: string): Promise<void> =>
       reauthentication.byPasswordOrFreshness(caller, password),
+  }
+
+  async function enter(provider: Provider, profile: Profile, caller: Caller) {
+    return store.transaction(async (tx) => {
+      const id = await owners.findOrCreate(tx, provider, profile, caller)
+      const found = await tx.users.findCredentialById(id)
+      const mayEnter = found?.activated && !found.disabled
+      const how = { provider: provider.name }
+      const grant = mayEnter ? await sessions.open(tx, found, caller, how) : undefined
+      if (!grant) await audit(tx, 'login.failed', caller, id, provider)
+      return { found, grant }
+    })
   }
 
   async function audit(

@@ -26,15 +26,22 @@ export function createOpenIdProvider(options: Options): Provider {
     issuer,
 
     async authorizationUrl({ state, nonce, verifier }: Checks): Promise<URL> {
-      const configuration = await discovered().catch(providerError)
-      return client.buildAuthorizationUrl(configuration, {
-        redirect_uri: redirectUri,
-        scope: 'openid email profile',
-        state,
-        nonce,
-        code_challenge: await client.calculatePKCECodeChallenge(verifier),
-        code_challenge_method: 'S256',
-      })
+      try {
+        const url = client.buildAuthorizationUrl(await discovered(), {
+          redirect_uri: redirectUri,
+          scope: 'openid email profile',
+          state,
+          nonce,
+          code_challenge: await client.calculatePKCECodeChallenge(verifier),
+          code_challenge_method: 'S256',
+        })
+        if (url.protocol !== 'https:' && url.protocol !== new URL(issuer).protocol) {
+          throw new Error('an authorization endpoint that is no web page')
+        }
+        return url
+      } catch (error) {
+        return providerError(error)
+      }
     },
 
     async identify(callback: URL, { state, nonce, verifier }: Checks): Promise<Profile> {
@@ -48,6 +55,7 @@ export function createOpenIdProvider(options: Options): Provider {
         })
         const claims = tokens.claims()
         if (!claims) throw new Error('no ID token')
+        if (claims.iat > now().getTime() / 1_000 + 60) throw new Error('an ID token of the future')
         if (claims.email !== undefined || !configuration.serverMetadata().userinfo_endpoint) {
           return toProfile(claims)
         }

@@ -6,6 +6,7 @@ import type { MessageName } from '../mail/messages.js'
 import type { Transaction } from '../store.js'
 import { readIdentifier, type Identifier } from '../users/identifiers.js'
 import type { Standing } from '../users/repository.js'
+import { endAccess } from '../users/claim.js'
 import type { Profile, Provider } from './provider.js'
 
 type Dependencies = { limits: Limits; activation: boolean; newId: () => string }
@@ -31,7 +32,8 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
     ): Promise<string> {
       const { issuer } = provider
       const { subject } = profile
-      if (subject.length < 1 || subject.length > 255) throw new AppError('provider_refused')
+      // OpenID Connect Core §2: ASCII, and no more than 255.
+      if (!/^[ -~]{1,255}$/.test(subject)) throw new AppError('provider_refused')
       const known = await tx.identities.find(issuer, subject)
       if (known !== undefined) {
         await tx.users.lock(known)
@@ -41,6 +43,7 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
       }
       const arrival = { provider, profile, email: readEmail(profile), caller }
       const user_id = await ownerOf(tx, arrival)
+      if ((await tx.identities.find(issuer, subject)) === user_id) return user_id
       const email = arrival.email.text
       const isAdded = await tx.identities.add({ issuer, subject, user_id, email })
       if (!isAdded) throw new AppError('unavailable')
@@ -51,8 +54,11 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
 
   async function ownerOf(tx: Transaction, arrival: Arrival): Promise<string> {
     const { email, profile, provider } = arrival
-    const holder = await tx.users.lockHolderOfEmail(email.canonical)
+    const holder = await tx.users.lockHolder('email', email.canonical)
     if (!holder) return create(tx, arrival)
+    // The same person may have come in twice at once.
+    const known = await tx.identities.find(provider.issuer, profile.subject)
+    if (known === holder.user_id) return known
     if (!profile.email_verified) throw new AppError('account_exists')
     if (holder.email_verified) {
       const identities = await tx.identities.list(holder.user_id)
@@ -97,10 +103,9 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
   /** Nothing of the account was ever proven: all that gave access to it ends, and its owner moves in. */
   async function takeOver(tx: Transaction, arrival: Arrival, { user_id }: Standing) {
     await tx.users.setPassword(user_id, null)
-    await tx.sessions.endAll(user_id)
-    await tx.identities.removeAll(user_id)
-    await revokeCodes(tx, user_id)
-    await tx.users.update(user_id, { identifiers: [{ kind: 'mobile', identifier: null }] })
+    await endAccess(tx, user_id, { proven: 'email', wasProven: false })
+    await tx.uploads.deletePicture(user_id)
+    await tx.uploads.deleteReadme(user_id)
     await tx.users.verify(user_id, 'email', arrival.email.canonical)
     await write(tx, 'account_claimed', arrival, user_id)
     await audit(tx, 'user.claimed', arrival, user_id)
@@ -109,10 +114,13 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
   async function write(
     tx: Transaction,
     message: MessageName,
-    { email }: Arrival,
+    arrival: Arrival,
     user_id: string,
   ): Promise<void> {
-    await tx.outbox.put({ id: newId(), message, kind: 'email', address: email.text, user_id })
+    // To the address as its owner wrote it, not as the provider does.
+    const { email } = await tx.users.get(user_id)
+    const address = email ?? arrival.email.text
+    await tx.outbox.put({ id: newId(), message, kind: 'email', address, user_id })
   }
 
   async function audit(
@@ -127,13 +135,17 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
 
 export type Owners = ReturnType<typeof createOwners>
 
-/** @throws AppError `email_required` without one that we take */
+/**
+ * In ASCII alone: of another spelling the provider may have made sure in a way that is not ours.
+ * @throws AppError `email_required` without one that we take
+ */
 function readEmail({ email = '' }: Profile): Identifier {
   try {
-    return readIdentifier('email', email)
+    if (/^[!-~]+$/.test(email)) return readIdentifier('email', email)
   } catch (cause) {
     throw new AppError('email_required', { cause })
   }
+  throw new AppError('email_required')
 }
 
 function readName({ name = '' }: Profile): string | null {

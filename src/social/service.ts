@@ -26,7 +26,9 @@ export function createSocialService(dependencies: Dependencies) {
   return {
     /** @throws AppError `not_found`, `provider_failed` */
     async begin(name: string, next: string | undefined): Promise<Begun> {
-      return start(requireProvider(name), next === undefined ? {} : { next })
+      // A longer one would make a cookie that browsers drop.
+      const isShort = Buffer.byteLength(JSON.stringify(next ?? '')) <= 2_000
+      return start(requireProvider(name), next !== undefined && isShort ? { next } : {})
     },
 
     /**

@@ -24,7 +24,7 @@ export type Credential = {
 /** Who already has an identifier that someone wants. */
 export type Holder = { kind: IdentifierKind; user_id: string; activated: boolean }
 
-/** What is known about the holder of an e-mail address. */
+/** What is known about the holder of an address. */
 export type Standing = {
   user_id: string
   email_verified: boolean
@@ -111,11 +111,11 @@ export function createUserRepository(db: Db, publicUrl: string) {
     },
 
     /** Locks them as `lock` does: what the answer says holds until the transaction ends. */
-    async lockHolderOfEmail(canonical: string): Promise<Standing | undefined> {
+    async lockHolder(kind: AddressKind, canonical: string): Promise<Standing | undefined> {
       const { rows } = await db.query<Standing>(
         `select id as user_id, email_verified_at is not null as email_verified,
            mobile_verified_at is not null as mobile_verified, disabled_at is not null as disabled
-         from users where email_canonical = $1 for update`,
+         from users where ${kind}_canonical = $1 for update`,
         [canonical],
       )
       return rows[0]

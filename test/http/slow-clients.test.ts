@@ -29,11 +29,20 @@ t.test('slow clients are hung up on, and keep nobody waiting', async (t) => {
     ['a first line and nothing else', 'GET /health/live\r\n', ''],
     ['empty lines', '\r\n', '\r\n'],
   ]
-  const bodies = routes.filter(({ readsBody }) => readsBody).flatMap((route) => slowBodies(route))
+  const reading = routes.filter(({ readsBody }) => readsBody)
+  const isOAuth = ({ speaks }: Route) => speaks === 'oauth'
+  const bodies = reading.filter((route) => !isOAuth(route)).flatMap((route) => slowBodies(route))
+  const forms = reading
+    .filter(isOAuth)
+    .flatMap((route) => slowBodies(route, 'x-www-form-urlencoded'))
 
   await Promise.all([
     ...heads.map(([name, ...sent]) => isHungUpOn(t, origin, name, headBound, ...sent)),
     ...bodies.map(([name, ...sent]) => isHungUpOn(t, origin, name, bodyBound, ...sent)),
+    ...forms.map(async ([name, first, piece]) => {
+      const { answers, end } = await trickle(origin, { first, piece, wait: bodyBound })
+      t.strictSame([end, answers.map(({ status }) => status)], ['closed', [408]], name)
+    }),
     isHungUpOnInSilence(t, origin),
     unreadBodyEnds(t, origin, token),
     crowdKeepsNobodyWaiting(t, origin, token),
@@ -41,11 +50,11 @@ t.test('slow clients are hung up on, and keep nobody waiting', async (t) => {
 })
 
 /** A body that stops, one that drips, and one that drips in chunks. */
-function slowBodies(route: Route): [name: string, first: Buffer, piece: string][] {
+function slowBodies(route: Route, type = 'json'): [name: string, first: Buffer, piece: string][] {
   const { method, path: target } = route
-  const json = 'Content-Type: application/json'
+  const is = `Content-Type: application/${type}`
   const send = (header: string, body: string) =>
-    toBytes({ method, target, basics: host, headers: [json, header], body, measured: false })
+    toBytes({ method, target, basics: host, headers: [is, header], body, measured: false })
   return [
     [`${nameOf(route)}: a body that stops`, send('Content-Length: 99', '{"email":'), ''],
     [`${nameOf(route)}: a body that drips`, send('Content-Length: 999', '{'), ' '],

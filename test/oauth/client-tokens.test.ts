@@ -11,7 +11,8 @@ const routes = () => [...new Map(collected.map((route) => [nameOf(route), route]
 /** By a refresh token, which a client has not got; or by no token, whoever is logged in. */
 const isByOther = (route: Route) =>
   /^(POST \/api\/refresh|GET \/user\/refresh-token\/?)$/.test(nameOf(route)) ||
-  route.speaks === 'oauth'
+  route.speaks === 'oauth' ||
+  route.isForAny // forward-auth: an app may have services for users
 
 /** What ask() needs of somebody. */
 const holderOf = (access_token: string) => ({ login: { access_token } }) as Client
@@ -37,7 +38,7 @@ t.test('a client without a role may do nothing that needs a token', async (t) =>
   for (const route of closed) {
     const answer = await ask(service, route, victim, holder)
     t.equal(answer.statusCode, 403, `${nameOf(route)}: ${answer.body}`)
-    t.match(answer.json(), /dialect|page/.test(route.speaks) ? {} : { code: 'forbidden' })
+    if (!/dialect|page/.test(route.speaks)) t.match(answer.json(), { code: 'forbidden' })
   }
   t.strictSame(await stateOf(service, victim), before)
 })
@@ -58,6 +59,17 @@ t.test('an administrating client administers, and is nobody where users are', as
     else t.equal(status, 403, name)
   }
   t.ok([...outcomes.values()].filter((status) => status < 300).length > 15)
+})
+
+t.test('a proxy passes a client on, under its id, where it has the role', async (t) => {
+  const service = await testApp(t)
+  const { app } = service
+  const headers = bearer(await tokenOf(app, await addClient(service, 'reports', ['user'])))
+  const answer = await app.inject({ url: '/forward-auth/role/user', headers })
+  t.equal(answer.statusCode, 200)
+  const [row] = await service.sql<{ id: string }>('select id from clients')
+  t.match(answer.headers, { 'remote-user': row?.id, 'remote-email': '', 'remote-groups': 'user' })
+  t.equal((await app.inject({ url: '/forward-auth/role/admin', headers })).statusCode, 403)
 })
 
 t.test('what a client does is written down under its id', async (t) => {

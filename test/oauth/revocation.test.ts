@@ -95,7 +95,7 @@ t.test('what is no token of ours has ended already', async (t) => {
   for (const [name, token] of Object.entries(nothing)) {
     t.match(await post(app, 'revoke', { token }), { statusCode: 200, body: '' }, name)
   }
-  t.strictSame(await sql('select from token_denylist'), [])
+  t.strictSame(await sql('select id from token_denylist'), [{ id: deleted.user.id }])
   t.ok(await isAccepted(app, login.access_token))
 })
 
