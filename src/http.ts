@@ -17,6 +17,7 @@ export function createServer({ trustProxy, log }: Options) {
     logController: new RequestLog(),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    pluginTimeout: 60_000, // the denylist has to be loaded
     trustProxy: trustProxy.length > 0 ? trustProxy : false,
     bodyLimit: 16_384,
     requestTimeout: 10_000,

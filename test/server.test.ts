@@ -59,7 +59,7 @@ t.test('SIGTERM lets the request in flight end, refuses the next, and exits with
   const server = await startServer(t, {
     DATABASE_URL: url,
     ARGON2_MEMORY: '262144',
-    ARGON2_ITERATIONS: '10',
+    ARGON2_ITERATIONS: '5',
   })
   const idle = connect(Number(new URL(server.origin).port), '127.0.0.1')
   idle.on('error', () => undefined)
