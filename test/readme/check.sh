@@ -40,6 +40,22 @@ while IFS= read -r line; do
 done <"$tmp/lines"
 is 'the last answer' 'Logged out' "$(jq -r .message "$tmp/answer")"
 
+# The code is sent a moment after the registration, and in development to the log.
+code() {
+  for _ in $(seq 100); do
+    grep -qE '"code":"[0-9]{8}"' "$tmp/log" && break
+    sleep 0.1
+  done
+  grep -oE '"code":"[0-9]{8}"' "$tmp/log" | tail -n 1 | tr -dc 0-9
+}
+sed -n '/^### Older systems/,/^### /p' README.md | sed -n '/^```sh/,/^```/p' | grep -v '^```' >"$tmp/lines"
+is 'README has eight lines for older systems' 8 "$(wc -l <"$tmp/lines")"
+while IFS= read -r line; do
+  [[ $line != *CODE* ]] || CODE=$(code)
+  eval "$line" >"$tmp/answer"
+  is "$line" 0 $?
+done <"$tmp/lines"
+
 http -A bearer -a "$TOKEN" :3000/api/user >"$tmp/answer"
 is 'the exit code with that token afterwards' 4 $?
 tokens=$(http -b :3000/api/login email=ada@example.org password='correct horse battery')
