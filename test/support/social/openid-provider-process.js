@@ -11,6 +11,21 @@ await once(server, 'listening')
 const issuer = `http://127.0.0.1:${server.address().port}`
 const { privateKey } = await generateKeyPair('RS256', { extractable: true })
 
+// For a browser, buttons that post the JSON which signIn() takes: a plain text form is `name=value`.
+const people = [
+  { sub: 'ada-1', email: 'ada@example.org', email_verified: true, name: 'Ada' },
+  { sub: 'grace-1', email: 'admiral@example.org', email_verified: true, name: 'Grace' },
+]
+const page = `Who are you?${people
+  .map((person) => {
+    const name = JSON.stringify({ ...person, _: '' })
+      .slice(0, -2)
+      .replaceAll('"', '&quot;')
+    const field = `<input type="hidden" name="${name}" value='"}'>`
+    return `<form method="post" enctype="text/plain">${field}<button>${person.name}</button></form>`
+  })
+  .join('')}`
+
 /** Who signed in, by subject, with the claims that they gave last. */
 const accounts = new Map()
 
@@ -31,7 +46,8 @@ const handle = provider.callback()
 server.on('request', (request, response) => {
   const ours = request.url.startsWith('/interaction/') && request.method === 'POST'
   if (ours) void signIn(request, response)
-  else if (request.url.startsWith('/interaction/')) response.end('Who are you?')
+  else if (request.url.startsWith('/interaction/'))
+    response.writeHead(200, { 'content-type': 'text/html' }).end(page)
   else handle(request, response)
 })
 
