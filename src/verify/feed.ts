@@ -92,7 +92,7 @@ export function createRevocationFeed(options: Options) {
     if (!isCompact(token, maxAnswer)) throw new Error('the service answered no JWS')
     const { header } = decode(token)
     const { kid } = header
-    if (typeof kid === 'string' && !keys.find(kid)) await keys.findNew(kid, 'revocations+jwt')
+    if (typeof kid === 'string' && !keys.find(kid)) await keys.findNew(kid)
     const key = keyForHeader(keys, header, 'revocations+jwt')
     const claims = key?.verify['revocations+jwt'](token)
     if (!key || !areRevocations(claims) || !claims.keys.includes(key.kid)) {

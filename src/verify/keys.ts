@@ -1,5 +1,6 @@
 import { createVerifier } from 'fast-jwt'
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { thumbprint, type Algorithm } from '../tokens/key-pair.js'
 import { verifyOptions } from '../tokens/keyring.js'
 import type { Answer } from './http.js'
@@ -22,8 +23,7 @@ export type PublicKey = {
 }
 
 const maxKeys = 100
-/** How often the unknown `kid` of a token may make us ask, and how often the service may; in milliseconds. */
-const unknownEvery = 5_000
+/** How often the set is read at most, in milliseconds. */
 const every = 1_000
 
 /**
@@ -36,7 +36,7 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
   let dropped = new Set<string>()
   let loading: Promise<void> | undefined
   let askedAt = -Infinity
-  let askedForUnknownAt = -Infinity
+  let queued: Promise<void> | undefined
   let goodUntil = -Infinity
 
   return {
@@ -47,14 +47,16 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
       return keys.size === 0
     },
 
-    /** Looks for a key that is not there: anybody can make a token that names one. @throws Error */
-    async findNew(kid: string, by: VerifiedType): Promise<void> {
-      const now = clock()
-      const isSoon =
-        by === 'at+jwt' ? now < askedForUnknownAt + unknownEvery : now < askedAt + every
-      if (dropped.has(kid) || isSoon) return loading
-      if (by === 'at+jwt') askedForUnknownAt = now
-      await load()
+    /**
+     * Looks for a key that is not there. Anybody can name one, so the service is asked once a second at
+     * most, for everybody who waits. @throws Error
+     */
+    findNew(kid: string): Promise<void> {
+      if (dropped.has(kid)) return Promise.resolve()
+      queued ??= wait(askedAt + every - clock())
+        .then(load)
+        .finally(() => (queued = undefined))
+      return queued
     },
 
     /**
@@ -109,6 +111,8 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
 }
 
 export type KeySet = ReturnType<typeof createKeySet>
+
+const wait = (ms: number) => sleep(Math.max(0, ms), undefined, { ref: false })
 
 /** In seconds, within reason. */
 function maxAgeOf(headers: Headers): number {

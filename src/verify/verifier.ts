@@ -106,7 +106,7 @@ export function createVerifier(options: VerifierOptions) {
   }
 
   async function verifyByNew(kid: string, header: Record<string, unknown>, token: string) {
-    await keys.findNew(kid, 'at+jwt').catch((error: unknown) => {
+    await keys.findNew(kid).catch((error: unknown) => {
       throw refusal('unavailable', error)
     })
     const key = keyForHeader(keys, header, 'at+jwt')
