@@ -179,7 +179,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     limits,
     newId,
   })
-  const revocations = createRevocations({ denylist: store.denylist, keyring })
+  const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl })
   const roles = createRoleService({ store, newId })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({ store, tokens, denylist, sessions, newId })

@@ -22,6 +22,8 @@ export const RevocationClaims = Type.Object({
   more: Type.Boolean(),
   /** The `kid` of every key whose access tokens are good. */
   keys: Type.Array(Type.String()),
+  /** How long an access token lives at most, in seconds. */
+  lifetime: Type.Integer({ minimum: 1 }),
   /** The id of a token, session, user or client; seconds; the epoch, null where it is dead. */
   denials: Type.Array(
     Type.Tuple([

@@ -10,6 +10,8 @@ import { createShared } from './shared.js'
 type Dependencies = {
   denylist: Pick<DenylistRepository, 'listSince' | 'listAfter'>
   keyring: Pick<Keyring, 'current' | 'follow' | 'jwks'>
+  /** How long an access token lives, in seconds. */
+  accessTtl: number
   /** Milliseconds from anywhere, that only grow. */
   clock?: () => number
 }
@@ -17,7 +19,7 @@ type Dependencies = {
 /** A signed answer; `etag` is that of these very bytes. */
 export type Revocations = { token: string; etag: string }
 
-type Content = Omit<RevocationClaims, 'iss' | 'iat' | 'exp' | 'at' | 'keys'>
+type Content = Omit<RevocationClaims, 'iss' | 'iat' | 'exp' | 'at' | 'keys' | 'lifetime'>
 type Signed = Revocations & { content: string; signedAt: number }
 
 /** Most entries in an answer, which then has about 400 KB. */
@@ -32,7 +34,8 @@ const firstId = '00000000-0000-0000-0000-000000000000'
  * a snapshot of the database. Any instance answers the cursors of any other, and whatever the order of
  * commits nothing is left out. However many ask, the database is asked ten times a second.
  */
-export function createRevocations({ denylist, keyring, clock = monotonic }: Dependencies) {
+export function createRevocations(dependencies: Dependencies) {
+  const { denylist, keyring, accessTtl: lifetime, clock = monotonic } = dependencies
   const log = createLog({ denylist, most: pageSize })
   const looks = createShared<Head>({ keepFor, rememberFor: keepFor, clock })
   const answers = createShared<Signed>({ keepFor, rememberFor, clock })
@@ -107,7 +110,7 @@ export function createRevocations({ denylist, keyring, clock = monotonic }: Depe
   /** Where nothing has changed the last answer is sent again for a second: its bytes are the same. */
   function sign({ at }: Head, content: Content, before: Signed | undefined): Signed {
     const keys = keyring.jwks().keys.map((jwk) => (jwk as { kid: string }).kid)
-    const claims = { ...content, keys }
+    const claims = { ...content, keys, lifetime }
     const text = JSON.stringify(claims)
     if (before?.content === text && clock() < before.signedAt + rememberFor) return before
     const iat = Math.floor(at / 1_000)

@@ -13,6 +13,8 @@ type Options = {
   read: (after: string | undefined) => Promise<Answer>
   /** Milliseconds for which what was heard may be relied on. */
   maxStale: number
+  /** Called when tokens may live for another time than before. */
+  onChange: () => void
   onError: (error: Error) => void
   /** Milliseconds from anywhere, that only grow. */
   clock: () => number
@@ -33,15 +35,19 @@ const decode = createDecoder({ complete: true }) as (token: string) => {
  * long ago an answer was true is its own word, which is signed: played again it is as old as it is.
  */
 export function createRevocationFeed(options: Options) {
-  const { entries, keys, read, maxStale, onError, clock, signal } = options
+  const { entries, keys, read, maxStale, onChange, onError, clock, signal } = options
   let heardAt = -Infinity
   let cursor: string | undefined
   /** Of when the list of all is true that is being read. */
   let listFrom: number | undefined
-  let keysAt = -Infinity
+  let followedAt = -Infinity
+  let lifetime = 0
 
   return {
     isFresh,
+
+    /** How long an access token lives at most, in seconds; 0 before anything is known. */
+    lifetime: () => lifetime,
 
     /** Asks until it is told to stop; `onFull` is called once all is known. */
     async run(onFull: () => void): Promise<void> {
@@ -64,7 +70,7 @@ export function createRevocationFeed(options: Options) {
     if (isOutage || !isFresh()) {
       cursor = undefined
       listFrom = undefined
-      keysAt = -Infinity
+      followedAt = -Infinity
     }
     onError(error as Error)
     return false
@@ -107,10 +113,7 @@ export function createRevocationFeed(options: Options) {
       entries.add({ id, expires_at, epoch: epoch ?? dead })
     }
     entries.sweep(Math.min(at, Date.now()) / 1_000)
-    if (at >= keysAt) {
-      keysAt = at
-      keys.follow(claims.keys)
-    }
+    if (at >= followedAt) follow(claims)
     const wasPaging = listFrom !== undefined
     cursor = next
     if (full) listFrom = Math.min(listFrom ?? trueAt, trueAt)
@@ -118,5 +121,11 @@ export function createRevocationFeed(options: Options) {
     heardAt = Math.max(heardAt, listFrom ?? trueAt)
     listFrom = undefined
     return wasPaging
+  }
+  function follow({ at, keys: kids, lifetime: told }: RevocationClaims): void {
+    followedAt = at
+    keys.follow(kids)
+    if (told !== lifetime) onChange()
+    lifetime = told
   }
 }

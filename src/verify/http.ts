@@ -24,12 +24,30 @@ export class StatusError extends Error {
 
 /** Follows nobody anywhere, waits so long, and reads so much. @throws Error, StatusError */
 export async function get(fetch: Fetch, request: Request): Promise<Answer> {
-  const { url, accept, timeout, most, signal } = request
+  const { url, timeout, signal } = request
+  signal.throwIfAborted()
+  const stop = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  // Not AbortSignal.any(): Node 20 may collect it, and then nothing ever ends the wait.
+  const late = new Promise<never>((_resolve, reject) => {
+    const fail = (why: string) => () => reject(new Error(`${url.href}: ${why}`))
+    timer = setTimeout(fail('no answer in time'), timeout).unref()
+    signal.addEventListener('abort', fail('closed'), { once: true, signal: stop.signal })
+  })
+  try {
+    return await Promise.race([ask(fetch, request, stop.signal), late])
+  } finally {
+    clearTimeout(timer)
+    stop.abort()
+  }
+}
+
+async function ask(fetch: Fetch, { url, accept, most }: Request, signal: AbortSignal) {
   const response = await fetch(url, {
     headers: { accept },
     redirect: 'error',
     credentials: 'omit',
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
+    signal,
   })
   if (response.status !== 200) {
     await response.body?.cancel()

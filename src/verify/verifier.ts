@@ -21,6 +21,8 @@ export type VerifierOptions = {
   maxStale?: number
   /** Told why something could not be asked, at every try. */
   onError?: (error: Error) => void
+  /** The clock by which tokens expire. */
+  now?: () => Date
 }
 
 /** Claims of an access token. */
@@ -28,8 +30,6 @@ export type Claims = Readonly<AccessClaims>
 
 export type Verifier = ReturnType<typeof createVerifier>
 
-/** The longest that an access token may live, in seconds; the service itself knows how long they do. */
-const maxLifetime = 86_400
 const most = 5_000
 const least = 2_000
 const decode = createDecoder({ complete: true }) as (token: string) => {
@@ -43,7 +43,7 @@ const decode = createDecoder({ complete: true }) as (token: string) => {
 export function createVerifier(options: VerifierOptions) {
   const { issuer, audience = 'gatehouse', maxStale = 5_000, onError = ignore } = options
   if (!(maxStale >= least)) throw new RangeError(`maxStale must be ${String(least)} or more`)
-  const base = options.url ?? issuer
+  const { url: base = issuer, now = () => new Date() } = options
   const fetch: Fetch = options.fetch ?? ((...request) => globalThis.fetch(...request))
   const stopping = new AbortController()
   const { signal } = stopping
@@ -51,9 +51,10 @@ export function createVerifier(options: VerifierOptions) {
 
   const verified = createVerifiedTokens({ most })
   const entries = createEntries()
-  const keys = createKeySet({ read: readKeys, issuer, audience, onChange: verified.clear, clock })
+  const onChange = verified.clear
+  const keys = createKeySet({ read: readKeys, issuer, audience, onChange, clock })
   const feed = createRevocationFeed({
-    ...{ entries, keys, read: readFeed, maxStale, onError, clock, signal },
+    ...{ entries, keys, read: readFeed, maxStale, onChange, onError, clock, signal },
   })
   const { promise: ready, resolve, reject } = deferred()
   const running = feed.run(resolve)
@@ -97,10 +98,10 @@ export function createVerifier(options: VerifierOptions) {
     const claims = verified.get(token)
     if (claims) return admit(claims)
     const header = headerOf(token)
+    if (!feed.isFresh()) throw refusal('unavailable')
     const key = keyForHeader(keys, header, 'at+jwt')
     if (key) return admit(check(key, token))
     const { kid } = header
-    if (!feed.isFresh()) throw refusal('unavailable')
     if (typeof kid !== 'string' || keys.find(kid)) throw refusal('invalid_token')
     return verifyByNew(kid, header, token)
   }
@@ -116,7 +117,8 @@ export function createVerifier(options: VerifierOptions) {
 
   function check(key: PublicKey, token: string): AccessClaims {
     const claims = payloadOf(key, token)
-    if (!areClaims('at+jwt', claims, { issuer, audience, maxLifetime, now: new Date() })) {
+    const bounds = { issuer, audience, maxLifetime: feed.lifetime(), now: now() }
+    if (!areClaims('at+jwt', claims, bounds)) {
       throw refusal('invalid_token')
     }
     Object.freeze(claims.roles)
@@ -125,7 +127,7 @@ export function createVerifier(options: VerifierOptions) {
   }
 
   function admit(claims: AccessClaims): Claims {
-    if (Date.now() >= claims.exp * 1_000) throw refusal('invalid_token')
+    if (now().getTime() >= claims.exp * 1_000) throw refusal('invalid_token')
     if (!feed.isFresh()) throw refusal('unavailable')
     try {
       judge(claims, entries)
