@@ -27,6 +27,7 @@ import { json } from './plugins/json.js'
 import { keys } from './plugins/keys.js'
 import { openapi } from './plugins/openapi.js'
 import { security } from './plugins/security.js'
+import { revocationRoutes } from './revocations/routes.js'
 import { roleRoutes } from './roles/routes.js'
 import { createServices, type Dependencies } from './services.js'
 import { loginRoutes, logoutRoutes } from './sessions/routes.js'
@@ -42,8 +43,8 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
   const { accounts, administration, audit, clients, denylist, feed, identities, keyring } = services
-  const { limits, oauth, outboxWorkers, providers, roles, rotation, sessions, social } = services
-  const { uploads, users } = services
+  const { limits, oauth, outboxWorkers, providers, revocations, roles, rotation } = services
+  const { sessions, social, uploads, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -82,6 +83,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
 
   // Public: what works without an access token.
   await app.register(wellKnownRoutes, { keyring })
+  await app.register(revocationRoutes, { revocations })
   await app.register(metadataRoutes, { issuer, publicUrl: config.PUBLIC_URL })
   await app.register(oauthRoutes, { oauth, clients })
   const activation = config.ACTIVATION === 'required'

@@ -17,6 +17,7 @@ import { createOAuthService } from './oauth/service.js'
 import { createPasswordHasher } from './passwords/hash.js'
 import { createLanes } from './passwords/lanes.js'
 import { createPasswordPolicy } from './passwords/policy.js'
+import { createRevocations } from './revocations/service.js'
 import { createRoleService } from './roles/service.js'
 import { createReauthentication } from './sessions/reauthentication.js'
 import { createSessionService } from './sessions/service.js'
@@ -178,6 +179,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     limits,
     newId,
   })
+  const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl })
   const roles = createRoleService({ store, newId })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({ store, tokens, denylist, sessions, newId })
@@ -204,6 +206,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     oauth,
     outboxWorkers,
     providers,
+    revocations,
     roles,
     rotation,
     sessions,

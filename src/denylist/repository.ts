@@ -15,6 +15,16 @@ export type Delta = {
 
 export type Found = { id: string; epoch: number | null }
 
+/** An entry as others read it: its id, its expiry in seconds, and null where it is dead altogether. */
+export type Listed = [id: string, expires_at: number, epoch: number | null]
+
+/** Entries for others, and how the database stood before it looked for them. */
+export type Listing = Omit<Delta, 'packed'> & {
+  /** Whether the snapshot that was asked about is of the past of this database. */
+  known: boolean
+  denials: Listed[]
+}
+
 const pack = `coalesce(string_agg(
   uuid_send(id) || int8send(ceil(extract(epoch from expires_at))::bigint)
     || int4send(coalesce(epoch, -1)), ''), '')`
@@ -42,6 +52,24 @@ export const replicaSql = {
     select ${pack} as packed, (array_agg(id order by id desc))[1] as last, count(*)::integer as count
     from (select * from token_denylist where id > $1 order by id limit $2) page`,
 }
+
+// Not later than the snapshot: what is committed from then on was not looked for.
+const listing = (entries: string) => `
+  select pg_current_snapshot()::text as snapshot,
+    (extract(epoch from statement_timestamp()) * 1000)::float8 as at,
+    (select revision::float8 from key_ring) as keys,
+    coalesce(pg_snapshot_xmax($1::pg_snapshot)
+      <= pg_snapshot_xmax(pg_current_snapshot()), false) as known,
+    (select coalesce(json_agg(json_build_array(
+        id, ceil(extract(epoch from expires_at))::bigint, epoch) order by id), '[]')
+     from (select id, expires_at, epoch from token_denylist where ${entries} limit $2) found
+    ) as denials`
+
+/** As `delta`, but that whoever asks may have made the snapshot up: it costs what is found. */
+const listingSince = listing(
+  'xid >= pg_snapshot_xmax($1) or xid = any (array(select pg_snapshot_xip($1)))',
+)
+const listingPage = listing('id > $3 order by id')
 
 const day = 86_400
 
@@ -72,6 +100,19 @@ export function createDenylistRepository(
       onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))
     },
 
+    /**
+     * At most so many of what was written by transactions that a snapshot does not show; without
+     * one nothing but how the database stands.
+     */
+    async listSince(snapshot: string | null, most: number): Promise<Listing> {
+      return only(await db.query<Listing>(listingSince, [snapshot, most]))
+    },
+
+    /** The next so many, in the order of their ids. */
+    async listAfter(id: string, snapshot: string, most: number): Promise<Listing> {
+      return only(await db.query<Listing>(listingPage, [snapshot, most, id]))
+    },
+
     /** What is known of these ids. */
     async find(ids: string[]): Promise<Found[]> {
       const { rows } = await db.query<Found>(
@@ -84,3 +125,5 @@ export function createDenylistRepository(
 }
 
 export type DenylistRepository = ReturnType<typeof createDenylistRepository>
+
+const only = ({ rows }: { rows: Listing[] }) => rows[0] as Listing

@@ -1,7 +1,7 @@
-import { AppError } from '../errors.js'
 import type { AccessClaims } from '../tokens/claims.js'
-import { dead, type Denial, type Entries } from './entries.js'
-import type { Answers, Lookup } from './lookup.js'
+import type { Denial, Entries } from './entries.js'
+import { judge } from './judge.js'
+import type { Lookup } from './lookup.js'
 
 type Dependencies = {
   entries: Entries
@@ -62,10 +62,3 @@ export function createDenylist(dependencies: Dependencies) {
 }
 
 export type Denylist = ReturnType<typeof createDenylist>
-
-function judge({ jti, sid, sub, epoch }: AccessClaims, { find }: Answers): void {
-  if (find(sid) === dead || find(jti) === dead) throw new AppError('invalid_token')
-  const least = find(sub)
-  if (least === dead) throw new AppError('invalid_token')
-  if (epoch < least) throw new AppError('token_stale')
-}

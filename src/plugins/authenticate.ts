@@ -3,6 +3,7 @@ import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Denylist } from '../denylist/service.js'
 import { AppError } from '../errors.js'
+import { bearerOf } from '../tokens/bearer.js'
 import { areClaims, isOfClient, type AccessClaims } from '../tokens/claims.js'
 import { isCompact, keyForHeader } from '../tokens/compact.js'
 import { verifyOptions, type Keyring } from '../tokens/keyring.js'
@@ -168,12 +169,5 @@ function readAccessToken(request: FastifyRequest): string {
  * The text behind `Bearer`, or undefined without an Authorization header.
  * @throws AppError `invalid_token` when there are two, or one of another scheme
  */
-export function readBearer({ headers, raw }: FastifyRequest): string | undefined {
-  if (headers.authorization === undefined) return undefined
-  const count = raw.rawHeaders.filter(
-    (name, at) => at % 2 === 0 && /^authorization$/i.test(name),
-  ).length
-  const token = /^Bearer ([^\s,]+)$/i.exec(headers.authorization)?.[1]
-  if (count !== 1 || token === undefined) throw new AppError('invalid_token')
-  return token
-}
+export const readBearer = ({ headers, raw }: FastifyRequest): string | undefined =>
+  bearerOf(headers.authorization, raw.rawHeaders)

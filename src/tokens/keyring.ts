@@ -26,6 +26,8 @@ export type Key = {
   jwk: JsonWebKey | undefined
   sign: Record<TokenType, (claims: Partial<AccessClaims | RefreshClaims>) => string>
   verify: Record<TokenType, (token: string) => unknown>
+  /** What says which tokens are revoked (revocations/); it is for whoever verifies ours. */
+  signRevocations: (claims: object) => string
 }
 
 /** What was loaded, and when by our own clock, which may be wrong and yet goes about as fast. */
@@ -161,14 +163,14 @@ function ringOf(key: Key): Ring {
 function prepareKey(key: KeyPair, { issuer, audience }: Pick<Options, 'issuer' | 'audience'>): Key {
   const { kid, public_jwk } = key
   const publicKey = verificationKey(key)
-  const signer = (typ: TokenType) =>
+  const signer = (typ: string, aud?: string) =>
     createSigner({
       key: key.private_key,
       algorithm: key.algorithm,
       kid,
       header: { alg: key.algorithm, typ },
       iss: issuer,
-      aud: audience,
+      ...(aud !== undefined && { aud }),
     })
   const verifier = (typ: TokenType) =>
     createVerifier({
@@ -180,8 +182,9 @@ function prepareKey(key: KeyPair, { issuer, audience }: Pick<Options, 'issuer' |
     algorithm: key.algorithm,
     verificationKey: publicKey,
     jwk: public_jwk ? { ...public_jwk, kid, alg: key.algorithm, use: 'sig' } : undefined,
-    sign: { 'at+jwt': signer('at+jwt'), 'rt+jwt': signer('rt+jwt') },
+    sign: { 'at+jwt': signer('at+jwt', audience), 'rt+jwt': signer('rt+jwt', audience) },
     verify: { 'at+jwt': verifier('at+jwt'), 'rt+jwt': verifier('rt+jwt') },
+    signRevocations: signer('revocations+jwt'),
   }
 }
 

@@ -1,0 +1,38 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { replies } from '../plugins/openapi.js'
+import type { RevocationService } from './service.js'
+
+type Options = { revocations: RevocationService }
+
+/** What other services need to know of revocations on their own. */
+export const revocationRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { revocations },
+) => {
+  app.get(
+    '/.well-known/revocations',
+    {
+      // No schema for the query: a cursor that is wrong gets the whole list, and no refusal.
+      schema: {
+        summary: 'What was revoked since a cursor, signed (`typ: revocations+jwt`)',
+        description: '`?after=` the `next` of the answer before; without it, all that is revoked',
+        tags: ['tokens'],
+        produces: ['application/jwt'],
+        response: replies({ 200: Type.String(), 304: Type.Null() }),
+      },
+    },
+    async (request, reply) => {
+      const { after } = request.query as { after?: unknown }
+      const { token, etag } = await revocations.read(typeof after === 'string' ? after : undefined)
+      reply.headers({ etag, 'cache-control': 'public, no-cache' })
+      if (isFresh(request, etag)) return reply.code(304).send(null)
+      return reply.type('application/jwt').serializer(String).send(token)
+    },
+  )
+}
+
+const isFresh = ({ headers }: FastifyRequest, etag: string) =>
+  headers['if-none-match']?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) ??
+  false
