@@ -12,6 +12,8 @@ type Options = {
   /** Milliseconds from anywhere, that only grow. */
   clock: () => number
   sleep: (ms: number) => Promise<void>
+  /** From 0 to 1: instances that lost the database together come back one by one. */
+  random: () => number
   /** Called at each answer, before it renews the lease: what else must not be missed. */
   onHeard: (delta: Delta) => Promise<void>
 }
@@ -19,11 +21,11 @@ type Options = {
 /** How long a replica may answer after it last heard from the database, in milliseconds. */
 const lease = 2_000
 const deadline = 1_000
-const pageDeadline = 5_000
+const longDeadline = 5_000 // to connect, and for what takes a while
 const pageSize = 50_000
-/** Doubles to two seconds, and differs between instances that lost the database together. */
-const backoff = (failures: number) =>
-  Math.min(2_000, 50 * 2 ** failures) * (0.5 + Math.random() / 2)
+/** Doubles to two seconds. */
+const backoff = (failures: number, random: number) =>
+  Math.min(2_000, 50 * 2 ** failures) * (0.5 + random / 2)
 const firstId = '00000000-0000-0000-0000-000000000000'
 
 /**
@@ -32,7 +34,7 @@ const firstId = '00000000-0000-0000-0000-000000000000'
  * missed in whatever order transactions commit. Each answer renews the lease, from when it was asked for.
  */
 export function createFeed(options: Options) {
-  const { entries, connect, interval, log, clock, sleep, onHeard } = options
+  const { entries, connect, interval, log, clock, sleep, random, onHeard } = options
   let heardAt = -Infinity
   const stopping = new AbortController()
   const isStopped = () => stopping.signal.aborted
@@ -71,7 +73,7 @@ export function createFeed(options: Options) {
   async function run(onFull: () => void, onHopeless: (error: Error) => void): Promise<void> {
     for (let failures = 0; !isStopped(); failures += 1) {
       try {
-        source = await connect()
+        source = await open()
         const snapshot = await load(source)
         onFull()
         failures = 0
@@ -86,7 +88,21 @@ export function createFeed(options: Options) {
         source?.close()
       }
       status.reconnects += 1
-      if (!isStopped()) await Promise.race([sleep(backoff(failures)), stopped])
+      if (!isStopped()) await Promise.race([sleep(backoff(failures, random())), stopped])
+    }
+  }
+
+  /** A connection that comes too late is closed then. */
+  async function open(): Promise<Source> {
+    const opening = connect()
+    try {
+      return await within(longDeadline, opening)
+    } catch (error) {
+      opening.then(
+        (late) => late.close(),
+        () => undefined,
+      )
+      throw error
     }
   }
 
@@ -101,11 +117,11 @@ export function createFeed(options: Options) {
   async function load(from: Source): Promise<string> {
     const snapshot = await within(deadline, from.snapshot())
     for (let after: string | null = firstId; after !== null;) {
-      const page: Page = await within(pageDeadline, from.page(after, pageSize))
+      const page: Page = await within(longDeadline, from.page(after, pageSize))
       entries.addPacked(page.packed)
       after = page.count < pageSize ? null : page.last
     }
-    return beat(from, snapshot, pageDeadline)
+    return beat(from, snapshot, longDeadline)
   }
 
   async function beat(from: Source, since: string, ms = deadline): Promise<string> {
@@ -128,12 +144,9 @@ export function createFeed(options: Options) {
   }
 
   async function within<Result>(ms: number, answer: Promise<Result>): Promise<Result> {
-    answer.catch(() => undefined)
-    const late = sleep(ms).then(() => {
-      throw new Error(`no answer within ${String(ms)} ms`)
-    })
-    late.catch(() => undefined)
-    return Promise.race([answer, late])
+    const first = await Promise.race([answer.then((value) => ({ value })), sleep(ms)])
+    if (!first) throw new Error(`no answer within ${String(ms)} ms`)
+    return first.value
   }
 }
 

@@ -32,6 +32,7 @@ export function createReplica({ db, repository, listenUrl, denyFor, log, onHeard
     log,
     clock,
     sleep: (ms) => sleep(ms, undefined, { ref: false }),
+    random: Math.random,
     onHeard,
   })
   const lookup = createLookup({ denylist: repository, clock })

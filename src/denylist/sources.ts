@@ -99,6 +99,7 @@ async function connect(url: string): Promise<pg.Client> {
     connectionString: url,
     application_name: 'gatehouse denylist',
     connectionTimeoutMillis: 2_000,
+    query_timeout: 5_000, // on a link that went silent nothing else ends the wait
     keepAlive: true,
   })
   client.on('error', () => undefined)

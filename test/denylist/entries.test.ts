@@ -1,17 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { absent, createEntries, dead } from '../../src/denylist/entries.js'
-
-/** Numbers from 0 to 1 that a seed decides (mulberry32). */
-function random(seed: number) {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
+import { random } from '../support/random.js'
 
 t.test('what was added is found, in either case, and nothing else is', (t) => {
   const entries = createEntries()

@@ -1,0 +1,18 @@
+import t from 'tap'
+import { simulate } from '../support/feed-schedules.js'
+
+const schedules = 10_000 // test/e2e/feed.test.ts has nine times as many others
+
+t.test(
+  'on no schedule is a denial overlooked for longer than the lease, or dropped early',
+  { timeout: 200_000 },
+  async (t) => {
+    const { fault, seconds } = await simulate({ from: 1, count: schedules })
+    t.equal(fault, undefined, `${schedules} schedules, ${seconds.toFixed(1)} s`)
+  },
+)
+
+t.test('an SQL that takes what is in progress for seen is noticed', async (t) => {
+  const slip = 'shows what is in progress'
+  t.match((await simulate({ from: 1, count: 1_000, slip })).fault, /not denied/)
+})

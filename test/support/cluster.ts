@@ -1,0 +1,105 @@
+import { Agent, request, type IncomingMessage } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { bearer, type LoginAnswer } from './app.js'
+import { post, startServer, type ServerProcess } from './server-process.js'
+
+export type Login = Pick<LoginAnswer, 'access_token' | 'refresh_token'>
+
+/** Instances on one database, one for each environment. */
+export async function cluster(t: Test, environments: Record<string, string>[]) {
+  const shared = { PUBLIC_URL: 'http://gatehouse.test' } // the issuer, which all must be
+  const [first = shared, ...rest] = environments.map((env) => ({ ...shared, ...env }))
+  const one = await startServer(t, first) // which migrates, if need be
+  return [one, ...(await Promise.all(rest.map((env) => startServer(t, env))))]
+}
+
+const password = 'correct horse battery'
+const userOf = (at: number) => `user-${at}@example.org`
+
+/** So many users, each logged in `each` times. */
+export async function logins(server: ServerProcess, users: number, each = 1): Promise<Login[]> {
+  await inParallel(users, async (at) => {
+    const { status } = await post(`${server.origin}/api/register`, { email: userOf(at), password })
+    if (status !== 201) throw new Error(`registered: ${status}`)
+  })
+  return inParallel(users * each, (at) => logIn(server, at % users))
+}
+
+export async function logIn(server: ServerProcess, at: number): Promise<Login> {
+  const credentials = { email: userOf(at), password }
+  const { status, body } = await post<LoginAnswer>(`${server.origin}/api/login`, credentials)
+  if (status !== 200) throw new Error(`logged in: ${status}`)
+  return body
+}
+
+/** Runs `work` so many times, `width` at a time; what it returned, in order. */
+export async function inParallel<Result>(
+  count: number,
+  work: (at: number) => Promise<Result>,
+  width = 16,
+): Promise<Result[]> {
+  const results: Result[] = []
+  let next = 0
+  const worker = async () => {
+    while (next < count) {
+      const at = next++
+      results[at] = await work(at)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, count) }, worker))
+  return results
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 200 })
+
+export type Short = { status: number; retryAfter: string | undefined; ms: number }
+
+/** One request, of which nothing but the status matters; 0 where the connection ended. */
+export function ask(url: string, headers: Record<string, string>, method = 'GET'): Promise<Short> {
+  const start = performance.now()
+  return new Promise((resolve) => {
+    const done = (status: number, retryAfter?: string) =>
+      resolve({ status, retryAfter, ms: performance.now() - start })
+    request(url, { method, headers, agent }, (answer: IncomingMessage) => {
+      answer.resume()
+      answer.on('end', () => done(answer.statusCode ?? 0, answer.headers['retry-after']))
+      answer.on('error', () => done(0))
+    })
+      .on('error', () => done(0))
+      .end()
+  })
+}
+
+/** Whether the token opens anything: verification alone, without a query of the route's own. */
+export const verify = ({ origin }: ServerProcess, { access_token }: Login) =>
+  ask(`${origin}/forward-auth`, bearer(access_token))
+
+export const logOut = ({ origin }: ServerProcess, { access_token }: Login) =>
+  ask(`${origin}/api/logout`, bearer(access_token), 'POST')
+
+/** The values below which are so many percent of all. */
+export function percentile(values: number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0
+}
+
+export const summary = (values: number[]) =>
+  [50, 99, 100].map((percent) => `p${percent} ${percentile(values, percent).toFixed(1)}`).join(', ')
+
+/** How long after now each instance still lets the token in, in milliseconds; at most ten seconds. */
+export function outlives(servers: ServerProcess[], login: Login): Promise<number[]> {
+  const start = performance.now()
+  return Promise.all(
+    servers.map(async (server) => {
+      let last = 0
+      for (;;) {
+        const asked = performance.now() - start
+        const { status } = await verify(server, login)
+        if (status === 401 || asked > 10_000) return last
+        if (status === 200) last = asked
+        await sleep(2)
+      }
+    }),
+  )
+}

@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import type { Test } from 'tap'
+
+type Pair = { client: Socket; server: Socket }
+
+/**
+ * A link to what listens at `url` that a test can spoil: silent, it takes bytes and passes none on, and
+ * no end sees an end; cut, both see one. `toServer` and `toClient` see what passes, and may hold it back.
+ */
+export async function tcpProxy(t: Test, url: string) {
+  const target = new URL(url)
+  const pairs = new Set<Pair>()
+  let isSilent = false
+  let isRefusing = false
+  let onAnswer: ((chunk: Buffer, cut: () => void) => boolean) | undefined
+
+  const server = createServer((client) => {
+    if (isRefusing) {
+      client.destroy()
+      return
+    }
+    const upstream = connect(Number(target.port || 5432), target.hostname)
+    const pair = { client, server: upstream }
+    pairs.add(pair)
+    pass(client, upstream, pair)
+    pass(upstream, client, pair)
+  })
+  const sockets = ({ client, server: upstream }: Pair) => [client, upstream]
+
+  function pass(from: Socket, to: Socket, pair: Pair): void {
+    let wasSilent = isSilent
+    from.on('data', (chunk: Buffer) => {
+      // What was lost once is lost: the connection is of no use any more, and nobody tells.
+      wasSilent ||= isSilent
+      if (wasSilent) return
+      if (from === pair.server && onAnswer && !onAnswer(chunk, () => cutPair(pair))) return
+      to.write(chunk)
+    })
+    from.on('error', () => undefined)
+    from.on('close', () => {
+      if (!isSilent && !wasSilent) to.destroy()
+      if (from === pair.client) pair.server.destroy()
+      pairs.delete(pair)
+    })
+  }
+
+  function cutPair(pair: Pair): void {
+    for (const socket of sockets(pair)) socket.destroy()
+  }
+
+  function cut(): void {
+    for (const pair of pairs) cutPair(pair)
+  }
+
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    cut()
+    server.close()
+  })
+  const through = new URL(url)
+  through.hostname = '127.0.0.1'
+  through.port = String((server.address() as { port: number }).port)
+
+  return {
+    url: through.href,
+    /** Connections that are open. */
+    get count() {
+      return pairs.size
+    },
+    silence: () => void (isSilent = true),
+    /** For connections made from now on; those that were silent stay so. */
+    restore: () => {
+      isSilent = false
+      isRefusing = false
+    },
+    cut,
+    /** Cuts, and lets nobody in. */
+    refuse: () => {
+      isRefusing = true
+      cut()
+    },
+    /** Sees each piece of an answer; what it returns false for is not passed on. */
+    onAnswer: (listener: typeof onAnswer) => void (onAnswer = listener),
+  }
+}
+
+export type TcpProxy = Awaited<ReturnType<typeof tcpProxy>>
