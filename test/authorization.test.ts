@@ -22,6 +22,7 @@ const outcomes: Record<string, Row> = {
   'GET /health/live': [200, 200, 200],
   'GET /health/ready': [200, 200, 200],
   'GET /.well-known/jwks.json': [200, 200, 200],
+  'GET /.well-known/revocations': [200, 200, 200],
   'GET /.well-known/oauth-authorization-server': [200, 200, 200],
   // A user's token is no client authentication.
   'POST /oauth/token': [400, 401, 401],

@@ -8,6 +8,7 @@ const publicRoutes = [
   'GET /health/live',
   'GET /health/ready',
   'GET /.well-known/jwks.json',
+  'GET /.well-known/revocations',
   'GET /.well-known/oauth-authorization-server',
   'POST /oauth/token',
   'POST /oauth/introspect',
