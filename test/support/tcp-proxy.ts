@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-type Pair = { client: Socket; server: Socket }
+type Pair = { client: Socket; server: Socket; swallows: boolean }
 
 /**
  * A link to what listens at `url` that a test can spoil: silent, it takes bytes and passes none on, and
- * no end sees an end; cut, both see one. `toServer` and `toClient` see what passes, and may hold it back.
+ * no end sees an end; cut, both see one.
  */
 export async function tcpProxy(t: Test, url: string) {
-  const target = new URL(url)
+  let target = new URL(url)
   const pairs = new Set<Pair>()
   let isSilent = false
   let isRefusing = false
@@ -21,7 +21,7 @@ export async function tcpProxy(t: Test, url: string) {
       return
     }
     const upstream = connect(Number(target.port || 5432), target.hostname)
-    const pair = { client, server: upstream }
+    const pair = { client, server: upstream, swallows: false }
     pairs.add(pair)
     pass(client, upstream, pair)
     pass(upstream, client, pair)
@@ -34,6 +34,10 @@ export async function tcpProxy(t: Test, url: string) {
       // What was lost once is lost: the connection is of no use any more, and nobody tells.
       wasSilent ||= isSilent
       if (wasSilent) return
+      if (from === pair.server && pair.swallows) {
+        pair.swallows = !chunk.subarray(-6).equals(readyForQuery)
+        return
+      }
       if (from === pair.server && onAnswer && !onAnswer(chunk, () => cutPair(pair))) return
       to.write(chunk)
     })
@@ -76,6 +80,15 @@ export async function tcpProxy(t: Test, url: string) {
       isRefusing = false
     },
     cut,
+    /** Where connections go from now on. */
+    retarget: (to: string) => void (target = new URL(to)),
+    /** A statement in the client's name, of which the client learns nothing. */
+    inject: (sql: string) => {
+      for (const pair of pairs) {
+        pair.swallows = true
+        pair.server.write(queryMessage(sql))
+      }
+    },
     /** Cuts, and lets nobody in. */
     refuse: () => {
       isRefusing = true
@@ -85,5 +98,13 @@ export async function tcpProxy(t: Test, url: string) {
     onAnswer: (listener: typeof onAnswer) => void (onAnswer = listener),
   }
 }
+
+/** A simple query as PostgreSQL's protocol has it, and how its answer ends. */
+function queryMessage(sql: string): Buffer {
+  const message = Buffer.from(`Q....${sql}\0`)
+  message.writeInt32BE(message.length - 1, 1)
+  return message
+}
+const readyForQuery = Buffer.from('Z\0\0\0\x05I')
 
 export type TcpProxy = Awaited<ReturnType<typeof tcpProxy>>
