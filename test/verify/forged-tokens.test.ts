@@ -33,7 +33,7 @@ for (const algorithm of all.slice(0, 3)) {
     const service = await listenWithKeys(t, algorithm, { keys, stranger: strangers[algorithm] })
     const { kit, origin, canaryHits } = service
     const now = () => new Date(kit.now * 1_000)
-    const verifier = startVerifier(t, origin, { now })
+    const verifier = startVerifier(t, origin, { now, maxStale: 60_000 })
     const { verdict, ready } = verifier
     await ready
 
