@@ -44,7 +44,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const services = await createServices(config, dependencies)
   const { accounts, administration, audit, clients, denylist, feed, identities, keyring } = services
   const { limits, oauth, outboxWorkers, providers, revocations, roles, rotation } = services
-  const { sessions, social, uploads, users } = services
+  const { sessions, social, uploads, usage, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -55,6 +55,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   keyring.onChange(verified.clear)
   const authentication = {
     denylist,
+    usage,
     verified,
     cookies: sessionCookies,
     issuer,
@@ -76,6 +77,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(keys, { keyring, rotation, every: keysEvery })
   app.addHook('onReady', feed.start)
   app.addHook('onClose', feed.stop)
+  app.addHook('onClose', usage.settled)
   app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
   app.addHook('onClose', async () => {
     await Promise.all(outboxWorkers.map(({ stop }) => stop()))

@@ -65,6 +65,7 @@ export function loadConfig(env: Env): Config {
     ...badOrigins(values),
     ...incomplete(values),
     ...tooLong(values),
+    ...tooIdle(values),
     ...badRotation(values),
   )
   if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
@@ -149,6 +150,14 @@ function incomplete(values: Record<string, unknown>): string[] {
 function tooLong({ ACCESS_TOKEN_TTL }: Record<string, unknown>): string[] {
   return toSeconds(String(ACCESS_TOKEN_TTL)) > 86_400
     ? ['ACCESS_TOKEN_TTL must be a day or less']
+    : []
+}
+
+/** Else a session would end under tokens that are still good. */
+function tooIdle(values: Record<string, unknown>): string[] {
+  const idle = toSeconds(String(values.SESSION_IDLE_TTL))
+  return idle < toSeconds(String(values.ACCESS_TOKEN_TTL))
+    ? ['SESSION_IDLE_TTL must not be shorter than ACCESS_TOKEN_TTL']
     : []
 }
 

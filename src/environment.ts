@@ -148,8 +148,18 @@ export const Environment = Type.Object({
   }),
   ACCESS_TOKEN_TTL: Duration('lifetime of an access token', '15m'),
   REFRESH_TOKEN_TTL: Duration('lifetime of a session, from its login', '30d'),
+  SESSION_IDLE_TTL: Duration(
+    'how long a session lives without a refresh, no shorter than ACCESS_TOKEN_TTL',
+    '14d',
+  ),
+  SESSIONS_PER_USER: Type.Integer({
+    default: 50,
+    minimum: 1,
+    maximum: 1_000,
+    description: 'most sessions of a user; another login ends the one used least recently',
+  }),
   REFRESH_GRACE: Duration(
-    'how long a refresh token that was just used still gets the same successor',
+    'how long a refresh token that was just used still gets the same successor; without a sign that the successor arrived, it gets it later too',
     '10s',
   ),
   KEY_ROTATION: Duration(

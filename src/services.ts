@@ -21,6 +21,7 @@ import { createRevocations } from './revocations/service.js'
 import { createRoleService } from './roles/service.js'
 import { createReauthentication } from './sessions/reauthentication.js'
 import { createSessionService } from './sessions/service.js'
+import { createUsage } from './sessions/usage.js'
 import { createIdentityService } from './social/identities.js'
 import { createOwners } from './social/owners.js'
 import { createProviders } from './social/providers.js'
@@ -59,6 +60,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const denyFor = accessTtl + 120 // by more than clocks may differ
   const store = createStore(db, {
     denyFor,
+    idleTtl: config.SESSION_IDLE_TTL,
     keysSecret,
     publicUrl: config.PUBLIC_URL,
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
@@ -134,6 +136,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
 
   const isRequired = config.ACTIVATION === 'required'
   const reauthentication = createReauthentication({ store, passwords, limits })
+  const usage = createUsage(store)
   const sessions = createSessionService({
     store,
     passwords,
@@ -142,8 +145,10 @@ export async function createServices(config: Config, dependencies: Dependencies)
     devices,
     log,
     newId,
+    usage,
     refreshTtl,
     grace: config.REFRESH_GRACE,
+    most: config.SESSIONS_PER_USER,
   })
   const providers = createProviders(config, now)
   const identities = createIdentityService({
@@ -182,7 +187,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl })
   const roles = createRoleService({ store, newId })
   const clients = createClientService({ store, limits, newId })
-  const oauth = createOAuthService({ store, tokens, denylist, sessions, newId })
+  const oauth = createOAuthService({ store, tokens, denylist, sessions, usage, newId })
   const uploads = createUploadService({ store, pictures: createPictureReader() })
   const administration = createAdministrationService({
     store,
@@ -214,6 +219,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     store,
     transports,
     uploads,
+    usage,
     users,
   }
 }
@@ -224,7 +230,7 @@ export type Services = Awaited<ReturnType<typeof createServices>>
 export function openRotation(config: Config, db: Pool, keysSecret: string) {
   const quiet = () => undefined
   const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }
-  const store = createStore(db, { denyFor: 0, keysSecret, publicUrl: '', ...hooks })
+  const store = createStore(db, { denyFor: 0, idleTtl: 0, keysSecret, publicUrl: '', ...hooks })
   return createRotation(config, store, uuidv7)
 }
 

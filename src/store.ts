@@ -17,6 +17,8 @@ import { createUserRepository } from './users/repository.js'
 type Options = {
   /** How long the tokens of an ended session are denied, in seconds. */
   denyFor: number
+  /** How long a session lives without a refresh, in seconds. */
+  idleTtl: number
   /** Seals the signing keys. */
   keysSecret: string
   /** Under which the pictures of users are served. */
@@ -65,7 +67,10 @@ type Hooks = Omit<Options, 'keysSecret' | 'onDoubt'> & { keyBox: Seal }
 export type Store = ReturnType<typeof createStore>
 export type Transaction = ReturnType<typeof repositories>
 
-const repositories = (on: Db, { denyFor, keyBox, publicUrl, onMessage, onDenied }: Hooks) => ({
+const repositories = (
+  on: Db,
+  { denyFor, idleTtl, keyBox, publicUrl, onMessage, onDenied }: Hooks,
+) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
   clients: createClientRepository(on),
@@ -75,7 +80,7 @@ const repositories = (on: Db, { denyFor, keyBox, publicUrl, onMessage, onDenied 
   keys: createKeyRepository(on, keyBox),
   outbox: createOutboxRepository(on, onMessage),
   roles: createRoleRepository(on),
-  sessions: createSessionRepository(on, denyFor, onDenied),
+  sessions: createSessionRepository(on, { denyFor, idleTtl, onDenied }),
   uploads: createUploadRepository(on),
   users: createUserRepository(on, publicUrl),
 })

@@ -184,6 +184,12 @@ t.test('durations are in seconds, whatever their unit', (t) => {
   t.end()
 })
 
+t.test('a session does not end while its access token is good', (t) => {
+  t.match(faults({ SESSION_IDLE_TTL: '14m' }), 'SESSION_IDLE_TTL must not be shorter than ACCESS')
+  t.equal(loadConfig({ SESSION_IDLE_TTL: '15m' }).SESSION_IDLE_TTL, 900)
+  t.end()
+})
+
 t.test('a key signs for long enough to be followed by one that was published', (t) => {
   t.match(faults({ KEY_ROTATION: '29m' }), 'KEY_ROTATION must be 30m or more')
   t.match(faults({ KEY_ROTATION: '1h', ACCESS_TOKEN_TTL: '61m' }), /KEY_ROTATION.*ACCESS_TOKEN_TTL/)

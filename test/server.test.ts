@@ -30,7 +30,7 @@ t.test('a database that cannot be reached exits with 1, without its password', a
 
 t.test(
   'twenty that start at once on an empty database all serve, with one key',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async (t) => {
     const url = await testDatabase(t, { empty: true })
     const PUBLIC_URL = 'https://auth.example.org'

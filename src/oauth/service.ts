@@ -2,6 +2,7 @@ import type { Caller } from '../audit/caller.js'
 import type { Client } from '../clients/repository.js'
 import { AppError } from '../errors.js'
 import type { SessionService } from '../sessions/service.js'
+import type { Usage } from '../sessions/usage.js'
 import type { Store } from '../store.js'
 import { isOfClient, ownClientId, type AccessClaims, type RefreshClaims } from '../tokens/claims.js'
 import type { Denylist } from '../denylist/service.js'
@@ -14,11 +15,14 @@ type Dependencies = {
   tokens: TokenService
   denylist: Denylist
   sessions: SessionService
+  usage: Usage
   newId: () => string
 }
 
 /** What other services do with tokens. */
-export function createOAuthService({ store, tokens, denylist, sessions, newId }: Dependencies) {
+export function createOAuthService(dependencies: Dependencies) {
+  const { store, tokens, denylist, sessions, usage, newId } = dependencies
+
   return {
     /** RFC 6749 §4.4. */
     issueToClient: (client: Client): ClientToken => tokens.issueToClient(client),
@@ -56,6 +60,7 @@ export function createOAuthService({ store, tokens, denylist, sessions, newId }:
 
   async function describeAccess(claims: AccessClaims): Promise<Introspection | undefined> {
     if (!(await isAccepted(claims))) return undefined
+    usage.note(claims)
     const { client_id, roles } = claims
     const known = { ...commonOf(claims), token_type: 'Bearer', client_id, roles }
     if (isOfClient(claims)) return known

@@ -8,6 +8,7 @@ import { areClaims, isOfClient, type AccessClaims } from '../tokens/claims.js'
 import { isCompact, keyForHeader } from '../tokens/compact.js'
 import { verifyOptions, type Keyring } from '../tokens/keyring.js'
 import type { VerifiedTokens } from '../tokens/verified.js'
+import type { Usage } from '../sessions/usage.js'
 import type { SessionCookies } from './cookies.js'
 
 declare module '@fastify/jwt' {
@@ -49,6 +50,7 @@ type KeyCallback = (error: Error | null, key: string | undefined) => void
 
 type AuthenticateOptions = {
   denylist: Denylist
+  usage: Usage
   verified: VerifiedTokens
   cookies: SessionCookies
   issuer: string
@@ -97,7 +99,7 @@ export function createAuthenticate(
  *   `cross_site_request`, `forbidden` without the role or where only a user may, `unavailable`
  */
 export function createAuthenticator(options: AuthenticateOptions & AccessRules): Authenticator {
-  const { denylist, verified, cookies, now } = options
+  const { denylist, usage, verified, cookies, now } = options
   const { role, admitsClients = role !== undefined, bearerOnly = false } = options
   const { issuer, audience, accessTtl: maxLifetime, isChange = isWrite } = options
 
@@ -117,6 +119,7 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
       throw new AppError('invalid_token')
     }
     if (version === verified.version) verified.add(token, Object.freeze(claims))
+    usage.note(claims)
     await admit(request, claims)
   }
 

@@ -12,24 +12,28 @@ type NewSession = {
   address: string
 }
 
-type Place = { in_grace: boolean; grant: Grant }
+/** `lost`: who has the token before the present one may not have got the present one. */
+type Place = { lost: boolean; grant: Grant }
 
-const grantColumns = `
-  s.id as session_id, s.user_id, s.generation, s.rotated_at, s.expires_at,
-  u.username, u.email, u.name, u.epoch,
-  array(select role from user_roles where user_id = u.id order by role) as roles`
-
+type Options = {
+  /** How long the access tokens of an ended session are denied, in seconds: longer than they live. */
+  denyFor: number
+  /** How long a session lives without a refresh, in seconds. */
+  idleTtl: number
+  onDenied: (denials: Denial[]) => void
+}
 const enabled = 'u.activated_at is not null and u.disabled_at is null'
 
-/**
- * The only SQL about sessions. The clock is the database's: all instances have the same one. An end
- * denies the session's access tokens for `denyFor` seconds, longer than they could live.
- */
-export function createSessionRepository(
-  db: Db,
-  denyFor: number,
-  onDenied: (denials: Denial[]) => void,
-) {
+/** The only SQL about sessions. The clock is the database's: all instances have the same one. */
+export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: Options) {
+  const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
+  const alive = `s.expires_at > now() and ${idleEnd} > now()`
+  const grantColumns = `
+    s.id as session_id, s.user_id, s.generation, s.rotated_at,
+    least(s.expires_at, ${idleEnd}) as expires_at,
+    u.username, u.email, u.name, u.epoch,
+    array(select role from user_roles where user_id = u.id order by role) as roles`
+
   return {
     /**
      * Undefined when the account was disabled, or its password changed, while it was being verified.
@@ -62,7 +66,7 @@ export function createSessionRepository(
       const { rows } = await db.query<Grant>(
         `update sessions s set generation = generation + 1, rotated_at = now()
          from users u
-         where s.id = $1 and s.user_id = $2 and s.generation = $3 and s.expires_at > now()
+         where s.id = $1 and s.user_id = $2 and s.generation = $3 and ${alive}
            and u.id = s.user_id and ${enabled}
          returning ${grantColumns}`,
         [id, userId, generation],
@@ -70,25 +74,42 @@ export function createSessionRepository(
       return rows[0]
     },
 
-    /** Where a living session stands, and whether it moved there within the grace (seconds). */
+    /** Where a living session stands; `lost` too for so many seconds after it moved there. */
     async find(id: string, userId: string, grace: number): Promise<Place | undefined> {
-      const { rows } = await db.query<Grant & { in_grace: boolean }>(
-        `select ${grantColumns}, s.rotated_at > now() - make_interval(secs => $3) as in_grace
+      const { rows } = await db.query<Grant & { lost: boolean }>(
+        `select ${grantColumns}, s.used_generation < s.generation
+           or s.rotated_at > now() - make_interval(secs => $3) as lost
          from sessions s join users u on u.id = s.user_id
-         where s.id = $1 and s.user_id = $2 and s.expires_at > now() and ${enabled}`,
+         where s.id = $1 and s.user_id = $2 and ${alive} and ${enabled}`,
         [id, userId, grace],
       )
       const [row] = rows
       if (!row) return undefined
-      const { in_grace, ...grant } = row
-      return { in_grace, grant }
+      const { lost, ...grant } = row
+      return { lost, grant }
+    },
+
+    /**
+     * What these sessions have used, by their ids and generations. A row that is locked is passed over:
+     * it moves on, ends, or is being marked, and nobody waits for somebody else's marks.
+     */
+    async markUsed(ids: string[], generations: number[]): Promise<void> {
+      await db.query(
+        `update sessions set used_generation = generation where id in (
+           select s.id from sessions s join unnest($1::uuid[], $2::integer[]) as used (id, generation)
+             on used.id = s.id and used.generation = s.generation
+           where s.used_generation < s.generation
+           for no key update of s skip locked)`,
+        [ids, generations],
+      )
     },
 
     /** The living sessions of a user, the one used last first. */
     async list(userId: string): Promise<Omit<Session, 'current'>[]> {
       const { rows } = await db.query<Omit<Session, 'current'>>(
-        `select id, user_agent, address, created_at, rotated_at as last_used_at, expires_at
-         from sessions where user_id = $1 and expires_at > now() order by rotated_at desc, id`,
+        `select id, user_agent, address, created_at, rotated_at as last_used_at,
+           least(expires_at, ${idleEnd}) as expires_at
+         from sessions s where user_id = $1 and ${alive} order by rotated_at desc, id`,
         [userId],
       )
       return rows
@@ -125,6 +146,21 @@ export function createSessionRepository(
       )
       denied(rows)
       return rows.length === 1
+    },
+
+    /** Ends the sessions of a user beyond so many, the one used last first; how many. */
+    async endOldest(userId: string, keep: number): Promise<number> {
+      const { rows } = await db.query<{ id: string }>(
+        `with ended as (
+           delete from sessions where id in (
+             select id from sessions where user_id = $1 order by rotated_at desc, id desc
+             offset $2 for update skip locked)
+           returning id)
+         ${deny('ended', 3)} returning id`,
+        [userId, keep, denyFor],
+      )
+      denied(rows)
+      return rows.length
     },
 
     /** Ends every session of a user, or all but one; how many. */

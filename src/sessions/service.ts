@@ -10,6 +10,7 @@ import { identifierKinds, readIdentifier, type Identifier } from '../users/ident
 import type { Credential } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
 import type { LoginBody, Session } from './schemas.js'
+import type { Usage } from './usage.js'
 
 type Dependencies = {
   store: Store
@@ -19,9 +20,12 @@ type Dependencies = {
   devices: DeviceMarks
   log: FastifyBaseLogger
   newId: () => string
+  usage: Usage
   /** Both in seconds. */
   refreshTtl: number
   grace: number
+  /** Most sessions that a user may have. */
+  most: number
 }
 
 /** `device` marks where the login came from, for the next one. */
@@ -31,7 +35,8 @@ export type Resumed = { tokens: TokenPair; user_id: string; session_id: string }
 
 /** Logging in, staying in, logging out. */
 export function createSessionService(dependencies: Dependencies) {
-  const { store, passwords, tokens, limits, devices, log, newId, refreshTtl, grace } = dependencies
+  const { store, passwords, tokens, limits, devices, log, newId, usage } = dependencies
+  const { refreshTtl, grace, most } = dependencies
 
   return {
     /**
@@ -67,8 +72,8 @@ export function createSessionService(dependencies: Dependencies) {
 
     /**
      * Exchanges a refresh token for the next pair. The one before the present one still gets the
-     * present one within the grace, so that a lost answer or two tabs log nobody out; any other use
-     * of a spent token ends the session (RFC 9700 §4.14.2).
+     * present one, within the grace and for as long as nobody used that: a lost answer or two tabs log
+     * nobody out. Any other use of a spent token ends the session (RFC 9700 §4.14.2).
      * @throws AppError `invalid_token`, `rate_limited`
      */
     async refresh(token: string, caller: Caller): Promise<TokenPair> {
@@ -134,8 +139,13 @@ export function createSessionService(dependencies: Dependencies) {
     const grant = await tx.sessions.create(session)
     if (!grant) return undefined
     const who = { ...caller, user_id, session_id: id }
-    const detail = { session: id, ...how }
-    await tx.audit.add({ id: newId(), event: 'login.succeeded', caller: who, user_id, detail })
+    const note = (
+      event: 'login.succeeded' | 'session.ended',
+      detail: Record<string, string | number>,
+    ) => tx.audit.add({ id: newId(), event, caller: who, user_id, detail })
+    await note('login.succeeded', { session: id, ...how })
+    const ended = await tx.sessions.endOldest(user_id, most)
+    if (ended > 0) await note('session.ended', { ended, most })
     return grant
   }
 
@@ -149,9 +159,10 @@ export function createSessionService(dependencies: Dependencies) {
     const whose = { user_id: sub, session_id: sid }
     const rotated = await store.sessions.rotate(sid, sub, gen)
     if (rotated) return { tokens: tokens.issue(rotated), ...whose }
+    await usage.settled()
     const place = await store.sessions.find(sid, sub, grace)
     if (!place) throw new AppError('invalid_token')
-    if (place.grant.generation === gen + 1 && place.in_grace) {
+    if (place.grant.generation === gen + 1 && place.lost) {
       return { tokens: tokens.issue(place.grant), ...whose }
     }
     await store.transaction(async (tx) => {

@@ -4,6 +4,8 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 const Uuid = Type.String({
   pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
 })
+/** How often a session was refreshed before. */
+const Generation = Type.Integer({ minimum: 0, maximum: 2_147_483_646 })
 const Time = Type.Integer({ minimum: 0, maximum: 253_402_300_799 })
 
 /**
@@ -17,6 +19,7 @@ export const AccessClaims = Type.Object({
   client_id: Type.String({ minLength: 1, maxLength: 64 }),
   jti: Uuid,
   sid: Uuid,
+  gen: Generation,
   roles: Type.Array(Type.String()),
   username: Type.Optional(Type.String()),
   email: Type.Optional(Type.String()),
@@ -38,9 +41,9 @@ export const RefreshClaims = Type.Object({
   iss: Type.String(),
   aud: Type.String(),
   sub: Uuid,
-  jti: Type.String({ minLength: 1, maxLength: 64 }),
+  jti: Type.String({ pattern: '^[0-9a-f-]{36}\\.[0-9]{1,10}$' }),
   sid: Uuid,
-  gen: Type.Integer({ minimum: 0, maximum: 2_147_483_646 }),
+  gen: Generation,
   iat: Time,
   exp: Time,
 })

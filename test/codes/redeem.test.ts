@@ -18,6 +18,7 @@ async function instances(t: Test) {
   const apps = [first.app, second.app] as const
   const store = createStore(first.db, {
     denyFor: 60,
+    idleTtl: 60,
     keysSecret,
     publicUrl: '',
     onMessage: () => undefined,

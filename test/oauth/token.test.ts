@@ -30,6 +30,7 @@ t.test('a client gets a token with its name and its roles, and nothing to refres
     sub: row?.id,
     client_id: 'reports',
     sid: row?.id,
+    gen: 0,
     roles: ['admin', 'reader'],
     epoch: 0,
   })
@@ -124,6 +125,7 @@ t.test('after the grace a spent token ends the session and its access tokens', a
   const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1s' } })
   const { refresh_token } = await signUp(app)
   const next = (await post(app, 'token', grantFor(refresh_token))).json<LoginAnswer>()
+  t.ok(await isAccepted(app, next.access_token))
   await sql(`update sessions set rotated_at = now() - interval '2 seconds'`)
   const replay = await post(app, 'token', grantFor(refresh_token))
   t.equal(replay.statusCode, 400)

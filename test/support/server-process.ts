@@ -54,7 +54,7 @@ export async function startServer(t: Test, env: Record<string, string>): Promise
 
 /** @throws Error with what the server printed, when it ends instead or takes too long */
 export async function untilReady({ origin, child, output }: ServerProcess): Promise<void> {
-  const end = Date.now() + 60_000
+  const end = Date.now() + 120_000 // a machine may be busy
   while (Date.now() < end && child.exitCode === null && child.signalCode === null) {
     const status = await fetch(`${origin}/health/ready`).then(
       (answer) => answer.status,

@@ -16,18 +16,9 @@ export async function startProxy(t: Test, target: string) {
   const server = createServer((request, response) => {
     const { url = '' } = request
     seen.push(url)
-    void pass(target, url).then((answer) => {
-      const changed = rewrite(url, answer)
-      if (changed === 'hang') return
-      response.writeHead(changed?.status ?? answer.status, {
-        'content-type': answer.headers['content-type'],
-        ...(answer.headers['cache-control'] && {
-          'cache-control': answer.headers['cache-control'],
-        }),
-        ...changed?.headers,
-      })
-      response.end(changed?.body ?? answer.body)
-    })
+    pass(target, url)
+      .then((answer) => reply(response, answer, rewrite(url, answer)))
+      .catch(() => response.destroy())
   })
   const origin = await listen(t, server)
   return {
@@ -37,6 +28,19 @@ export async function startProxy(t: Test, target: string) {
     rewrite: (next: Rewrite) => (rewrite = next),
     pass: () => (rewrite = () => undefined),
   }
+}
+
+type Answer = Parameters<Rewrite>[1]
+
+function reply(response: ServerResponse, answer: Answer, changed: ReturnType<Rewrite>): void {
+  if (changed === 'hang') return
+  const { 'content-type': type, 'cache-control': cache } = answer.headers
+  response.writeHead(changed?.status ?? answer.status, {
+    'content-type': type,
+    ...(cache && { 'cache-control': cache }),
+    ...changed?.headers,
+  })
+  response.end(changed?.body ?? answer.body)
 }
 
 export async function listen(t: Test, server: ReturnType<typeof createServer>): Promise<string> {

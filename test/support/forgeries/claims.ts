@@ -148,10 +148,15 @@ const rights: Record<string, Values> = {
       ['null', 'true', '0', '1', '1e999', '[]', '["ada"]', '{}', '{"toString":"ada"}'],
     ]),
   ),
-  epoch: [
-    ...[undefined, 'null', 'true', 'false', '"0"', '""', '[]', '[0]', '{}', '-1', '0.5', '1e999'],
-    ...['-1e999', 'NaN', '{"valueOf":0}'],
-  ],
+  ...Object.fromEntries(
+    ['epoch', 'gen'].map((claim) => [
+      claim,
+      [
+        ...[undefined, 'null', 'true', 'false', '"0"', '""', '[]', '[0]', '{}', '-1', '0.5'],
+        ...['1e999', '-1e999', 'NaN', '{"valueOf":0}'],
+      ],
+    ]),
+  ),
   client_id: [
     ...[undefined, 'null', 'true', '0', '1', '1e999', '""', '[]', '["gatehouse"]', '{}'],
     ...[`"${'x'.repeat(65)}"`],
