@@ -15,17 +15,18 @@ export type Delta = {
 
 export type Found = { id: string; epoch: number | null }
 
+// Somebody may have written `infinity`.
+const expiry = 'greatest(1, least(2147483647, ceil(extract(epoch from expires_at))))::bigint'
 const pack = `coalesce(string_agg(
-  uuid_send(id) || int8send(ceil(extract(epoch from expires_at))::bigint)
-    || int4send(coalesce(epoch, -1)), ''), '')`
+  uuid_send(id) || int8send(${expiry}) || int4send(coalesce(epoch, -1)), ''), '')`
 
 const delta = `
   select pg_current_snapshot()::text as snapshot,
     (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
     (select revision::float8 from key_ring) as keys,
     (select ${pack} from token_denylist
-     where xid >= pg_snapshot_xmin($1::pg_snapshot)
-       and not pg_visible_in_snapshot(xid, $1::pg_snapshot)) as packed`
+     where xid >= pg_snapshot_xmax($1::pg_snapshot)
+       or xid = any (array(select pg_snapshot_xip($1::pg_snapshot)))) as packed`
 
 /** The statements of a replica, which run on whatever connection it has. */
 export const replicaSql = {
