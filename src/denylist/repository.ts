@@ -25,17 +25,18 @@ export type Listing = Omit<Delta, 'packed'> & {
   denials: Listed[]
 }
 
+// Somebody may have written `infinity`.
+const expiry = 'greatest(1, least(2147483647, ceil(extract(epoch from expires_at))))::bigint'
 const pack = `coalesce(string_agg(
-  uuid_send(id) || int8send(ceil(extract(epoch from expires_at))::bigint)
-    || int4send(coalesce(epoch, -1)), ''), '')`
+  uuid_send(id) || int8send(${expiry}) || int4send(coalesce(epoch, -1)), ''), '')`
 
 const delta = `
   select pg_current_snapshot()::text as snapshot,
     (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
     (select revision::float8 from key_ring) as keys,
     (select ${pack} from token_denylist
-     where xid >= pg_snapshot_xmin($1::pg_snapshot)
-       and not pg_visible_in_snapshot(xid, $1::pg_snapshot)) as packed`
+     where xid >= pg_snapshot_xmax($1::pg_snapshot)
+       or xid = any (array(select pg_snapshot_xip($1::pg_snapshot)))) as packed`
 
 /** The statements of a replica, which run on whatever connection it has. */
 export const replicaSql = {
@@ -61,7 +62,7 @@ const listing = (entries: string) => `
     coalesce(pg_snapshot_xmax($1::pg_snapshot)
       <= pg_snapshot_xmax(pg_current_snapshot()), false) as known,
     (select coalesce(json_agg(json_build_array(
-        id, ceil(extract(epoch from expires_at))::bigint, epoch) order by id), '[]')
+        id, ${expiry}, epoch) order by id), '[]')
      from (select id, expires_at, epoch from token_denylist where ${entries} limit $2) found
     ) as denials`
 

@@ -68,7 +68,7 @@ export async function tcpProxy(t: Test, url: string) {
   through.port = String((server.address() as { port: number }).port)
 
   return {
-    url: through.href,
+    url: through.href.replace(/\/$/, ''),
     /** Connections that are open. */
     get count() {
       return pairs.size
