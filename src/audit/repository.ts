@@ -17,20 +17,16 @@ type Filter = { before?: string; user_id?: string; event?: string; limit: number
 /** The only SQL about the audit log. */
 export function createAuditRepository(db: Db) {
   return {
-    async add({ id, event, caller, user_id = null, detail = {} }: NewAuditEntry): Promise<void> {
+    async add(...entries: NewAuditEntry[]): Promise<void> {
+      const rows = entries.map(({ id, event, caller, user_id = null, detail = {} }) => {
+        const { user_id: actor_id, address, user_agent, request_id } = caller
+        return { id, event, actor_id, user_id, address, user_agent, request_id, detail }
+      })
       await db.query(
         `insert into audit_log (id, event, actor_id, user_id, address, user_agent, request_id, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-        [
-          id,
-          event,
-          caller.user_id,
-          user_id,
-          caller.address,
-          caller.user_agent,
-          caller.request_id,
-          detail,
-        ],
+         select id, event, actor_id, user_id, address, user_agent, request_id, detail
+         from jsonb_populate_recordset(null::audit_log, $1)`,
+        [JSON.stringify(rows)],
       )
     },
 

@@ -12,6 +12,9 @@ type NewSession = {
   address: string
 }
 
+/** From one generation of a session to the next. */
+export type Step = { id: string; user_id: string; generation: number }
+
 /** `lost`: who has the token before the present one may not have got the present one. */
 type Place = { lost: boolean; grant: Grant }
 
@@ -62,16 +65,42 @@ export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: 
     },
 
     /** Moves a session on by one generation, for the one caller who names the present one. */
-    async rotate(id: string, userId: string, generation: number): Promise<Grant | undefined> {
+    async rotate({ id, user_id, generation }: Step): Promise<Grant | undefined> {
       const { rows } = await db.query<Grant>(
         `update sessions s set generation = generation + 1, rotated_at = now()
          from users u
          where s.id = $1 and s.user_id = $2 and s.generation = $3 and ${alive}
            and u.id = s.user_id and ${enabled}
          returning ${grantColumns}`,
-        [id, userId, generation],
+        [id, user_id, generation],
       )
       return rows[0]
+    },
+
+    /**
+     * The same for many at once. A session that somebody else has locked is passed over, so that none
+     * waits for another, nor two statements for each other.
+     */
+    async rotateFree(steps: Step[]): Promise<Grant[]> {
+      const { rows } = await db.query<Grant>(
+        `with free as (
+           select s.id, s.generation from sessions s
+             join unnest($1::uuid[], $2::uuid[], $3::integer[]) as step (id, user_id, generation)
+             on s.id = step.id and s.user_id = step.user_id and s.generation = step.generation
+           where ${alive}
+           for no key update of s skip locked
+         )
+         update sessions s set generation = s.generation + 1, rotated_at = now()
+         from free, users u
+         where s.id = free.id and s.generation = free.generation and u.id = s.user_id and ${enabled}
+         returning ${grantColumns}`,
+        [
+          steps.map(({ id }) => id),
+          steps.map(({ user_id }) => user_id),
+          steps.map(({ generation }) => generation),
+        ],
+      )
+      return rows
     },
 
     /** Where a living session stands; `lost` too for so many seconds after it moved there. */
@@ -125,16 +154,17 @@ export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: 
       return rowCount === 1
     },
 
-    /** Ends one session; whether it was there. What is not there is denied too: its token may live. */
-    async end(id: string): Promise<boolean> {
-      const { rows } = await db.query<{ found: boolean }>(
-        `with ended as (delete from sessions where id = $1 returning id),
-         denied as (${deny('(select $1::uuid as id from (select count(*) from ended) first)', 2)})
-         select exists (select from ended) as found`,
-        [id, denyFor],
+    /** Ends sessions. One that is not there is denied too: its token may live. */
+    async end(...ids: string[]): Promise<void> {
+      await db.query(
+        `with ended as (
+           delete from sessions where id in (
+             select id from sessions where id = any ($1) order by id for update)
+           returning id)
+         ${deny('(select distinct id from unnest($1::uuid[]) as id, (select count(*) from ended) first)', 2)}`,
+        [ids, denyFor],
       )
-      denied([{ id }])
-      return rows[0]?.found ?? false
+      denied(ids.map((id) => ({ id })))
     },
 
     /** Ends one session if it is the user's; whether it was. */
@@ -167,7 +197,10 @@ export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: 
     async endAll(userId: string, except: string | null = null): Promise<number> {
       const { rows } = await db.query<{ id: string }>(
         `with ended as (
-           delete from sessions where user_id = $1 and id is distinct from $2 returning id)
+           delete from sessions where id in (
+             select id from sessions where user_id = $1 and id is distinct from $2
+             order by id for update)
+           returning id)
          ${deny('ended', 3)} returning id`,
         [userId, except, denyFor],
       )
@@ -181,10 +214,12 @@ export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: 
   }
 }
 
-/** The sessions go first, everywhere, so that no two ends of one wait for each other. */
+/**
+ * The sessions go first, everywhere, and all in the order of their ids: no two ends wait for each other.
+ */
 const deny = (ended: string, seconds: number) => `
   insert into token_denylist (id, expires_at)
-  select id, now() + make_interval(secs => $${String(seconds)}) from ${ended} as ended
+  select id, now() + make_interval(secs => $${String(seconds)}) from ${ended} as ended order by id
   on conflict (id) do update set expires_at = excluded.expires_at, xid = excluded.xid`
 
 export type SessionRepository = ReturnType<typeof createSessionRepository>

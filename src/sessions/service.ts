@@ -1,29 +1,23 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Caller } from '../audit/caller.js'
+import type { NewAuditEntry } from '../audit/repository.js'
+import { createBatcher } from '../db/batch.js'
 import { AppError, invalidField } from '../errors.js'
 import type { DeviceMarks } from '../limits/device.js'
-import { keyOf, type Limits } from '../limits/limits.js'
+import { keyOf } from '../limits/limits.js'
 import type { PasswordHasher } from '../passwords/hash.js'
-import type { Store, Transaction } from '../store.js'
-import type { Grant, TokenPair, TokenService } from '../tokens/service.js'
+import type { Transaction } from '../store.js'
+import type { Grant, TokenPair } from '../tokens/service.js'
 import { identifierKinds, readIdentifier, type Identifier } from '../users/identifiers.js'
 import type { Credential } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
+import { createRenewal, type RenewalDependencies } from './renewal.js'
 import type { LoginBody, Session } from './schemas.js'
-import type { Usage } from './usage.js'
 
-type Dependencies = {
-  store: Store
+type Dependencies = RenewalDependencies & {
   passwords: PasswordHasher
-  tokens: TokenService
-  limits: Limits
   devices: DeviceMarks
-  log: FastifyBaseLogger
-  newId: () => string
-  usage: Usage
-  /** Both in seconds. */
+  /** How long a session lives, in seconds. */
   refreshTtl: number
-  grace: number
   /** Most sessions that a user may have. */
   most: number
 }
@@ -31,12 +25,19 @@ type Dependencies = {
 /** `device` marks where the login came from, for the next one. */
 export type Login = TokenPair & { user: User; device: string }
 
-export type Resumed = { tokens: TokenPair; user_id: string; session_id: string }
-
 /** Logging in, staying in, logging out. */
 export function createSessionService(dependencies: Dependencies) {
-  const { store, passwords, tokens, limits, devices, log, newId, usage } = dependencies
-  const { refreshTtl, grace, most } = dependencies
+  const { store, passwords, tokens, limits, devices, newId } = dependencies
+  const { refreshTtl, most } = dependencies
+
+  /** Each its own session. */
+  const endTogether = createBatcher(async (callers: Caller[]) => {
+    await store.transaction(async (tx) => {
+      await tx.sessions.end(...callers.map(({ session_id }) => session_id ?? ''))
+      await tx.audit.add(...callers.map((caller) => noteOf(caller, 1)))
+    })
+    return callers.map(() => undefined)
+  })
 
   return {
     /**
@@ -70,32 +71,13 @@ export function createSessionService(dependencies: Dependencies) {
     open,
     complete,
 
-    /**
-     * Exchanges a refresh token for the next pair. The one before the present one still gets the
-     * present one, within the grace and for as long as nobody used that: a lost answer or two tabs log
-     * nobody out. Any other use of a spent token ends the session (RFC 9700 §4.14.2).
-     * @throws AppError `invalid_token`, `rate_limited`
-     */
-    async refresh(token: string, caller: Caller): Promise<TokenPair> {
-      return (await this.resume(token, caller)).tokens
-    },
-
-    /** The same, and whose session it is. What fails counts against the client's network. */
-    async resume(token: string, caller: Caller): Promise<Resumed> {
-      try {
-        return await exchange(token, caller)
-      } catch (error) {
-        if (error instanceof AppError && error.code === 'invalid_token') {
-          await limits.penalise('refresh', caller.address)
-        }
-        throw error
-      }
-    },
+    ...createRenewal(dependencies),
 
     /** Ends this session, or all of the user's: the tokens are dead when this returns. */
     async logout(caller: Caller, everywhere: boolean): Promise<void> {
+      if (!everywhere) return endTogether(caller)
       await end(caller, async (tx) => {
-        const count = everywhere ? await tx.sessions.endAll(caller.user_id ?? '') : 0
+        const count = await tx.sessions.endAll(caller.user_id ?? '')
         await tx.sessions.end(caller.session_id ?? '')
         return Math.max(1, count)
       })
@@ -154,26 +136,6 @@ export function createSessionService(dependencies: Dependencies) {
     return { ...tokens.issue(grant), user, device: devices.make(user.id) }
   }
 
-  async function exchange(token: string, caller: Caller): Promise<Resumed> {
-    const { sid, sub, gen } = tokens.readRefreshToken(token)
-    const whose = { user_id: sub, session_id: sid }
-    const rotated = await store.sessions.rotate(sid, sub, gen)
-    if (rotated) return { tokens: tokens.issue(rotated), ...whose }
-    await usage.settled()
-    const place = await store.sessions.find(sid, sub, grace)
-    if (!place) throw new AppError('invalid_token')
-    if (place.grant.generation === gen + 1 && place.lost) {
-      return { tokens: tokens.issue(place.grant), ...whose }
-    }
-    await store.transaction(async (tx) => {
-      await tx.sessions.end(sid)
-      const event = 'session.refresh_reuse'
-      await tx.audit.add({ id: newId(), event, caller, user_id: sub, detail: { session: sid } })
-    })
-    log.warn({ event: 'refresh_reuse', user_id: sub, sid }, 'a spent refresh token came back')
-    throw new AppError('invalid_token')
-  }
-
   /** Undefined where the account was disabled, or its password changed, while it was being verified. */
   async function begin(
     found: Credential,
@@ -207,16 +169,14 @@ export function createSessionService(dependencies: Dependencies) {
   async function end(caller: Caller, work: (tx: Transaction) => Promise<number>): Promise<number> {
     return store.transaction(async (tx) => {
       const ended = await work(tx)
-      const { user_id } = caller
-      await tx.audit.add({
-        id: newId(),
-        event: 'session.ended',
-        caller,
-        user_id,
-        detail: { ended },
-      })
+      await tx.audit.add(noteOf(caller, ended))
       return ended
     })
+  }
+
+  function noteOf(caller: Caller, ended: number): NewAuditEntry {
+    const { user_id } = caller
+    return { id: newId(), event: 'session.ended', caller, user_id, detail: { ended } }
   }
 }
 

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { loadConfig } from '../../dist/config.js'
+import { openResources } from '../../dist/resources.js'
+import { createServices } from '../../dist/services.js'
+
+/** The services on the database of DATABASE_URL, or on a new one that is deleted afterwards. */
+export async function openServices(env = {}) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'))
+  const log = pino({ level: 'error' })
+  const closers = [() => rm(dataDir, { recursive: true, force: true })]
+  const config = loadConfig({ RATE_LIMIT: 'off', DATA_DIR: dataDir, ...process.env, ...env })
+  const resources = await openResources(config, { log, closers })
+  const services = await createServices(config, { ...resources, log })
+  const close = async () => {
+    for (const closer of closers.reverse()) await closer()
+  }
+  return { ...resources, services, close }
+}
+
+/** So many users with a session each: what a login returns, without its hash. */
+export function openSessions({ services: { store, sessions } }, count) {
+  const caller = { user_id: null, session_id: null, address: '::1', user_agent: 'bench' }
+  return inParallel(count, async (nth) => {
+    const email = `user-${nth}@example.org`
+    const identifiers = [{ kind: 'email', text: email, canonical: email }]
+    const who = { id: randomUUID(), name: null, gender: null, password_hash: null }
+    const user = await store.users.create({ ...who, identifiers, activated: true })
+    const grant = await store.transaction((tx) =>
+      sessions.open(tx, { user, password_hash: null }, caller),
+    )
+    const { session_id, user_id, generation } = grant
+    return { session_id, user_id, generation, ...sessions.complete(grant, user) }
+  })
+}
+
+/** Runs `work` so many times, `width` at a time; what it returned, in order. */
+export async function inParallel(count, work, width = 128) {
+  const results = []
+  let next = 0
+  const worker = async () => {
+    while (next < count) {
+      const nth = next++
+      results[nth] = await work(nth)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, count) }, worker))
+  return results
+}
+
+/**
+ * Runs each of `ways` so many times, 128 at once, in turn and round after round, so that noise meets
+ * them alike; how many a second each did, by round.
+ */
+export async function compare(ways, { rounds, count }) {
+  const rates = Object.fromEntries(Object.keys(ways).map((name) => [name, []]))
+  for (let round = -1; round < rounds; round += 1) {
+    for (const [name, way] of Object.entries(ways)) {
+      const start = performance.now()
+      await inParallel(count, way)
+      const rate = (count / (performance.now() - start)) * 1_000
+      if (round >= 0) rates[name].push(rate) // the first is for warming up
+    }
+  }
+  return rates
+}
+
+/** A table of what compare() found: rates, and ratios to the first way within each round. */
+export function print(rates) {
+  const [[, first]] = Object.entries(rates)
+  console.log('| | a second | of the first |\n|---|---|---|')
+  for (const [name, own] of Object.entries(rates)) {
+    const ratio = median(own.map((rate, round) => rate / first[round]))
+    console.log(`| ${name} | ${median(own).toFixed(0)} | ${ratio.toFixed(2)} |`)
+  }
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]
+}
