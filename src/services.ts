@@ -66,7 +66,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     onDoubt: (denials) => denylist.doubt(denials),
   })
 
-  const { denylist, feed } = createReplica({
+  const replica = createReplica({
     db,
     repository: store.denylist,
     listenUrl: config.DENYLIST_SYNC === 'listen' ? listenUrl : undefined,
@@ -74,6 +74,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     log,
     onHeard: ({ keys, at }) => keyring.follow({ revision: keys, now: at }),
   })
+  const { denylist } = replica
 
   const rotation = createRotation(config, store, newId)
   if (!hasFixedKey(config)) await rotation.ensure()
@@ -199,13 +200,14 @@ export async function createServices(config: Config, dependencies: Dependencies)
     audit: store.audit,
     clients,
     denylist,
-    feed,
     identities,
     keyring,
+    lanes,
     limits,
     oauth,
     outboxWorkers,
     providers,
+    replica,
     revocations,
     roles,
     rotation,
