@@ -25,6 +25,7 @@ import { health } from './plugins/health.js'
 import { housekeeping } from './plugins/housekeeping.js'
 import { json } from './plugins/json.js'
 import { keys } from './plugins/keys.js'
+import { metrics } from './plugins/metrics.js'
 import { openapi } from './plugins/openapi.js'
 import { security } from './plugins/security.js'
 import { revocationRoutes } from './revocations/routes.js'
@@ -42,9 +43,9 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { db, log, now = () => new Date(), keysEvery } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, ACCESS_TOKEN_TTL: accessTtl } = config
   const services = await createServices(config, dependencies)
-  const { accounts, administration, audit, clients, denylist, feed, identities, keyring } = services
-  const { limits, oauth, outboxWorkers, providers, revocations, roles, rotation } = services
-  const { sessions, social, uploads, usage, users } = services
+  const { accounts, administration, audit, clients, denylist, identities, keyring } = services
+  const { lanes, limits, oauth, outboxWorkers, providers, replica, revocations, roles } = services
+  const { rotation, sessions, social, uploads, usage, users } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins: config.CORS_ORIGINS,
@@ -72,11 +73,15 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(cookies)
   await app.register(jwt, { keyring, issuer, audience })
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
-  await app.register(health, { db, isReady: feed.isReady })
+  const { METRICS_TOKEN: metricsToken } = config
+  if (metricsToken !== undefined || config.NODE_ENV !== 'production') {
+    await app.register(metrics, { token: metricsToken, replica, lanes, db })
+  }
+  await app.register(health, { db, isReady: replica.feed.isReady })
   await app.register(housekeeping, { prune: () => prune(db, config.AUDIT_RETENTION / 86_400) })
   await app.register(keys, { keyring, rotation, every: keysEvery })
-  app.addHook('onReady', feed.start)
-  app.addHook('onClose', feed.stop)
+  app.addHook('onReady', replica.feed.start)
+  app.addHook('onClose', replica.feed.stop)
   app.addHook('onClose', usage.settled)
   app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
   app.addHook('onClose', async () => {

@@ -109,7 +109,7 @@ function describeFault(schema: TSchema): string {
 }
 
 function weakSecrets(values: Record<string, unknown>): string[] {
-  return ['KEYS_SECRET', 'JWT_SECRET', 'SMS_WEBHOOK_SECRET'].flatMap((name) => {
+  return ['KEYS_SECRET', 'JWT_SECRET', 'SMS_WEBHOOK_SECRET', 'METRICS_TOKEN'].flatMap((name) => {
     const value = values[name]
     return typeof value === 'string' && isGuessable(value) ? [`${name} can be guessed`] : []
   })

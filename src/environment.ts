@@ -278,6 +278,16 @@ export const Environment = Type.Object({
   RATE_LIMIT_CLIENTS: Rate('failed authentications of other services from one network', '100/15m'),
   RATE_LIMIT_UPLOADS: Rate('pictures and READMEs sent by one user', '60/1h'),
   AUDIT_RETENTION: Duration('how long the audit log is kept', '365d'),
+  METRICS_TOKEN: Type.Optional(
+    Type.String({
+      // What can stand in the header at all (RFC 6750 §2.1).
+      pattern: '^[A-Za-z0-9._~+/-]{32,4096}=*$',
+      maxLength: 4_096,
+      secret: true,
+      description:
+        'Bearer token that opens `/metrics`, 32 characters or more of `A-Z a-z 0-9 - . _ ~ + /`; without it anybody may read them, and in production there are none',
+    }),
+  ),
   LOG_LEVEL: OneOf(
     ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
     'least level that is logged',

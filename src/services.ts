@@ -68,7 +68,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     onDoubt: (denials) => denylist.doubt(denials),
   })
 
-  const { denylist, feed } = createReplica({
+  const replica = createReplica({
     db,
     repository: store.denylist,
     listenUrl: config.DENYLIST_SYNC === 'listen' ? listenUrl : undefined,
@@ -76,6 +76,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     log,
     onHeard: ({ keys, at }) => keyring.follow({ revision: keys, now: at }),
   })
+  const { denylist } = replica
 
   const rotation = createRotation(config, store, newId)
   if (!hasFixedKey(config)) await rotation.ensure()
@@ -204,13 +205,14 @@ export async function createServices(config: Config, dependencies: Dependencies)
     audit: store.audit,
     clients,
     denylist,
-    feed,
     identities,
     keyring,
+    lanes,
     limits,
     oauth,
     outboxWorkers,
     providers,
+    replica,
     revocations,
     roles,
     rotation,

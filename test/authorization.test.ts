@@ -29,6 +29,7 @@ const outcomes: Record<string, Row> = {
   'POST /oauth/introspect': [401, 401, 401],
   'POST /oauth/revoke': [200, 401, 401],
   'GET /openapi.json': [200, 200, 200],
+  'GET /metrics': [200, 200, 200],
   'POST /api/register': ['email_taken', 'email_taken', 'email_taken'],
   'POST /api/activate': ['invalid_code', 'invalid_code', 'invalid_code'],
   'POST /api/activate/resend': [202, 202, 202],

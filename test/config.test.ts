@@ -147,9 +147,23 @@ t.test('a secret that can be guessed is refused', (t) => {
     '12'.repeat(20),
   )
   for (const value of weak) {
-    for (const name of ['KEYS_SECRET', 'JWT_SECRET']) {
+    for (const name of ['KEYS_SECRET', 'JWT_SECRET', 'METRICS_TOKEN']) {
       t.match(faults({ ...production, [name]: value }), name, `${name}=${value}`)
     }
+  }
+  t.end()
+})
+
+t.test('a token that no header could hold is refused', (t) => {
+  t.equal(faults({ METRICS_TOKEN: `${secret}==` }), '')
+  for (const token of [
+    `${secret} ${secret}`,
+    `${secret},`,
+    `${secret}ü`,
+    `${secret}\t`,
+    `=${secret}`,
+  ]) {
+    t.match(faults({ METRICS_TOKEN: token }), 'METRICS_TOKEN', token)
   }
   t.end()
 })

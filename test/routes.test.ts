@@ -14,6 +14,7 @@ const publicRoutes = [
   'POST /oauth/introspect',
   'POST /oauth/revoke',
   'GET /openapi.json',
+  'GET /metrics',
   'POST /api/register',
   'POST /api/activate',
   'POST /api/activate/resend',

@@ -10,6 +10,8 @@ export type Db = {
 export type Pool = Db & {
   /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
   transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>
+  /** Connections, those of them that nobody uses, and who waits for one. */
+  status(): { total: number; idle: number; waiting: number }
   close(): Promise<void>
 }
 
@@ -60,6 +62,11 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
         client.release(broken)
       }
     },
+    status: () => ({
+      total: pool.totalCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     close: () => pool.end(),
     async transaction(work) {
       const client = await pool.connect().catch(rethrow)

@@ -41,7 +41,8 @@ export function createFeed(options: Options) {
   let source: Source | undefined
   let running: Promise<void> = Promise.resolve()
   const stopped = new Promise((resolve) => stopping.signal.addEventListener('abort', resolve))
-  const status = { reconnects: 0, skew: 0, lag: 0 }
+  const status = { reconnects: 0, skew: 0 }
+  let onNews: (lag: number) => void = () => undefined
 
   return {
     isFresh,
@@ -51,6 +52,9 @@ export function createFeed(options: Options) {
 
     /** Milliseconds since it last heard, how far the clocks differ, and what went wrong so far. */
     status: () => ({ ...status, age: clock() - heardAt }),
+
+    /** `listener` is called whenever there is news, with the seconds since the oldest was written. */
+    onNews: (listener: (lag: number) => void): void => void (onNews = listener),
 
     /** Resolves once it holds every denial. @throws ListenError where it could never be told of news */
     start(): Promise<void> {
@@ -128,6 +132,7 @@ export function createFeed(options: Options) {
     const askedAt = clock()
     const delta = await within(ms, from.delta(since))
     entries.addPacked(delta.packed)
+    if (delta.lag !== null && Number.isFinite(delta.lag)) onNews(Math.max(0, delta.lag))
     await within(ms, onHeard(delta))
     heardAt = askedAt
     note(delta.at)

@@ -39,5 +39,18 @@ export function createReplica({ db, repository, listenUrl, denyFor, log, onHeard
   const wakeOthers = createWaker(db)
   const { isFresh } = feed
   const denylist = createDenylist({ entries, isFresh, lookup, wakeOthers, clock, denyFor })
-  return { denylist, feed }
+  return {
+    denylist,
+    feed,
+    /** As that of the feed, and how many queries took the place of the entries. */
+    status: () => ({
+      ...feed.status(),
+      isFresh: isFresh(),
+      entries: entries.size,
+      bytes: entries.bytes,
+      queries: lookup.count,
+    }),
+  }
 }
+
+export type Replica = ReturnType<typeof createReplica>

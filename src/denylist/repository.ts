@@ -11,6 +11,8 @@ export type Delta = {
   at: number
   /** How often the signing keys have changed. */
   keys: number
+  /** Seconds since the oldest of the entries was written, by the clock of the database; null without any. */
+  lag: number | null
 }
 
 export type Found = { id: string; epoch: number | null }
@@ -19,7 +21,7 @@ export type Found = { id: string; epoch: number | null }
 export type Listed = [id: string, expires_at: number, epoch: number | null]
 
 /** Entries for others, and how the database stood before it looked for them. */
-export type Listing = Omit<Delta, 'packed'> & {
+export type Listing = Omit<Delta, 'packed' | 'lag'> & {
   /** Whether the snapshot that was asked about is of the past of this database. */
   known: boolean
   denials: Listed[]
@@ -30,23 +32,27 @@ const expiry = 'greatest(1, least(2147483647, ceil(extract(epoch from expires_at
 const pack = `coalesce(string_agg(
   uuid_send(id) || int8send(${expiry}) || int4send(coalesce(epoch, -1)), ''), '')`
 
-const delta = `
+// Two numbers, since of `infinity` a timestamp cannot be taken away.
+const age = 'extract(epoch from clock_timestamp()) - extract(epoch from min(created_at))'
+
+const deltaWith = (more = '') => `
   select pg_current_snapshot()::text as snapshot,
     (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
-    (select revision::float8 from key_ring) as keys,
-    (select ${pack} from token_denylist
-     where xid >= pg_snapshot_xmax($1::pg_snapshot)
-       or xid = any (array(select pg_snapshot_xip($1::pg_snapshot)))) as packed`
+    (select revision::float8 from key_ring) as keys, packed, lag${more}
+  from (
+    select ${pack} as packed, (${age})::float8 as lag from token_denylist
+    where xid >= pg_snapshot_xmax($1::pg_snapshot)
+      or xid = any (array(select pg_snapshot_xip($1::pg_snapshot)))) news`
 
 /** The statements of a replica, which run on whatever connection it has. */
 export const replicaSql = {
   snapshot: 'select pg_current_snapshot()::text as snapshot',
 
   /** What was written by transactions that $1 does not show. */
-  delta,
+  delta: deltaWith(),
 
   /** The same, and what the connection listens to. */
-  deltaAndChannels: `${delta}, array(select pg_listening_channels()) as channels`,
+  deltaAndChannels: deltaWith(', array(select pg_listening_channels()) as channels'),
 
   /** The next so many, in the order of their ids. */
   page: `
@@ -86,7 +92,8 @@ export function createDenylistRepository(
       await db.query(
         `insert into token_denylist (id, expires_at) values ($1, now() + make_interval(secs => $2))
          on conflict (id) do update set
-           expires_at = excluded.expires_at, epoch = null, xid = excluded.xid`,
+           expires_at = excluded.expires_at, epoch = null, xid = excluded.xid,
+           created_at = excluded.created_at`,
         [id, denyFor],
       )
       onDenied([{ id, expires_at: soon(denyFor) }])

@@ -220,6 +220,7 @@ export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: 
 const deny = (ended: string, seconds: number) => `
   insert into token_denylist (id, expires_at)
   select id, now() + make_interval(secs => $${String(seconds)}) from ${ended} as ended order by id
-  on conflict (id) do update set expires_at = excluded.expires_at, xid = excluded.xid`
+  on conflict (id) do update
+  set expires_at = excluded.expires_at, xid = excluded.xid, created_at = excluded.created_at`
 
 export type SessionRepository = ReturnType<typeof createSessionRepository>

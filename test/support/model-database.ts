@@ -67,7 +67,7 @@ export function createModelDatabase(now: () => number, slip?: Slip) {
     delta(since: string): Delta {
       const shown = readSnapshot(since)
       const news = [...rows.values()].filter(({ xid }) => !isShown(xid, shown))
-      return { snapshot: snapshot(), packed: pack(news), at: now(), keys: 0 }
+      return { snapshot: snapshot(), packed: pack(news), at: now(), keys: 0, lag: null }
     },
 
     page(after: string, most: number): Page {

@@ -1,0 +1,56 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { hashOf, isSecret } from '../clients/secrets.js'
+import { AppError } from '../errors.js'
+import { createDurations } from '../metrics/durations.js'
+import { createGauges, type Sources } from '../metrics/gauges.js'
+import { readBearer } from './authenticate.js'
+import { replies } from './openapi.js'
+
+type Options = Sources & {
+  /** What a reader has to send as Bearer; undefined where anybody may read. */
+  token: string | undefined
+}
+
+/** `GET /metrics` for Prometheus: from memory alone, so that it answers whatever is down. */
+export const metrics = fp<Options>(
+  async (app, { token, ...sources }) => {
+    const gauges = createGauges(sources)
+    const durations = createDurations('gatehouse_http_request_duration_seconds')
+
+    app.addHook('onResponse', (request, reply, done) => {
+      // The pattern, never the path: who asks for what is not there makes no new label.
+      const { url = 'unknown' } = request.routeOptions
+      durations.observe(request.method, url, reply.statusCode, reply.elapsedTime / 1_000)
+      done()
+    })
+
+    app.get(
+      '/metrics',
+      {
+        schema: {
+          summary: 'How this instance does, for Prometheus',
+          description: 'With `METRICS_TOKEN` as Bearer, where it is set',
+          tags: ['operations'],
+          produces: ['text/plain'],
+          response: replies({ 200: Type.String() }),
+        },
+        ...(token !== undefined && { onRequest: createGuard(token) }),
+      },
+      async (_request, reply) => {
+        const text = `${await gauges.metrics()}\n${durations.text()}`
+        return reply.type(gauges.contentType).serializer(String).send(text)
+      },
+    )
+  },
+  { name: 'metrics' },
+)
+
+/** Hashes are compared, so that the time tells nothing. */
+function createGuard(token: string) {
+  const expected = hashOf(token)
+  return async (request: FastifyRequest): Promise<void> => {
+    if (!isSecret(readBearer(request) ?? '', expected)) throw new AppError('invalid_token')
+  }
+}
