@@ -1,0 +1,88 @@
+import type { FastifyInstance } from 'fastify'
+import type { Config } from './config.js'
+import { prune } from './db/retention.js'
+import { createServer } from './http.js'
+import {
+  createAuthenticate,
+  createAuthenticator,
+  jwt,
+  type AccessRules,
+} from './plugins/authenticate.js'
+import { cookies, createSessionCookies } from './plugins/cookies.js'
+import { errors } from './plugins/errors.js'
+import { health } from './plugins/health.js'
+import { housekeeping } from './plugins/housekeeping.js'
+import { json } from './plugins/json.js'
+import { keys } from './plugins/keys.js'
+import { metrics } from './plugins/metrics.js'
+import { openapi } from './plugins/openapi.js'
+import { security } from './plugins/security.js'
+import { createServices, type Dependencies } from './services.js'
+import { createVerifiedTokens } from './tokens/verified.js'
+
+/** What every route shares: the services, the server and its plugins, and who may ask. */
+export async function buildBase(config: Config, dependencies: Dependencies) {
+  const { db, log, now = () => new Date(), keysEvery } = dependencies
+  const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
+  const services = await createServices(config, dependencies)
+  const { denylist, keyring, lanes, outboxWorkers, replica, rotation, usage } = services
+  const sessionCookies = createSessionCookies({
+    publicUrl: config.PUBLIC_URL,
+    corsOrigins,
+    refreshTtl: config.REFRESH_TOKEN_TTL,
+  })
+  const verified = createVerifiedTokens({ most: 5_000 })
+  keyring.onChange(verified.clear)
+  const authentication = {
+    denylist,
+    usage,
+    verified,
+    cookies: sessionCookies,
+    issuer,
+    audience,
+    accessTtl: config.ACCESS_TOKEN_TTL,
+    now,
+  }
+
+  const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')
+  const app = createServer({ trustProxy, log })
+  await app.register(errors)
+  await app.register(security, { corsOrigins })
+  await app.register(json)
+  await app.register(cookies)
+  await app.register(jwt, { keyring, issuer, audience })
+  await app.register(openapi, { publicUrl: config.PUBLIC_URL })
+  const { METRICS_TOKEN: metricsToken } = config
+  if (metricsToken !== undefined || config.NODE_ENV !== 'production') {
+    await app.register(metrics, { token: metricsToken, replica, lanes, db })
+  }
+  await app.register(health, { db, isReady: replica.feed.isReady })
+  await app.register(housekeeping, { prune: () => prune(db, config.AUDIT_RETENTION / 86_400) })
+  await app.register(keys, { keyring, rotation, every: keysEvery })
+  app.addHook('onReady', replica.feed.start)
+  app.addHook('onClose', replica.feed.stop)
+  app.addHook('onClose', usage.settled)
+  app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
+  app.addHook('onClose', async () => {
+    await Promise.all(outboxWorkers.map(({ stop }) => stop()))
+  })
+
+  /** Whatever is registered in `scope` from now on takes an access token. */
+  function secure(scope: FastifyInstance, rules: AccessRules = {}): void {
+    scope.addHook('onRoute', authenticateBeforeValidating)
+    scope.addHook('preHandler', createAuthenticate({ ...authentication, ...rules }))
+  }
+
+  return {
+    app,
+    services,
+    cookies: sessionCookies,
+    authenticate: createAuthenticator(authentication),
+    secure,
+  }
+}
+
+/** Who has no token learns nothing of what a body should look like. */
+function authenticateBeforeValidating(route: { attachValidation?: boolean }): void {
+  route.attachValidation = true
+}
