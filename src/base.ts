@@ -22,7 +22,7 @@ import { createVerifiedTokens } from './tokens/verified.js'
 
 /** What every route shares: the services, the server and its plugins, and who may ask. */
 export async function buildBase(config: Config, dependencies: Dependencies) {
-  const { db, log, now = () => new Date(), keysEvery } = dependencies
+  const { db, log, now, keysEvery } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
   const services = await createServices(config, dependencies)
   const { denylist, keyring, lanes, outboxWorkers, replica, rotation, usage } = services
@@ -41,7 +41,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     issuer,
     audience,
     accessTtl: config.ACCESS_TOKEN_TTL,
-    now,
+    now: now ? () => now().getTime() : Date.now,
   }
 
   const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')

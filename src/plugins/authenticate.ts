@@ -56,7 +56,8 @@ type AuthenticateOptions = {
   issuer: string
   audience: string
   accessTtl: number
-  now: () => Date
+  /** Milliseconds since 1970. */
+  now: () => number
 }
 
 export type AccessRules = {
@@ -107,7 +108,7 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
     if (bearerOnly && request.headers.authorization === undefined) {
       throw new AppError('invalid_token')
     }
-    const token = readAccessToken(request)
+    const token = readToken(request)
     const claims = verified.get(token)
     return claims ? admit(request, claims) : verifyAndAdmit(request, token)
   }
@@ -115,7 +116,7 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
   async function verifyAndAdmit(request: FastifyRequest, token: string): Promise<void> {
     const { version } = verified
     const claims = await verify(request)
-    if (!areClaims('at+jwt', claims, { issuer, audience, maxLifetime, now: now() })) {
+    if (!areClaims('at+jwt', claims, { issuer, audience, maxLifetime, now: new Date(now()) })) {
       throw new AppError('invalid_token')
     }
     if (version === verified.version) verified.add(token, Object.freeze(claims))
@@ -124,7 +125,7 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
   }
 
   function admit(request: FastifyRequest, claims: AccessClaims): Promise<void> | undefined {
-    if (now().getTime() >= claims.exp * 1_000) throw new AppError('invalid_token')
+    if (now() >= claims.exp * 1_000) throw new AppError('invalid_token')
     const pending = denylist.requireLive(claims)
     if (pending) return pending.then(() => authorize(request, claims))
     authorize(request, claims)
@@ -162,9 +163,16 @@ const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== '
  * of any other kind never falls through to the cookie (RFC 6750 §2).
  * @throws AppError `invalid_token`
  */
-function readAccessToken(request: FastifyRequest): string {
+function readToken(request: FastifyRequest): string {
   const token = readBearer(request) ?? request.cookies.session
-  if (token === undefined || !isCompact(token)) throw new AppError('invalid_token')
+  if (token === undefined) throw new AppError('invalid_token')
+  return token
+}
+
+/** The same, for who has not verified it before. */
+function readAccessToken(request: FastifyRequest): string {
+  const token = readToken(request)
+  if (!isCompact(token)) throw new AppError('invalid_token')
   return token
 }
 

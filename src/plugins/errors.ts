@@ -33,8 +33,9 @@ export function prepareError(
 ): AppError {
   const error = toAppError(thrown)
   const { code, statusCode, retryAfter, headers = {} } = error
-  if (statusCode >= 500) request.log.error({ err: error }, code)
-  else request.log.debug({ err: error }, 'refused')
+  const line = { reqId: request.id, err: error }
+  if (statusCode >= 500) request.log.error(line, code)
+  else request.log.debug(line, 'refused')
   if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   reply.headers(headers).header('cache-control', 'no-store').code(statusCode)

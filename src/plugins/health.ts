@@ -55,8 +55,9 @@ function endConnectionsOnClose(app: FastifyInstance): () => boolean {
     closing = true
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (closing) reply.header('connection', 'close')
+    done()
   })
   return () => closing
 }

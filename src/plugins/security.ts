@@ -1,26 +1,17 @@
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import fp from 'fastify-plugin'
+import helmet from 'helmet'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 type Options = { corsOrigins: string[] }
 
 /** Headers that every reply bears. Nothing that is served here may be framed, sniffed or run. */
 export const security = fp<Options>(
   async (app, { corsOrigins }) => {
-    await app.register(helmet, {
-      contentSecurityPolicy: {
-        useDefaults: false,
-        directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"], baseUri: ["'none'"] },
-      },
-      strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: false },
-      referrerPolicy: { policy: 'no-referrer' },
-      crossOriginResourcePolicy: {
-        policy: corsOrigins.length > 0 ? 'cross-origin' : 'same-origin',
-      },
-      xFrameOptions: { action: 'deny' },
-    })
-    app.addHook('onRequest', async (_request, reply) => {
-      reply.header('cache-control', 'no-store')
+    const headers = { ...helmetHeaders(corsOrigins), 'cache-control': 'no-store' }
+    app.addHook('onRequest', (_request, reply, done) => {
+      reply.headers(headers)
+      done()
     })
     if (corsOrigins.length === 0) return
     await app.register(cors, {
@@ -40,3 +31,32 @@ export const security = fp<Options>(
   },
   { name: 'security' },
 )
+
+/** What helmet would set, over and over, on each reply: it is always the same. */
+function helmetHeaders(corsOrigins: string[]): Record<string, string> {
+  const headers: Record<string, string> = {}
+  const response = {
+    setHeader: (name: string, value: string) => void (headers[name.toLowerCase()] = value),
+    removeHeader: () => undefined,
+  }
+  const set = helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"], baseUri: ["'none'"] },
+    },
+    strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: false },
+    referrerPolicy: { policy: 'no-referrer' },
+    crossOriginResourcePolicy: {
+      policy: corsOrigins.length > 0 ? 'cross-origin' : 'same-origin',
+    },
+    xFrameOptions: { action: 'deny' },
+    // What only browsers of long ago read, or plugins that are gone.
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
+    originAgentCluster: false,
+  })
+  set(null as unknown as IncomingMessage, response as unknown as ServerResponse, () => undefined)
+  return headers
+}

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.js'
+import { isRepeated } from '../headers.js'
 
 /**
  * The text behind `Bearer`, or undefined without an Authorization header (RFC 6750 §2.1).
@@ -10,10 +11,7 @@ export function bearerOf(
   rawHeaders: string[],
 ): string | undefined {
   if (authorization === undefined) return undefined
-  const count = rawHeaders.filter(
-    (name, at) => at % 2 === 0 && /^authorization$/i.test(name),
-  ).length
-  const token = /^Bearer ([^\s,]+)$/i.exec(authorization)?.[1]
-  if (count !== 1 || token === undefined) throw new AppError('invalid_token')
-  return token
+  const isBearer = authorization.slice(0, 7).toLowerCase() === 'bearer '
+  if (!isBearer || isRepeated('authorization', rawHeaders)) throw new AppError('invalid_token')
+  return authorization.slice(7)
 }
