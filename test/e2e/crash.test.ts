@@ -1,6 +1,6 @@
 import t from 'tap'
 import { crashRounds } from '../support/crash-rounds.js'
 
-t.test('killed thirty times, an instance forgets nothing', { timeout: 600_000 }, async (t) => {
-  await crashRounds(t, 30, 2)
+t.test('killed fifty times, an instance forgets nothing', { timeout: 600_000 }, async (t) => {
+  await crashRounds(t, 50, 3)
 })
