@@ -178,16 +178,16 @@ export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: 
       return rows.length === 1
     },
 
-    /** Ends the sessions of a user beyond so many, the one used last first; how many. */
-    async endOldest(userId: string, keep: number): Promise<number> {
+    /** Ends what a user has beyond so many others than this one, those used last kept; how many. */
+    async endOldest(userId: string, except: string, keep: number): Promise<number> {
       const { rows } = await db.query<{ id: string }>(
         `with ended as (
            delete from sessions where id in (
-             select id from sessions where user_id = $1 order by rotated_at desc, id desc
-             offset $2 for update skip locked)
+             select id from sessions where user_id = $1 and id <> $2
+             order by rotated_at desc, id desc offset $3 for update skip locked)
            returning id)
-         ${deny('ended', 3)} returning id`,
-        [userId, keep, denyFor],
+         ${deny('ended', 4)} returning id`,
+        [userId, except, keep, denyFor],
       )
       denied(rows)
       return rows.length

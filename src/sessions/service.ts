@@ -126,7 +126,7 @@ export function createSessionService(dependencies: Dependencies) {
       detail: Record<string, string | number>,
     ) => tx.audit.add({ id: newId(), event, caller: who, user_id, detail })
     await note('login.succeeded', { session: id, ...how })
-    const ended = await tx.sessions.endOldest(user_id, most)
+    const ended = await tx.sessions.endOldest(user_id, id, most - 1)
     if (ended > 0) await note('session.ended', { ended, most })
     return grant
   }

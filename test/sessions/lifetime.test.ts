@@ -86,5 +86,15 @@ t.test('one login too many ends the session that was used least recently', async
   ])
 })
 
+t.test('who logs in is in, however late others of theirs are dated', async (t) => {
+  const { app, sql } = await testApp(t, { env: { SESSIONS_PER_USER: '1' } })
+  const first = await signUp(app)
+  await sql(`update sessions set rotated_at = now() + interval '1 second'`)
+  const second = await logIn(app)
+  t.ok(await isAlive(app, second.access_token))
+  t.equal((await refresh(app, second.refresh_token)).statusCode, 200)
+  t.notOk(await isAlive(app, first.access_token))
+})
+
 const list = (app: App, { access_token }: LoginAnswer) =>
   app.inject({ url: '/api/sessions', headers: bearer(access_token) })
