@@ -55,3 +55,20 @@ t.test('a failure is that of its own batch, and the next goes on', async (t) => 
   )
   t.equal(await add(4), 4)
 })
+
+t.test('who waited too long is told to come back, and those behind are served', async (t) => {
+  const { run, batches, end } = held()
+  let now = 0
+  const add = createBatcher(run, { width: 1, clock: () => now })
+  const first = add(1)
+  const late = t.rejects(add(2), { code: 'unavailable' })
+  now = 600
+  const behind = add(3)
+  now = 1_200
+  end(0)
+  await first
+  await late
+  t.same(batches, [[1], [3]], 'nothing is done for who is gone')
+  end(1)
+  t.equal(await behind, 30)
+})
