@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
+import { handlerTimeout } from '../http.js'
 import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../plugins/cookies.js'
 import type { IdentityService } from '../social/identities.js'
@@ -56,6 +57,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
   app.get(
     '/auth/:provider',
     {
+      handlerTimeout,
       schema: {
         summary: 'To a provider, to log in there',
         tags,
@@ -77,6 +79,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
   app.get(
     '/auth/:provider/callback',
     {
+      handlerTimeout,
       preHandler: limits.perNetwork('login'),
       schema: {
         summary: 'Back from a provider, with its answer',
