@@ -1,6 +1,6 @@
 import type { Db } from '../db/pool.js'
-import { soon, type Denial } from '../denylist/entries.js'
 import type { Grant } from '../tokens/service.js'
+import { createEndings, type EndingOptions } from './endings.js'
 import type { Session } from './schemas.js'
 
 type NewSession = {
@@ -18,18 +18,16 @@ export type Step = { id: string; user_id: string; generation: number }
 /** `lost`: who has the token before the present one may not have got the present one. */
 type Place = { lost: boolean; grant: Grant }
 
-type Options = {
-  /** How long the access tokens of an ended session are denied, in seconds: longer than they live. */
-  denyFor: number
+type Options = EndingOptions & {
   /** How long a session lives without a refresh, in seconds. */
   idleTtl: number
-  onDenied: (denials: Denial[]) => void
 }
+
 const enabled = 'u.activated_at is not null and u.disabled_at is null'
 
-/** The only SQL about sessions. The clock is the database's: all instances have the same one. */
-export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: Options) {
-  const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
+/** The only SQL about sessions, with that of their ends. The clock is the database's: all instances have the same one. */
+export function createSessionRepository(db: Db, options: Options) {
+  const idleEnd = `s.rotated_at + make_interval(secs => ${String(options.idleTtl)})`
   const alive = `s.expires_at > now() and ${idleEnd} > now()`
   const grantColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
@@ -154,73 +152,8 @@ export function createSessionRepository(db: Db, { denyFor, idleTtl, onDenied }: 
       return rowCount === 1
     },
 
-    /** Ends sessions. One that is not there is denied too: its token may live. */
-    async end(...ids: string[]): Promise<void> {
-      await db.query(
-        `with ended as (
-           delete from sessions where id in (
-             select id from sessions where id = any ($1) order by id for update)
-           returning id)
-         ${deny('(select distinct id from unnest($1::uuid[]) as id, (select count(*) from ended) first)', 2)}`,
-        [ids, denyFor],
-      )
-      denied(ids.map((id) => ({ id })))
-    },
-
-    /** Ends one session if it is the user's; whether it was. */
-    async endOf(userId: string, id: string): Promise<boolean> {
-      const { rows } = await db.query<{ id: string }>(
-        `with ended as (delete from sessions where id = $1 and user_id = $2 returning id)
-         ${deny('ended', 3)} returning id`,
-        [id, userId, denyFor],
-      )
-      denied(rows)
-      return rows.length === 1
-    },
-
-    /** Ends what a user has beyond so many others than this one, those used last kept; how many. */
-    async endOldest(userId: string, except: string, keep: number): Promise<number> {
-      const { rows } = await db.query<{ id: string }>(
-        `with ended as (
-           delete from sessions where id in (
-             select id from sessions where user_id = $1 and id <> $2
-             order by rotated_at desc, id desc offset $3 for update skip locked)
-           returning id)
-         ${deny('ended', 4)} returning id`,
-        [userId, except, keep, denyFor],
-      )
-      denied(rows)
-      return rows.length
-    },
-
-    /** Ends every session of a user, or all but one; how many. */
-    async endAll(userId: string, except: string | null = null): Promise<number> {
-      const { rows } = await db.query<{ id: string }>(
-        `with ended as (
-           delete from sessions where id in (
-             select id from sessions where user_id = $1 and id is distinct from $2
-             order by id for update)
-           returning id)
-         ${deny('ended', 3)} returning id`,
-        [userId, except, denyFor],
-      )
-      denied(rows)
-      return rows.length
-    },
-  }
-
-  function denied(rows: { id: string }[]): void {
-    onDenied(rows.map(({ id }) => ({ id, expires_at: soon(denyFor) })))
+    ...createEndings(db, options),
   }
 }
-
-/**
- * The sessions go first, everywhere, and all in the order of their ids: no two ends wait for each other.
- */
-const deny = (ended: string, seconds: number) => `
-  insert into token_denylist (id, expires_at)
-  select id, now() + make_interval(secs => $${String(seconds)}) from ${ended} as ended order by id
-  on conflict (id) do update
-  set expires_at = excluded.expires_at, xid = excluded.xid, created_at = excluded.created_at`
 
 export type SessionRepository = ReturnType<typeof createSessionRepository>
