@@ -1,62 +1,14 @@
-import { mkdtemp, chmod, rm } from 'node:fs/promises'
-import { connect, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js'
+import t from 'tap'
 import { ada, bearer, type LoginAnswer } from '../support/app.js'
 import { queryAt } from '../support/database.js'
+import { interruptibleDatabase } from '../support/interruptible-database.js'
 import { post, startServer } from '../support/server-process.js'
-
-/** A PostgreSQL that can be stopped and started behind one address. */
-async function interruptible(t: Test) {
-  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-outage-'))
-  await chmod(dataDir, 0o711)
-  const log = { info: () => undefined, warn: () => undefined }
-  let server: EmbeddedPostgres | undefined = await startEmbeddedPostgres({ dataDir, log })
-  const sockets = new Set<Socket>()
-  const proxy = createServer((client) => {
-    if (!server) return void client.destroy()
-    const upstream = connect(Number(new URL(server.url).port), '127.0.0.1')
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(one)
-      one
-        .on('error', () => undefined)
-        .on('close', () => {
-          sockets.delete(one)
-          other.destroy()
-        })
-    }
-    client.pipe(upstream).pipe(client)
-  })
-  const port = await new Promise<number>((resolve) => {
-    proxy.listen(0, '127.0.0.1', () => resolve((proxy.address() as { port: number }).port))
-  })
-  const url = new URL(server.url)
-  url.port = String(port)
-  const stop = async () => {
-    const stopping = server
-    server = undefined
-    await stopping?.stop()
-  }
-  t.teardown(async () => {
-    for (const socket of sockets) socket.destroy()
-    proxy.close()
-    await stop()
-    await rm(dataDir, { recursive: true, force: true })
-  })
-  const start = async () => void (server = await startEmbeddedPostgres({ dataDir, log }))
-  return { url: url.href, stop, start }
-}
 
 t.test(
   'a stopped database is 503 meanwhile; it heals by itself and nothing acknowledged is lost',
   async (t) => {
-    const database = await interruptible(t)
+    const database = await interruptibleDatabase(t)
     const server = await startServer(t, { DATABASE_URL: database.url })
     await post(`${server.origin}/api/register`, ada)
     const { body } = await post<LoginAnswer>(`${server.origin}/api/login`, ada)

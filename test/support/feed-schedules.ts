@@ -7,6 +7,11 @@ import type { Slip } from './model-database.js'
 type Task = { from: number; count: number; slip?: Slip | undefined }
 type Outcome = { fault: string | undefined; seconds: number }
 
+/** A thread has no loader of TypeScript until it asks for one. */
+const bootstrap = `import('tsx/esm/api').then(({ register }) => {
+  register()
+  return import('${import.meta.url}')
+})`
 const atOnce = 10 // of more, the processor's cache would not hold the states
 
 /**
@@ -14,7 +19,7 @@ const atOnce = 10 // of more, the processor's cache would not hold the states
  * a thread of its own: a test runner follows each promise, which costs more than all else here.
  */
 export async function simulate(task: Task): Promise<Outcome> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: task })
+  const worker = new Worker(bootstrap, { eval: true, workerData: task })
   const [outcome] = (await once(worker, 'message')) as [Outcome]
   return outcome
 }
