@@ -77,7 +77,7 @@ async function knock(
   while (!ready.signal.aborted) {
     const answers = await Promise.all(ended.slice(-5).map((login) => verify(server, login)))
     odd.push(...answers.flatMap(({ status }) => ([0, 401, 503].includes(status) ? [] : status)))
-    await sleep(5)
+    await sleep(20)
   }
   await done
   return odd
