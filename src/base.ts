@@ -1,14 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
+import { createSessionCookies } from './cookies.js'
 import { prune } from './db/retention.js'
 import { createServer } from './http.js'
+import { createDurations } from './metrics/durations.js'
 import {
   createAuthenticate,
   createAuthenticator,
   jwt,
   type AccessRules,
 } from './plugins/authenticate.js'
-import { cookies, createSessionCookies } from './plugins/cookies.js'
 import { errors } from './plugins/errors.js'
 import { health } from './plugins/health.js'
 import { housekeeping } from './plugins/housekeeping.js'
@@ -16,6 +17,7 @@ import { json } from './plugins/json.js'
 import { keys } from './plugins/keys.js'
 import { metrics } from './plugins/metrics.js'
 import { openapi } from './plugins/openapi.js'
+import { requests } from './plugins/requests.js'
 import { security } from './plugins/security.js'
 import { createServices, type Dependencies } from './services.js'
 import { createVerifiedTokens } from './tokens/verified.js'
@@ -46,19 +48,26 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
 
   const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')
   const app = createServer({ trustProxy, log })
+  const { METRICS_TOKEN: metricsToken } = config
+  const durations =
+    metricsToken !== undefined || config.NODE_ENV !== 'production'
+      ? createDurations('gatehouse_http_request_duration_seconds')
+      : undefined
+  await app.register(requests, { log, durations })
   await app.register(errors)
   await app.register(security, { corsOrigins })
   await app.register(json)
-  await app.register(cookies)
   await app.register(jwt, { keyring, issuer, audience })
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
-  const { METRICS_TOKEN: metricsToken } = config
-  if (metricsToken !== undefined || config.NODE_ENV !== 'production') {
-    await app.register(metrics, { token: metricsToken, replica, lanes, db })
+  if (durations) {
+    await app.register(metrics, { token: metricsToken, durations, replica, lanes, db })
   }
   await app.register(health, { db, isReady: replica.feed.isReady })
-  await app.register(housekeeping, { prune: () => prune(db, config.AUDIT_RETENTION / 86_400) })
-  await app.register(keys, { keyring, rotation, every: keysEvery })
+  await app.register(housekeeping, {
+    prune: () => prune(db, config.AUDIT_RETENTION / 86_400),
+    log,
+  })
+  await app.register(keys, { keyring, rotation, every: keysEvery, log })
   app.addHook('onReady', replica.feed.start)
   app.addHook('onClose', replica.feed.stop)
   app.addHook('onClose', usage.settled)

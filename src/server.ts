@@ -32,6 +32,7 @@ async function start(config: Config): Promise<void> {
   const app = await buildApp(config, { db, listenUrl, keysSecret, log })
   closers.push(() => app.close())
   const address = await app.listen({ host: config.HOST, port: config.PORT })
+  log.info({ address }, 'listening')
   if (config.NODE_ENV === 'production') warnOf(config)
   if (process.stdout.isTTY) process.stdout.write(welcome(address))
 }

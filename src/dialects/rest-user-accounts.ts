@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { cookieOf } from '../cookies.js'
 import type { AccountService, Registration } from '../accounts/service.js'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
@@ -78,7 +79,7 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
       },
       async (request) => {
         const body = requireFilled(request.body, ['username', 'password'], 'is required')
-        const login = await sessions.login(body, callerOf(request), request.cookies.device)
+        const login = await sessions.login(body, callerOf(request), cookieOf(request, 'device'))
         await limits.refund('login', request)
         const { access_token, refresh_token } = login
         return { access_token, refresh_token }

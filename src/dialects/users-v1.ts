@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import { cookieOf } from '../cookies.js'
 import type { AccountService } from '../accounts/service.js'
 import { callerOf } from '../audit/caller.js'
 import type { AppError } from '../errors.js'
@@ -84,7 +85,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
     },
     async (request) => {
       const body = requireFilled(request.body, ['username', 'password'], 'is empty')
-      const login = await sessions.login(body, callerOf(request), request.cookies.device)
+      const login = await sessions.login(body, callerOf(request), cookieOf(request, 'device'))
       await limits.refund('login', request)
       const { access_token, refresh_token } = login
       return { msg: 'you are now connected', token: access_token, access_token, refresh_token }

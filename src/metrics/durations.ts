@@ -23,7 +23,7 @@ export function createDurations(name: string) {
 
     text(): string {
       const lines = [
-        `# HELP ${name} From a request's arrival to the end of its reply`,
+        `# HELP ${name} From a request's arrival to its reply`,
         `# TYPE ${name} histogram`,
       ]
       for (const [route, methods] of routes) {
@@ -62,5 +62,7 @@ export function createDurations(name: string) {
     ]
   }
 }
+
+export type Durations = ReturnType<typeof createDurations>
 
 const escape = (text: string) => text.replaceAll(/["\\]/g, '\\$&')

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { clearCookie, cookieOf, setCookie } from '../cookies.js'
 
 const texts = {
   login_required: 'Log in first, please.',
@@ -15,15 +16,17 @@ const texts = {
 } as const
 export type Flash = keyof typeof texts
 
+const attributes = { path: '/', httpOnly: true, sameSite: 'lax' } as const
+
 /** The cookie names one of our texts, so nobody can put words in our mouth. */
 export function setFlash(reply: FastifyReply, name: Flash): void {
-  reply.setCookie('flash', name, { path: '/', httpOnly: true, sameSite: 'lax', maxAge: 60 })
+  setCookie(reply, 'flash', name, { ...attributes, maxAge: 60 })
 }
 
 /** The message that the page before left, once. */
 export function takeFlash(request: FastifyRequest, reply: FastifyReply): string | undefined {
-  const name = request.cookies.flash
+  const name = cookieOf(request, 'flash')
   if (name === undefined) return undefined
-  reply.clearCookie('flash', { path: '/', httpOnly: true, sameSite: 'lax' })
+  clearCookie(reply, 'flash', attributes)
   return Object.hasOwn(texts, name) ? texts[name as Flash] : undefined
 }

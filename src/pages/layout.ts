@@ -144,6 +144,7 @@ export function createPageSender(appName: string, origins: string[]) {
     reply
       .code(status)
       .header('content-security-policy', policy)
+      .header('cross-origin-opener-policy', 'same-origin')
       .type('text/html; charset=utf-8')
       .serializer(String)
       .send(eta.render(layout, { ...page, appName }))

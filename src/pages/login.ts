@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
-import type { SessionCookies } from '../plugins/cookies.js'
+import { cookieOf, type SessionCookies } from '../cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
@@ -73,7 +73,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       try {
         const who = { ...readLoginName(name), password }
         const caller = callerOf(request)
-        const { device, ...login } = await sessions.login(who, caller, request.cookies.device)
+        const { device, ...login } = await sessions.login(who, caller, cookieOf(request, 'device'))
         await limits.refund('login', request)
         cookies.set(request, reply, login)
         cookies.setDevice(request, reply, device)

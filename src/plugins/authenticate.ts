@@ -9,7 +9,7 @@ import { isCompact, keyForHeader } from '../tokens/compact.js'
 import { verifyOptions, type Keyring } from '../tokens/keyring.js'
 import type { VerifiedTokens } from '../tokens/verified.js'
 import type { Usage } from '../sessions/usage.js'
-import type { SessionCookies } from './cookies.js'
+import { cookieOf, type SessionCookies } from '../cookies.js'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
@@ -164,7 +164,7 @@ const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== '
  * @throws AppError `invalid_token`
  */
 function readToken(request: FastifyRequest): string {
-  const token = readBearer(request) ?? request.cookies.session
+  const token = readBearer(request) ?? cookieOf(request, 'session')
   if (token === undefined) throw new AppError('invalid_token')
   return token
 }

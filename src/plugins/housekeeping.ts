@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 
 type Options = {
@@ -5,16 +6,17 @@ type Options = {
   prune: () => Promise<number>
   /** In milliseconds. */
   every?: number
+  log: FastifyBaseLogger
 }
 
 /** Expired rows go while the service runs; a failure waits for the next time. */
 export const housekeeping = fp<Options>(
-  async (app, { prune, every = 60_000 }) => {
+  async (app, { prune, every = 60_000, log }) => {
     async function tidy(): Promise<void> {
       try {
-        while ((await prune()) > 0) app.log.debug('removed expired rows')
+        while ((await prune()) > 0) log.debug('removed expired rows')
       } catch (err) {
-        app.log.warn({ err }, 'could not remove expired rows')
+        log.warn({ err }, 'could not remove expired rows')
       }
     }
     const timer = setInterval(() => void tidy(), every).unref()

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Keyring } from '../tokens/keyring.js'
 import type { KeyRotation } from '../tokens/rotation.js'
@@ -7,6 +8,7 @@ type Options = {
   rotation: KeyRotation
   /** In milliseconds. */
   every?: number | undefined
+  log: FastifyBaseLogger
 }
 
 /**
@@ -14,7 +16,7 @@ type Options = {
  * failure waits for the next time; the keys stay as they are.
  */
 export const keys = fp<Options>(
-  async (app, { keyring, rotation, every = 10_000 }) => {
+  async (app, { keyring, rotation, every = 10_000, log }) => {
     let timer: NodeJS.Timeout | undefined
     let running = Promise.resolve()
     let isClosed = false
@@ -25,7 +27,7 @@ export const keys = fp<Options>(
         const loaded = keyring.snapshot()
         if (loaded && (await rotation.tend(loaded))) await keyring.reload()
       } catch (err) {
-        app.log.warn({ err }, 'could not look after the signing keys')
+        log.warn({ err }, 'could not look after the signing keys')
       }
       soon(every)
     }

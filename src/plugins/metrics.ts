@@ -3,28 +3,21 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { hashOf, isSecret } from '../clients/secrets.js'
 import { AppError } from '../errors.js'
-import { createDurations } from '../metrics/durations.js'
+import type { Durations } from '../metrics/durations.js'
 import { createGauges, type Sources } from '../metrics/gauges.js'
 import { readBearer } from './authenticate.js'
 import { replies } from './openapi.js'
 
 type Options = Sources & {
+  durations: Durations
   /** What a reader has to send as Bearer; undefined where anybody may read. */
   token: string | undefined
 }
 
 /** `GET /metrics` for Prometheus: from memory alone, so that it answers whatever is down. */
 export const metrics = fp<Options>(
-  async (app, { token, ...sources }) => {
+  async (app, { token, durations, ...sources }) => {
     const gauges = createGauges(sources)
-    const durations = createDurations('gatehouse_http_request_duration_seconds')
-
-    app.addHook('onResponse', (request, reply, done) => {
-      // The pattern, never the path: who asks for what is not there makes no new label.
-      const { url = 'unknown' } = request.routeOptions
-      durations.observe(request.method, url, reply.statusCode, reply.elapsedTime / 1_000)
-      done()
-    })
 
     app.get(
       '/metrics',

@@ -49,8 +49,10 @@ function helmetHeaders(corsOrigins: string[]): Record<string, string> {
     crossOriginResourcePolicy: {
       policy: corsOrigins.length > 0 ? 'cross-origin' : 'same-origin',
     },
-    xFrameOptions: { action: 'deny' },
+    // What only documents have a use for: pages set it themselves.
+    crossOriginOpenerPolicy: false,
     // What only browsers of long ago read, or plugins that are gone.
+    xFrameOptions: false,
     xDnsPrefetchControl: false,
     xDownloadOptions: false,
     xPermittedCrossDomainPolicies: false,

@@ -4,7 +4,7 @@ import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { readBearer } from '../plugins/authenticate.js'
-import type { SessionCookies } from '../plugins/cookies.js'
+import { cookieOf, type SessionCookies } from '../cookies.js'
 import { MessageReply, replies } from '../plugins/openapi.js'
 import {
   EndedReply,
@@ -43,7 +43,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }
       const { device, ...login } = await sessions.login(
         request.body,
         callerOf(request),
-        request.cookies.device,
+        cookieOf(request, 'device'),
       )
       await limits.refund('login', request)
       cookies.set(request, reply, login)
@@ -72,7 +72,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }
 
   /** @throws AppError `invalid_token` without a cookie, `cross_site_request` */
   function cookieToken(request: FastifyRequest): string {
-    const token = request.cookies.refresh
+    const token = cookieOf(request, 'refresh')
     if (token === undefined) throw new AppError('invalid_token')
     if (cookies.isForeign(request)) throw new AppError('cross_site_request')
     return token

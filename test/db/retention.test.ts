@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
 import t from 'tap'
 import { prune } from '../../src/db/retention.js'
 import { housekeeping } from '../../src/plugins/housekeeping.js'
@@ -41,7 +42,7 @@ t.test('it is done again and again until the service closes, whatever fails', as
   let calls = 0
   const failing = () =>
     (calls += 1) === 2 ? Promise.reject(new Error('gone')) : Promise.resolve(0)
-  await app.register(housekeeping, { prune: failing, every: 5 })
+  await app.register(housekeeping, { prune: failing, every: 5, log: pino({ level: 'silent' }) })
   await app.ready()
   while (calls < 4) await sleep(5)
   await app.close()

@@ -3,6 +3,7 @@ import { pino, type Logger } from 'pino'
 import { buildApp, type App } from '../../src/app.js'
 import { loadConfig, type Config } from '../../src/config.js'
 import { createPool, type Pool } from '../../src/db/pool.js'
+import { createLogger } from '../../src/logger.js'
 import { queryAt, testDatabase } from './database.js'
 
 export const keysSecret = 'a-long-enough-Secret-for-the-tests-0123456789'
@@ -38,8 +39,7 @@ export async function testApp(t: Test, options: Options = {}): Promise<TestApp> 
   const url = options.url ?? (await testDatabase(t))
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...forTests, ...env })
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined })
-  const log =
-    logger ?? (logTo ? pino({ level: config.LOG_LEVEL }, logTo) : pino({ level: 'silent' }))
+  const log = logger ?? (logTo ? createLogger(config.LOG_LEVEL, logTo) : pino({ level: 'silent' }))
   const app = await buildApp(config, {
     db,
     listenUrl: url,

@@ -1,14 +1,24 @@
-import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
+import { fastifyCookie as cookie, type SerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import fp from 'fastify-plugin'
-import type { TokenPair } from '../tokens/service.js'
+import type { TokenPair } from './tokens/service.js'
 
-export const cookies = fp(
-  async (app) => {
-    await app.register(cookie)
-  },
-  { name: 'cookies' },
-)
+/** Without the library's plugin, which reads the cookies of every request: most bear a token in a header. */
+export function cookieOf({ headers }: FastifyRequest, name: string): string | undefined {
+  return headers.cookie === undefined ? undefined : cookie.parse(headers.cookie)[name]
+}
+
+export function setCookie(
+  reply: FastifyReply,
+  name: string,
+  value: string,
+  attributes: SerializeOptions,
+): void {
+  reply.header('set-cookie', cookie.serialize(name, value, attributes))
+}
+
+export function clearCookie(reply: FastifyReply, name: string, attributes: SerializeOptions): void {
+  setCookie(reply, name, '', { ...attributes, expires: new Date(0), maxAge: 0 })
+}
 
 export type SessionCookies = ReturnType<typeof createSessionCookies>
 
@@ -20,7 +30,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
   const alwaysSecure = publicOrigin.startsWith('https:')
 
   const isSecure = ({ protocol }: FastifyRequest) => alwaysSecure || protocol === 'https'
-  const attributes = (request: FastifyRequest): CookieSerializeOptions => ({
+  const attributes = (request: FastifyRequest): SerializeOptions => ({
     path: '/',
     httpOnly: true,
     sameSite: 'lax',
@@ -32,31 +42,31 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
   return {
     set(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair): void {
       const options = attributes(request)
-      reply.setCookie('session', tokens.access_token, { ...options, maxAge: tokens.expires_in })
-      reply.setCookie('refresh', tokens.refresh_token, { ...options, maxAge: refreshTtl })
+      setCookie(reply, 'session', tokens.access_token, { ...options, maxAge: tokens.expires_in })
+      setCookie(reply, 'refresh', tokens.refresh_token, { ...options, maxAge: refreshTtl })
     },
 
     /** A year's mark of the device; no logout takes it away, since it logs nobody in. */
     setDevice(request: FastifyRequest, reply: FastifyReply, mark: string): void {
-      reply.setCookie('device', mark, { ...attributes(request), maxAge: 31_536_000 })
+      setCookie(reply, 'device', mark, { ...attributes(request), maxAge: 31_536_000 })
     },
 
     clear(request: FastifyRequest, reply: FastifyReply): void {
-      reply.clearCookie('session', attributes(request))
-      reply.clearCookie('refresh', attributes(request))
+      clearCookie(reply, 'session', attributes(request))
+      clearCookie(reply, 'refresh', attributes(request))
     },
 
     /** The login by a provider that has begun; `lifetime` in seconds. */
     setTransaction(request: FastifyRequest, reply: FastifyReply, sealed: string, lifetime: number) {
       const options = { ...attributes(request), maxAge: lifetime }
-      reply.setCookie(transaction(request), sealed, options)
+      setCookie(reply, transaction(request), sealed, options)
     },
 
     /** It comes back once. */
     takeTransaction(request: FastifyRequest, reply: FastifyReply): string | undefined {
       const name = transaction(request)
-      const sealed = request.cookies[name]
-      if (sealed !== undefined) reply.clearCookie(name, attributes(request))
+      const sealed = cookieOf(request, name)
+      if (sealed !== undefined) clearCookie(reply, name, attributes(request))
       return sealed
     },
 

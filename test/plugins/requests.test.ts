@@ -1,0 +1,45 @@
+import t, { type Test } from 'tap'
+import { bearer, signUp, testApp } from '../support/app.js'
+
+type Line = { msg: string; level: string; reqId: string; status: number; ms: number; req: unknown }
+
+async function logged(t: Test, LOG_LEVEL: string) {
+  const lines: Line[] = []
+  const logTo = { write: (line: string) => void lines.push(JSON.parse(line) as Line) }
+  const { app, sql } = await testApp(t, { env: { LOG_LEVEL }, logTo })
+  return { app, sql, lines, requests: () => lines.filter(({ msg }) => msg === 'request') }
+}
+
+t.test('who is refused leaves a line, which says who, what and how, and no more', async (t) => {
+  const { app, requests } = await logged(t, 'info')
+  await signUp(app)
+  await app.inject({ url: '/api/user?token=secret', headers: bearer('of.another.kind') })
+  await app.inject('/nowhere')
+  t.match(requests(), [
+    { level: 'info', status: 401, ms: Number, reqId: /^[0-9a-f-]{36}$/ },
+    { status: 404, req: { path: '/nowhere' } },
+  ])
+  t.strictSame(requests()[0]?.req, { method: 'GET', path: '/api/user', ip: '127.0.0.1' })
+  t.notMatch(JSON.stringify(requests()), /secret|another/)
+})
+
+t.test('so does everybody at debug; each request has a UUID of its own', async (t) => {
+  const { app, requests } = await logged(t, 'debug')
+  for (let count = 0; count < 20; count += 1) await app.inject('/health/live')
+  t.same(new Set(requests().map(({ status }) => status)), new Set([200]))
+  const ids = new Set(requests().map(({ reqId }) => reqId))
+  t.equal(ids.size, 20)
+  for (const id of ids)
+    t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+})
+
+t.test('what a request came for is in the line of its failure too', async (t) => {
+  const { app, sql, lines } = await logged(t, 'info')
+  const { access_token } = await signUp(app)
+  await sql('alter table users rename to people')
+  const { statusCode } = await app.inject({ url: '/api/user', headers: bearer(access_token) })
+  t.equal(statusCode, 500)
+  const [failure, request] = lines.slice(-2)
+  t.match([failure?.level, request?.level], ['error', 'info'])
+  t.equal(failure?.reqId, request?.reqId)
+})
