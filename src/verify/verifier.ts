@@ -95,6 +95,7 @@ export function createVerifier(options: VerifierOptions) {
    *   `statusCode` and `headers`
    */
   function verify(token: string): Claims | Promise<Claims> {
+    if (typeof (token as unknown) !== 'string') throw refusal('invalid_token') // from JavaScript
     const claims = verified.get(token)
     if (claims) return admit(claims)
     const header = headerOf(token)
