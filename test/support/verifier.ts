@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { createVerifier, type VerifierOptions } from '../../src/verify/index.js'
+import { listen } from './listen.js'
 
 type Rewrite = (
   path: string,
@@ -41,16 +41,6 @@ function reply(response: ServerResponse, answer: Answer, changed: ReturnType<Rew
     ...changed?.headers,
   })
   response.end(changed?.body ?? answer.body)
-}
-
-export async function listen(t: Test, server: ReturnType<typeof createServer>): Promise<string> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 async function pass(target: string, path: string) {

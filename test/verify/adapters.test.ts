@@ -4,7 +4,8 @@ import t, { type Test } from 'tap'
 import { fastifyToken, requireToken, type Claims } from '../../src/verify/index.js'
 import { bearer, listeningApp, logIn, signUp } from '../support/app.js'
 import { until } from '../support/until.js'
-import { listen, startProxy, startVerifier } from '../support/verifier.js'
+import { listen } from '../support/listen.js'
+import { startProxy, startVerifier } from '../support/verifier.js'
 
 type Started = ReturnType<typeof startVerifier>
 

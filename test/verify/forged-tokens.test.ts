@@ -15,7 +15,8 @@ import { shapes } from '../support/forgeries/shapes.js'
 import { signatures } from '../support/forgeries/signatures.js'
 import { spellings } from '../support/forgeries/spellings.js'
 import { until } from '../support/until.js'
-import { listen, startVerifier } from '../support/verifier.js'
+import { listen } from '../support/listen.js'
+import { startVerifier } from '../support/verifier.js'
 
 const tables = [
   ...[unsigned, relabelled, confused, kids, headerMembers, tokenTypes],

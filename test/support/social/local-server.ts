@@ -1,13 +1,12 @@
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import { listen } from '../listen.js'
 
 /** A request, with its whole body. */
 export type Asked = IncomingMessage & { body: string }
 
-/** A plain HTTP server until the test ends, whoever still waits for an answer then. @returns its origin */
-export async function localServer(
+/** A plain HTTP server until the test ends. @returns its origin */
+export function localServer(
   t: Test,
   serve: (request: Asked, response: ServerResponse) => unknown,
 ): Promise<string> {
@@ -18,13 +17,7 @@ export async function localServer(
       serve(Object.assign(request, { body: Buffer.concat(chunks).toString() }), response)
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return listen(t, server)
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
