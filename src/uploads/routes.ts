@@ -143,13 +143,13 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
   )
 }
 
-/** It may be shown on any page, and run on none. */
+/** A picture may be shown on any page; nothing is framed, or run. */
 function asUpload(reply: FastifyReply, etag: string, cacheControl: string): FastifyReply {
   return reply.headers({
     etag,
     'cache-control': cacheControl,
     'cross-origin-resource-policy': 'cross-origin',
-    'content-security-policy': "default-src 'none'; sandbox",
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
     'content-disposition': 'inline',
   })
 }
