@@ -7,13 +7,19 @@ export function cookieOf({ headers }: FastifyRequest, name: string): string | un
   return headers.cookie === undefined ? undefined : cookie.parse(headers.cookie)[name]
 }
 
+/** All of ours have the same path and no domain: one of a name replaces the one set before. */
 export function setCookie(
   reply: FastifyReply,
   name: string,
   value: string,
   attributes: SerializeOptions,
 ): void {
-  reply.header('set-cookie', cookie.serialize(name, value, attributes))
+  const others = [reply.getHeader('set-cookie') ?? []]
+    .flat()
+    .map(String)
+    .filter((line) => !line.startsWith(`${name}=`))
+  reply.removeHeader('set-cookie')
+  reply.header('set-cookie', [...others, cookie.serialize(name, value, attributes)])
 }
 
 export function clearCookie(reply: FastifyReply, name: string, attributes: SerializeOptions): void {
