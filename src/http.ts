@@ -21,7 +21,7 @@ export function createServer({ trustProxy, log }: Options) {
   const app = Fastify({
     // A logger of its own would listen to each reply; plugins/requests.ts writes the line of a request.
     childLoggerFactory: () => log,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new FaultLog(),
     genReqId: createIds(),
     requestIdHeader: false,
     pluginTimeout: 60_000, // the denylist has to be loaded
@@ -100,6 +100,17 @@ const requireOneMeaning: preParsingHookHandler = ({ raw }, reply, _payload, done
     reply.header('connection', 'close')
     done(new AppError(isLong ? 'headers_too_large' : 'bad_request'))
   })
+}
+
+/** What goes wrong in Fastify itself; the line of each request is that of plugins/requests.ts. */
+class FaultLog extends LogController {
+  override incomingRequest(): void {
+    // the line at the end says it all
+  }
+
+  override requestCompleted(): void {
+    // nor is this called for most
+  }
 }
 
 const codeOfClientError: Record<string, ErrorCode> = {

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
 type Logged = {
@@ -19,7 +19,7 @@ export function createLogger(level: string, to: DestinationStream = pino.destina
     base: undefined,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { req: serializeRequest, err: serializeError },
+    serializers: { req: serializeRequest, res: serializeReply, err: serializeError },
   }
   return pino(options, to)
 }
@@ -27,6 +27,8 @@ export function createLogger(level: string, to: DestinationStream = pino.destina
 function serializeRequest({ method, url, ip }: FastifyRequest) {
   return { method, path: url.split('?', 1)[0], ip }
 }
+
+const serializeReply = ({ statusCode }: FastifyReply) => ({ status: statusCode })
 
 function serializeError(error: Error & { code?: unknown }): Logged {
   return {
