@@ -80,7 +80,7 @@ const listingPage = listing('id > $3 order by id')
 
 const day = 86_400
 
-/** The only SQL about denials but for those that end a session (sessions/repository.ts). */
+/** The only SQL about denials but for those that end a session (sessions/endings.ts). */
 export function createDenylistRepository(
   db: Db,
   denyFor: number,

@@ -13,7 +13,7 @@ type Options = { log: FastifyBaseLogger; durations: Durations | undefined }
 
 /**
  * What became of each request, when its reply goes out: how long it took, and a line in the log, at
- * `debug`, or at `info` where the client was refused. What is no HTTP never gets here.
+ * `debug`, or at `info` where the client was refused. What is no HTTP, or no URL, never gets here.
  */
 export const requests = fp<Options>(
   async (app, { log, durations }) => {
