@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { StaticDecode, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { Environment, toSeconds } from './environment.js'
+import { Environment } from './environment.js'
 import { leadTime } from './tokens/key-life.js'
+import { toSeconds } from './variables.js'
 
 type Env = Record<string, string | undefined>
 

@@ -1,71 +1,15 @@
 import { Type } from '@sinclair/typebox'
-
-const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 }
-
-/** Of a text such as `15m`. */
-export const toSeconds = (text: string) =>
-  Number(text.slice(0, -1)) * (unitSeconds[text.slice(-1)] ?? NaN)
-
-const Duration = (description: string, byDefault: string) =>
-  Type.Transform(
-    Type.String({
-      pattern: '^[1-9][0-9]{0,7}[smhd]$',
-      default: byDefault,
-      description: `${description} (such as 30s, 15m, 12h, 30d)`,
-    }),
-  )
-    .Decode(toSeconds)
-    .Encode((seconds) => `${seconds}s`)
-
-const List = (description: string, byDefault: string) =>
-  Type.Transform(Type.String({ default: byDefault, description }))
-    .Decode((text) => text.split(',').flatMap((item) => item.trim() || []))
-    .Encode((items) => items.join(','))
-
-const Rate = (description: string, byDefault: string) =>
-  Type.Transform(
-    Type.String({
-      pattern: '^[1-9][0-9]{0,6}/[1-9][0-9]{0,5}[smhd]$',
-      default: byDefault,
-      description: `${description} (such as 100/15m)`,
-    }),
-  )
-    .Decode((text) => {
-      const [points, time = ''] = text.split('/')
-      return { points: Number(points), seconds: toSeconds(time) }
-    })
-    .Encode(({ points, seconds }) => `${points}/${seconds}s`)
-
-const Secret = (description: string) =>
-  Type.Optional(Type.String({ description, secret: true, minLength: 32, maxLength: 4_096 }))
-
-// No flag is set when these are compiled, so no `\p{…}` either.
-const oneLine = '[^\\x00-\\x1f\\x7f-\\x9f]*'
-const origin = '^https?://[^/?#@ ]+$'
-
-const ClientId = (provider: string) =>
-  Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 255,
-      description: `client id that ${provider} gave; its callback is \`PUBLIC_URL/auth/NAME/callback\``,
-    }),
-  )
-
-const ClientSecret = (provider: string) =>
-  Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 4_096,
-      secret: true,
-      description: `client secret of ${provider}`,
-    }),
-  )
-
-const OneOf = <Values extends string[]>(values: [...Values], description: string) =>
-  Type.Unsafe<Values[number]>(
-    Type.String({ pattern: `^(${values.join('|')})$`, default: values[0], description, values }),
-  )
+import {
+  ClientId,
+  ClientSecret,
+  Duration,
+  List,
+  OneOf,
+  Rate,
+  Secret,
+  oneLine,
+  origin,
+} from './variables.js'
 
 /**
  * The whole configuration, one environment variable a property: the source of types, defaults,

@@ -105,11 +105,11 @@ const requireOneMeaning: preParsingHookHandler = ({ raw }, reply, _payload, done
 /** What goes wrong in Fastify itself; the line of each request is that of plugins/requests.ts. */
 class FaultLog extends LogController {
   override incomingRequest(): void {
-    // the line at the end says it all
+    // it has one line, at its end
   }
 
   override requestCompleted(): void {
-    // nor is this called for most
+    // which is not Fastify's
   }
 }
 

@@ -19,7 +19,7 @@ import {
   withNext,
 } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
-import { providerButtons, type ProviderButton } from './social.js'
+import { providerButtons, type ProviderButton } from './providers.js'
 
 type Options = {
   accounts: AccountService

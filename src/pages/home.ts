@@ -13,7 +13,7 @@ import type { UserService } from '../users/service.js'
 import { setFlash, takeFlash } from './flash.js'
 import { Html, pageReplies, tags, wantsHtml } from './forms.js'
 import { renderForm, template, type SendPage } from './layout.js'
-import { connectForms, type ProviderButton } from './social.js'
+import { connectForms, type ProviderButton } from './providers.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {

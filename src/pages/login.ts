@@ -18,7 +18,7 @@ import {
 } from './forms.js'
 import { renderForm, template, type SendPage } from './layout.js'
 import type { SafeNext } from './next.js'
-import { providerButtons, type ProviderButton } from './social.js'
+import { providerButtons, type ProviderButton } from './providers.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {

@@ -17,7 +17,8 @@ import { createPageSender } from './layout.js'
 import { linkPages } from './links.js'
 import { loginPages } from './login.js'
 import { createNext } from './next.js'
-import { socialPages, type ProviderButton } from './social.js'
+import type { ProviderButton } from './providers.js'
+import { socialPages } from './social.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {

@@ -7,26 +7,15 @@ import { handlerTimeout } from '../http.js'
 import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../cookies.js'
 import type { IdentityService } from '../social/identities.js'
-import { IdentityParams, type Identity } from '../social/schemas.js'
+import { IdentityParams } from '../social/schemas.js'
 import type { SocialService } from '../social/service.js'
 import { transactionLifetime } from '../social/transactions.js'
 import { setFlash, type Flash } from './flash.js'
-import {
-  closed,
-  consumes,
-  NextQuery,
-  pageReplies,
-  tags,
-  Text,
-  wantsHtml,
-  withNext,
-} from './forms.js'
+import { closed, consumes, NextQuery, pageReplies, tags, Text, wantsHtml } from './forms.js'
 import { renderForm, template, type SendPage } from './layout.js'
 import type { SafeNext } from './next.js'
+import type { ProviderButton } from './providers.js'
 import type { Visitors } from './visitor.js'
-
-/** Another way to sign in: its name in our paths, and on its button. */
-export type ProviderButton = { name: string; label: string }
 
 type Options = {
   identities: IdentityService
@@ -213,27 +202,3 @@ const onward = template<{ url: string; label: string }>(
   `<p><a class="button" href="<%= it.url %>">Continue to <%= it.label %></a></p>
 `,
 )
-
-const button = template<{ path: string; label: string }>(
-  `<a class="button other" href="<%= it.path %>">Continue with <%= it.label %></a>
-`,
-)
-
-/** Links, so that no form leads away from here. */
-export function providerButtons(providers: ProviderButton[], next?: string): string {
-  return providers
-    .map(({ name, label }) => button({ path: withNext(`/auth/${name}`, next), label }))
-    .join('')
-}
-
-/** For who is signed in: what is connected, and what could be. */
-export function connectForms(providers: ProviderButton[], identities: Identity[]): string {
-  return providers
-    .map(({ name, label }) => {
-      const isConnected = identities.some(({ provider }) => provider === name)
-      const act = isConnected ? 'disconnect' : 'connect'
-      const words = `${isConnected ? 'Disconnect' : 'Connect'} ${label}`
-      return renderForm({ button: words, action: `/auth/${name}/${act}`, fields: [] })
-    })
-    .join('')
-}
