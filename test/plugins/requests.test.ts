@@ -65,3 +65,13 @@ t.test('what a request came for is in the line of its failure too', async (t) =>
   t.match([failure?.level, request?.level], ['error', 'info'])
   t.equal(failure?.reqId, request?.reqId)
 })
+
+t.test('what a handler does wrong is in the log, though Fastify has none of its own', async (t) => {
+  const { app, lines } = await logged(t, 'info')
+  app.get('/twice', (_request, reply) => {
+    void reply.send('once')
+    void reply.send('twice')
+  })
+  t.equal((await app.inject('/twice')).body, 'once')
+  t.match(lines, [{ level: 'warn', err: { code: 'FST_ERR_REP_ALREADY_SENT' } }])
+})
