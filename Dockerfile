@@ -4,7 +4,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src src
-RUN npm run build -- --incremental false && chmod +x dist/cli.js && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build -- --incremental false && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Gatehouse" \
