@@ -64,7 +64,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   }
   await app.register(health, { db, isReady: replica.feed.isReady })
   await app.register(housekeeping, {
-    prune: () => prune(db, config.AUDIT_RETENTION / 86_400),
+    prune: () => prune(db, config.AUDIT_RETENTION),
     log,
   })
   await app.register(keys, { keyring, rotation, every: keysEvery, log })

@@ -118,7 +118,7 @@ program
     withResources(async ({ db }, config) => {
       let total = 0
       for (let removed = -1; removed !== 0; total += removed) {
-        removed = await prune(db, config.AUDIT_RETENTION / 86_400)
+        removed = await prune(db, config.AUDIT_RETENTION)
       }
       print(`${String(total)} rows removed`)
     }),

@@ -40,6 +40,9 @@ function isGuessable(secret: string): boolean {
   return new Set(secret).size < 10 || rest.length < 16
 }
 
+// In seconds.
+const century = 36_500 * 86_400
+
 const kinds = Object.entries(Environment.properties as Record<string, TSchema>)
 
 /**
@@ -147,11 +150,14 @@ function incomplete(values: Record<string, unknown>): string[] {
     .map(([needed, by]) => `${String(needed)} is required with ${String(by)}`)
 }
 
-/** Revocation is remembered for as long as a token may live, which is bounded for that. */
-function tooLong({ ACCESS_TOKEN_TTL }: Record<string, unknown>): string[] {
-  return toSeconds(String(ACCESS_TOKEN_TTL)) > 86_400
-    ? ['ACCESS_TOKEN_TTL must be a day or less']
-    : []
+/** Revocations are kept for as long as an access token may live. PostgreSQL's calendar has an end, too. */
+function tooLong(values: Record<string, unknown>): string[] {
+  const tooLong = kinds
+    .filter(([name, schema]) => schema.duration && toSeconds(String(values[name])) > century)
+    .map(([name]) => `${name} must be 36500d or less`)
+  return toSeconds(String(values.ACCESS_TOKEN_TTL)) > 86_400
+    ? [...tooLong, 'ACCESS_TOKEN_TTL must be a day or less']
+    : tooLong
 }
 
 /** Else a session would end under tokens that are still good. */

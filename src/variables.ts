@@ -13,6 +13,7 @@ export const Duration = (description: string, byDefault: string) =>
     Type.String({
       pattern: '^[1-9][0-9]{0,7}[smhd]$',
       default: byDefault,
+      duration: true,
       description: `${description} (such as 30s, 15m, 12h, 30d)`,
     }),
   )

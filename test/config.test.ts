@@ -231,3 +231,13 @@ t.test('.env.example and README name every variable, and no other', (t) => {
   t.same(table.sort(), names)
   t.end()
 })
+
+t.test('a duration is a whole number and a unit, up to a century', (t) => {
+  for (const text of ['0s', '1.5h', '36', '1w', '-1d', '1h30m', '99999999d', '36501d']) {
+    t.match(faults({ AUDIT_RETENTION: text }), 'AUDIT_RETENTION', text)
+  }
+  for (const text of ['1s', '90m', '36h', '36500d']) {
+    t.equal(faults({ AUDIT_RETENTION: text }), '', text)
+  }
+  t.end()
+})

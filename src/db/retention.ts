@@ -16,9 +16,9 @@ const keys: Partial<Record<string, string>> = { rate_limits: 'key' }
 
 /**
  * Removes what time has ended, so much at a time that no lock is held for long; one instance at a
- * time does, and the others need not. `auditDays` is how long the audit log is kept. How many rows went.
+ * time does, and the others need not. The audit log is kept for `auditSeconds`. Returns how many rows went.
  */
-export async function prune(db: Pool, auditDays: number, most = 1_000): Promise<number> {
+export async function prune(db: Pool, auditSeconds: number, most = 1_000): Promise<number> {
   return db.transaction(async (tx) => {
     const { rows } = await tx.query<{ mine: boolean }>(
       `select pg_try_advisory_xact_lock(${String(turnLock)}) as mine`,
@@ -36,7 +36,7 @@ export async function prune(db: Pool, auditDays: number, most = 1_000): Promise<
     }
     for (const [table, condition] of Object.entries(expired)) await remove(table, condition)
     await tx.query(`select set_config('gatehouse.retention', 'on', true)`)
-    await remove('audit_log', 'at < now() - make_interval(days => $1)', [auditDays])
+    await remove('audit_log', 'at < now() - make_interval(secs => $1)', [auditSeconds])
     return removed
   })
 }

@@ -1,7 +1,10 @@
 import t, { type Test } from 'tap'
+import { loadConfig } from '../../src/config.js'
 import { prune } from '../../src/db/retention.js'
 import { testApp } from '../support/app.js'
 import { createAdmin, createClient, type Client } from '../support/http/client.js'
+
+const day = 86_400
 
 type Page = {
   entries: { id: string; event: string; user_id: string | null }[]
@@ -51,10 +54,10 @@ t.test('the retention removes what is older, and only that', async (t) => {
   await sql(`insert into audit_log (id, at, event)
     select gen_random_uuid(), now() - make_interval(days => age), 'login.failed'
     from unnest(array[29, 30, 31, 400]) as age`)
-  t.equal(await prune(db, 365), 1)
+  t.equal(await prune(db, 365 * day), 1)
   t.equal(await count(), recent + 3)
-  t.equal(await prune(db, 30), 2)
-  t.equal(await prune(db, 30), 0)
+  t.equal(await prune(db, 30 * day), 2)
+  t.equal(await prune(db, 30 * day), 0)
   const ages = await sql<{ days: number }>(
     'select extract(day from now() - at)::integer as days from audit_log order by at limit 1',
   )
@@ -62,6 +65,23 @@ t.test('the retention removes what is older, and only that', async (t) => {
   t.equal(await count(), recent + 1)
   await t.rejects(sql('delete from audit_log'), /append-only/, 'nothing is left open behind it')
 })
+
+// Each unit, a part of a day, and the longest that the configuration takes.
+for (const text of ['1s', '90m', '36h', '10d', '36500d']) {
+  t.test(`AUDIT_RETENTION=${text} prunes what is older than that`, async (t) => {
+    const { AUDIT_RETENTION: seconds } = loadConfig({ AUDIT_RETENTION: text })
+    const { db, sql } = await testApp(t)
+    await sql(
+      `insert into audit_log (id, at, event)
+       select gen_random_uuid(), now() - make_interval(secs => $1) * part, 'login.failed'
+       from unnest(array[0.5, 1.5]) as part
+`,
+      [seconds],
+    )
+    t.equal(await prune(db, seconds), 1)
+    t.equal((await sql('select from audit_log')).length, 1)
+  })
+}
 
 t.test('the log outlives whom it names', async (t) => {
   const { app, sql, admin } = await service(t)
