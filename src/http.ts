@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { AppError, type ErrorCode } from './errors.js'
 import { isRepeated } from './headers.js'
+import { serializerCompiler, validatorCompiler } from './plugins/compilers.js'
 import { rawErrorReply, sendError } from './plugins/errors.js'
 
 type Options = { trustProxy: string[]; log: FastifyBaseLogger }
@@ -39,10 +40,11 @@ export function createServer({ trustProxy, log }: Options) {
     routerOptions: { maxParamLength: 256 },
     exposeHeadRoutes: false,
     return503OnClosing: false,
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
     frameworkErrors: sendError,
     clientErrorHandler,
   })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
   app.addHook('onRoute', limitHandler)
   app.addHook('preParsing', requireOneMeaning)
   // Without a listener Node itself refuses what is not `100-continue`.
