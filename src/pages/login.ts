@@ -36,7 +36,7 @@ const otherWays = template<{ register: string }>(
 `,
 )
 
-/** Signing in, and out. */
+/** Signing in. */
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { sessions, visitors, limits, cookies, send, providers, safeNext } = options
 
@@ -91,32 +91,6 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       return reply.redirect(safeNext(next), 303)
     },
   )
-
-  for (const method of ['GET', 'POST'] as const) {
-    app.route({
-      method,
-      url: '/logout',
-      schema: {
-        summary: 'Log out, but not because another site says so',
-        tags,
-        response: pageReplies,
-      },
-      handler: async (request, reply) => {
-        if (cookies.isForeign(request)) {
-          const content = renderForm({
-            text: 'Do you want to log out?',
-            button: 'Log out',
-            fields: [],
-          })
-          return send(reply, 200, { title: 'Log out', content })
-        }
-        if (await visitors.find(request, reply)) await sessions.logout(callerOf(request), false)
-        cookies.clear(request, reply)
-        setFlash(reply, 'logged_out')
-        return reply.redirect('/', 303)
-      },
-    })
-  }
 
   function loginForm(next: string | undefined, name = ''): string {
     const form = renderForm({

@@ -16,6 +16,7 @@ import { homePages } from './home.js'
 import { createPageSender } from './layout.js'
 import { linkPages } from './links.js'
 import { loginPages } from './login.js'
+import { logoutPages } from './logout.js'
 import { createNext } from './next.js'
 import type { ProviderButton } from './providers.js'
 import { socialPages } from './social.js'
@@ -39,7 +40,8 @@ type Options = {
   minLength: number
 }
 
-/** The pages for people. They work without a script, and change nothing but by a posted form. */
+/** The pages for people. They work without a script, and only a posted form
+ * changes something, or a link to /logout on an own page. */
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { accounts, identities, sessions, social, uploads, users } = options
   const { visitors, limits, cookies, providers } = options
@@ -72,6 +74,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   const shared = { visitors, limits, cookies, providers, send, safeNext }
   await app.register(homePages, { ...shared, identities, uploads, users })
   await app.register(loginPages, { ...shared, sessions })
+  await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, identities, social, publicUrl })
   await app.register(accountPages, { ...shared, accounts, activation, minLength })
   await app.register(linkPages, { accounts, users, limits, send, minLength })

@@ -1,7 +1,13 @@
 import sharp from 'sharp'
 import t, { type Test } from 'tap'
 import { ada, bearer, listeningApp, signUp } from '../support/app.js'
-import { browserSession, fromAnotherSite } from '../support/browser-session.js'
+import {
+  browserSession,
+  fromAnotherSite,
+  fromOwnPage,
+  type Answered,
+  type BrowserSession,
+} from '../support/browser-session.js'
 
 const name = 'Ada Lovelace'
 const form = { username: ada.email, password: ada.password }
@@ -81,11 +87,16 @@ t.test('the welcome page sends a visitor to the login page, which says why once'
   t.match(welcome.html, `<dd>${ada.email}</dd>`)
 })
 
-for (const method of ['get', 'post'] as const) {
-  t.test(`logout by ${method.toUpperCase()} ends the session, and says so once`, async (t) => {
+const logouts: Record<string, (browser: BrowserSession) => Promise<Answered>> = {
+  'the link of a page': (browser) => browser.get('/logout', fromOwnPage),
+  'a script': (browser) => browser.get('/logout', { accept: '*/*' }),
+  'a form': (browser) => browser.post('/logout'),
+}
+for (const [how, logOut] of Object.entries(logouts)) {
+  t.test(`logout by ${how} ends the session, and says so once`, async (t) => {
     const { browser, isAlive } = await signedIn(t)
     const refresh = browser.cookies.get('refresh') ?? ''
-    const answer = await browser[method]('/logout')
+    const answer = await logOut(browser)
     t.equal(answer.status, 303)
     t.equal(answer.location, '/')
     t.notOk(browser.cookies.has('session'))

@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+
 export type Answered = {
   status: number
   headers: Headers
@@ -17,20 +21,24 @@ type Fields = Record<string, string>
 export function browserSession(origin: string) {
   const cookies = new Map<string, string>()
 
-  async function send(path: string, init: RequestInit, from: Fields): Promise<Answered> {
+  async function send(path: string, from: Fields, form?: Form): Promise<Answered> {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const answer = await fetch(origin + path, {
-      ...init,
-      redirect: 'manual',
-      headers: { accept: 'text/html,*/*;q=0.8', ...from, ...(cookie && { cookie }) },
-    })
-    const lines = answer.headers.getSetCookie()
+    const answer = await exchange(
+      origin + path,
+      { accept: 'text/html,*/*;q=0.8', ...from, ...(cookie && { cookie }) },
+      form,
+    )
+    const headers = new Headers()
+    for (const [name, values = []] of Object.entries(answer.headersDistinct)) {
+      for (const value of values) headers.append(name, value)
+    }
+    const lines = headers.getSetCookie()
     lines.forEach(keep)
     return {
-      status: answer.status,
-      headers: answer.headers,
-      location: answer.headers.get('location'),
-      html: await answer.text(),
+      status: answer.statusCode ?? 0,
+      headers,
+      location: headers.get('location'),
+      html: await text(answer),
       setCookies: lines.map((line) => line.slice(0, line.indexOf('='))),
     }
   }
@@ -50,7 +58,7 @@ export function browserSession(origin: string) {
   return {
     cookies,
 
-    get: (path: string, from: Fields = { 'sec-fetch-site': 'none' }) => send(path, {}, from),
+    get: (path: string, from: Fields = { 'sec-fetch-site': 'none' }) => send(path, from),
 
     post: (
       path: string,
@@ -58,12 +66,34 @@ export function browserSession(origin: string) {
       from: Fields = { origin, 'sec-fetch-site': 'same-origin' },
     ) => {
       const form = body instanceof FormData ? body : new URLSearchParams(body)
-      return send(path, { method: 'POST', body: form }, from)
+      return send(path, from, form)
     },
   }
 }
 
+type Form = URLSearchParams | FormData
+
+/** Not by `fetch`, which writes a Sec-Fetch-Mode of its own. */
+async function exchange(url: string, headers: Fields, form?: Form): Promise<IncomingMessage> {
+  const body = form && new Response(form)
+  const bytes = body && Buffer.from(await body.arrayBuffer())
+  const sent = request(url, {
+    method: form ? 'POST' : 'GET',
+    headers: {
+      ...headers,
+      ...(body && { 'content-type': body.headers.get('content-type') ?? '' }),
+      ...(bytes && { 'content-length': bytes.length }),
+    },
+  })
+  sent.end(bytes)
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  return answer
+}
+
 export type BrowserSession = ReturnType<typeof browserSession>
+
+/** The headers of a click on a link of an own page. */
+export const fromOwnPage: Fields = { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
 
 /** The headers of a request that a page of another site causes: a browser of today, and an older one. */
 export const fromAnotherSite: Record<string, Fields> = {

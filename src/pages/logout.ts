@@ -1,0 +1,68 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { callerOf } from '../audit/caller.js'
+import type { SessionCookies } from '../cookies.js'
+import type { SessionService } from '../sessions/service.js'
+import { setFlash } from './flash.js'
+import { pageReplies, tags, wantsHtml } from './forms.js'
+import { renderForm, type SendPage } from './layout.js'
+import type { Visitors } from './visitor.js'
+
+type Options = {
+  sessions: SessionService
+  visitors: Visitors
+  cookies: SessionCookies
+  send: SendPage
+}
+
+/** Signing out. */
+export const logoutPages: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { sessions, visitors, cookies, send },
+) => {
+  app.get(
+    '/logout',
+    {
+      schema: {
+        summary: 'Log out at once by a link of an own page or by a script; otherwise ask first',
+        tags,
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      if (!cookies.isForeign(request) && isDeliberate(request)) return logOut(request, reply)
+      const text = 'Do you want to log out?'
+      const content = renderForm({ text, button: 'Log out', fields: [] })
+      return send(reply, 200, { title: 'Log out', content })
+    },
+  )
+
+  app.post(
+    '/logout',
+    { schema: { summary: 'Log out', tags, response: pageReplies } },
+    async (request, reply) => logOut(request, reply),
+  )
+
+  async function logOut(request: FastifyRequest, reply: FastifyReply) {
+    if (await visitors.find(request, reply)) await sessions.logout(callerOf(request), false)
+    cookies.clear(request, reply)
+    setFlash(reply, 'logged_out')
+    return reply.redirect('/', 303)
+  }
+}
+
+const embedded = new Set(['iframe', 'frame', 'embed', 'object'])
+
+/**
+ * Whether the user asked for this GET. A browser says how it came to a request in headers that no page
+ * can set (Fetch Metadata §2): following a link of an own page is deliberate. A prefetch, a picture or a
+ * frame is not. A client that does not accept HTML is a script, which cannot fill in the form.
+ */
+function isDeliberate(request: FastifyRequest): boolean {
+  const { headers } = request
+  const mode = headers['sec-fetch-mode']
+  if (headers['sec-purpose'] !== undefined || headers.purpose !== undefined) return false
+  if (!wantsHtml(request)) return mode !== 'no-cors'
+  const isNavigation = mode === 'navigate' && !embedded.has(String(headers['sec-fetch-dest']))
+  return isNavigation && headers['sec-fetch-site'] === 'same-origin'
+}
