@@ -180,6 +180,8 @@ export function createAccountService(dependencies: Dependencies) {
       email: text('email'),
       mobile: text('mobile'),
       gender,
+      email_verified: false,
+      mobile_verified: false,
       active: false,
       roles: ['user'],
       picture_url: null,

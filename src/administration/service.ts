@@ -87,13 +87,14 @@ export function createAdministrationService(dependencies: Dependencies) {
     },
 
     /**
-     * Changes what a user is called and reached by, at once; an address that changes is unverified.
+     * Changes what a user is called and reached by, at once; a new address counts as verified.
      * @throws AppError `not_found`, `validation_failed`, `email_taken`, `username_taken`, `mobile_taken`
      */
     async edit(caller: Caller, id: string, body: EditAccountBody): Promise<Account> {
       await store.transaction(async (tx) => {
         const before = await tx.users.lock(id)
-        const identifiers = readIdentifierChanges(body, before)
+        const changes = readIdentifierChanges(body, before)
+        const identifiers = changes.map((change) => ({ ...change, verified: true }))
         await tx.users.update(id, { ...readProfile(body), identifiers })
         const moved = addressKinds.filter((kind) => identifiers.some((one) => one.kind === kind))
         if (moved.length > 0) await revokeCodes(tx, id)
@@ -175,6 +176,7 @@ export function createAdministrationService(dependencies: Dependencies) {
       identifiers,
       password_hash: null,
       activated: false,
+      verified: true,
     }
   }
 

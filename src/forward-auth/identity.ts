@@ -3,11 +3,19 @@ import type { AccessClaims } from '../tokens/claims.js'
 /**
  * Who asks, for the app behind the proxy. Every header is there every time, empty where there is
  * nothing to say: in the place of one that is missing a proxy may leave what the client wrote.
- * `Remote-User` is the id, which is never reassigned, and which everybody has.
+ * `Remote-User` is the id, which is never reassigned, and which everybody has. `Remote-Email` is verified:
+ * tokens of older versions carry unverified addresses, without `email_verified`.
  */
-export const identityHeaders = ({ sub, email, name, username, roles }: AccessClaims) => ({
+export const identityHeaders = ({
+  sub,
+  email,
+  email_verified,
+  name,
+  username,
+  roles,
+}: AccessClaims) => ({
   'remote-user': sub,
-  'remote-email': headerText(email),
+  'remote-email': headerText(email_verified ? email : undefined),
   'remote-name': headerText(name ?? username),
   'remote-groups': headerText(roles.join()),
 })

@@ -59,7 +59,8 @@ export function createMailService(dependencies: Dependencies) {
       return { message, to, code: { user_id, ...wording } }
     }
     if (!holder || (user_id !== null && user_id !== holder.user_id)) return undefined
-    if (message === 'activation' && holder.activated) return undefined
+    // An active account may still have an address to verify.
+    if (message === 'activation' && (holder.verified || holder.disabled)) return undefined
     // To the address as its owner wrote it, whatever spelling asked for it.
     const text = (await store.users.find(holder.user_id))?.[kind] ?? to.text
     return { message, to: { ...to, text }, code: { user_id: holder.user_id, ...wording } }

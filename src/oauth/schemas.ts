@@ -37,7 +37,9 @@ export const Introspection = Type.Object({
   client_id: Type.Optional(
     Type.String({ description: '`gatehouse` for what a user logged in with' }),
   ),
-  username: Type.Optional(Type.String({ description: 'of a user' })),
+  username: Type.Optional(
+    Type.String({ description: 'of a user: the username, or a verified address, or the id' }),
+  ),
   sub: Type.Optional(Type.String()),
   roles: Type.Optional(Type.Array(Type.String())),
   iss: Type.Optional(Type.String()),

@@ -126,7 +126,9 @@ const commonOf = ({ sub, iss, aud, jti, sid, iat, exp }: AccessClaims | RefreshC
   ...{ sub, iss, aud, jti, sid, iat, exp },
 })
 
-const nameOf = ({ username, email, mobile }: User) => username ?? email ?? mobile ?? ''
+/** Never an unverified address, which may be somebody else's. */
+const nameOf = ({ id, username, email, email_verified, mobile, mobile_verified }: User) =>
+  username ?? (email_verified ? email : null) ?? (mobile_verified ? mobile : null) ?? id
 
 /** Who did it: the client, or without one the holder of the token; and to which user. */
 function partiesOf(claims: AccessClaims | RefreshClaims, caller: Caller) {

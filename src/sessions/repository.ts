@@ -32,7 +32,7 @@ export function createSessionRepository(db: Db, options: Options) {
   const grantColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
     least(s.expires_at, ${idleEnd}) as expires_at,
-    u.username, u.email, u.name, u.epoch,
+    u.username, case when u.email_verified_at is not null then u.email end as email, u.name, u.epoch,
     array(select role from user_roles where user_id = u.id order by role) as roles`
 
   return {

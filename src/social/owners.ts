@@ -67,6 +67,8 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
         throw new AppError('account_exists')
       }
       await write(tx, 'identity_linked', arrival, holder.user_id)
+      // An invited account, whose address an administrator set: this proves it as the invitation would.
+      await tx.users.verify(holder.user_id, 'email', email.canonical)
       return holder.user_id
     }
     if (holder.disabled) throw new AppError('invalid_credentials')

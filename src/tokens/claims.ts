@@ -22,7 +22,9 @@ export const AccessClaims = Type.Object({
   gen: Generation,
   roles: Type.Array(Type.String()),
   username: Type.Optional(Type.String()),
+  /** Verified, and so `email_verified` stands beside it. */
   email: Type.Optional(Type.String()),
+  email_verified: Type.Optional(Type.Literal(true)),
   name: Type.Optional(Type.String()),
   epoch: Type.Integer({ minimum: 0 }),
   iat: Time,

@@ -34,6 +34,7 @@ export type TokenPair = {
 export type Grant = {
   user_id: string
   username: string | null
+  /** Only where it is verified. */
   email: string | null
   name: string | null
   roles: string[]
@@ -156,11 +157,12 @@ function namesOf({
   username,
   email,
   name,
-}: Grant): Pick<AccessClaims, 'username' | 'email' | 'name'> {
+}: Grant): Pick<AccessClaims, 'username' | 'email' | 'email_verified' | 'name'> {
   const fits = (text: string | null) => text !== null && Buffer.byteLength(text) <= maxNameBytes
   return {
     ...(username !== null && fits(username) && { username }),
-    ...(email !== null && fits(email) && { email }),
+    // OpenID Connect Core §5.1.
+    ...(email !== null && fits(email) && { email, email_verified: true as const }),
     ...(name !== null && { name: cut(name) }),
   }
 }

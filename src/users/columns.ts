@@ -8,6 +8,7 @@ export function columnsWith(roles: string, publicUrl: string): string {
   const base = pg.escapeLiteral(`${publicUrl}/api/users/`)
   return `
   id, name, username, email, mobile, gender,
+  email_verified_at is not null as email_verified, mobile_verified_at is not null as mobile_verified,
   activated_at is not null and disabled_at is null as active,
   array(${roles}) as roles,
   (select ${base} || user_id || '/picture?v=' || hash from pictures where user_id = users.id)

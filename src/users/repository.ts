@@ -11,6 +11,8 @@ export type NewUser = {
   identifiers: Identifier[]
   password_hash: string | null
   activated: boolean
+  /** An administrator set the addresses: they count as verified. */
+  verified?: boolean
 }
 
 /** What a login needs to know; never leaves the service. */
@@ -22,7 +24,16 @@ export type Credential = {
 }
 
 /** Who already has an identifier that someone wants. */
-export type Holder = { kind: IdentifierKind; user_id: string; activated: boolean }
+export type Holder = {
+  kind: IdentifierKind
+  user_id: string
+  activated: boolean
+  disabled: boolean
+  /** This identifier is an address that was verified. */
+  verified: boolean
+  /** Some address of the account was. */
+  proven: boolean
+}
 
 /** What is known about the holder of an address. */
 export type Standing = {
@@ -52,7 +63,7 @@ export function createUserRepository(db: Db, publicUrl: string) {
   return {
     /** Undefined where another user has one of the identifiers: the database decides. */
     async create(user: NewUser): Promise<User | undefined> {
-      const { id, name, gender, identifiers, password_hash, activated } = user
+      const { id, name, gender, identifiers, password_hash, activated, verified = false } = user
       const one = (kind: IdentifierKind) =>
         identifiers.find((identifier) => identifier.kind === kind)
       const values = (['username', 'email', 'mobile'] as const).flatMap((kind) => [
@@ -62,15 +73,18 @@ export function createUserRepository(db: Db, publicUrl: string) {
       const { rows } = await db.query<User>(
         `with created as (
            insert into users (id, name, gender, password_hash, activated_at, username,
-             username_canonical, email, email_canonical, mobile, mobile_canonical)
-           values ($1, $2, $3, $4, case when $5 then now() end, $6, $7, $8, $9, $10, $11)
+             username_canonical, email, email_canonical, mobile, mobile_canonical,
+             email_verified_at, mobile_verified_at)
+           values ($1, $2, $3, $4, case when $5 then now() end, $6, $7, $8, $9, $10, $11,
+             case when $12 and $8::text is not null then now() end,
+             case when $12 and $10::text is not null then now() end)
            on conflict do nothing
            returning *
          ), granted as (
            insert into user_roles (user_id, role) select id, 'user' from created returning role
          )
          select ${columnsWith('select role from granted', publicUrl)} from created as users`,
-        [id, name, gender, password_hash, activated, ...values],
+        [id, name, gender, password_hash, activated, ...values, verified],
       )
       return rows[0]
     },
@@ -78,7 +92,11 @@ export function createUserRepository(db: Db, publicUrl: string) {
     /** In the order of the identifiers that were asked for. */
     async findHolders(identifiers: Identifier[]): Promise<Holder[]> {
       const { rows } = await db.query<Holder>(
-        `select wanted.kind, users.id as user_id, activated_at is not null as activated
+        `select wanted.kind, users.id as user_id, activated_at is not null as activated,
+           disabled_at is not null as disabled,
+           case kind when 'email' then email_verified_at when 'mobile' then mobile_verified_at end
+             is not null as verified,
+           num_nonnulls(email_verified_at, mobile_verified_at) > 0 as proven
          from unnest($1::text[], $2::text[]) with ordinality as wanted (kind, canonical, place)
          join users on canonical = case kind when 'username' then username_canonical
            when 'email' then email_canonical else mobile_canonical end
@@ -169,7 +187,8 @@ export function createUserRepository(db: Db, publicUrl: string) {
       for (const { kind, identifier, verified = false } of identifiers) {
         put(kind, identifier?.text ?? null)
         put(`${kind}_canonical`, identifier?.canonical ?? null)
-        if (kind !== 'username') set.push(`${kind}_verified_at = ${verified ? 'now()' : 'null'}`)
+        const at = verified && identifier ? 'now()' : 'null'
+        if (kind !== 'username') set.push(`${kind}_verified_at = ${at}`)
       }
       const { rows } = await db
         .query<User>(

@@ -27,7 +27,10 @@ t.test('a new account waits for its owner, who is asked to choose a password', a
     roles: ['editor', 'user'],
     active: false,
     activated_at: null,
-    email_verified_at: null,
+    email_verified: true,
+    email_verified_at: String,
+    mobile_verified: false,
+    mobile_verified_at: null,
   })
   const invitation = { message: 'invitation', kind: 'email', address: 'Ada@Example.org' }
   t.strictSame(await messages(user.id), [invitation])
@@ -74,7 +77,7 @@ t.test('an edit counts at once, and the old address hears of it', async (t) => {
   const payload = { name: 'Grace', gender: null, email: 'grace@example.org', mobile: '+1 555 0100' }
   const { status, body } = await admin.send('PATCH', `/api/users/${user.id}`, payload)
   t.equal(status, 200)
-  t.match(body.user, { ...payload, email_verified_at: null, id: user.id })
+  t.match(body.user, { ...payload, email_verified: true, mobile_verified: true, id: user.id })
   t.strictSame(await messages(user.id), [
     { message: 'address_changed', kind: 'email', address: user.account.email },
   ])

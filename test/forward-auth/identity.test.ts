@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { bearer, logIn, signUp, testApp, type TestApp } from '../support/app.js'
+import { bearer, logIn, signUp, testApp, verifyEmails, type TestApp } from '../support/app.js'
 import { refreshed, clientOf } from '../support/http/client.js'
 
 const password = 'correct horse battery'
@@ -17,6 +17,7 @@ async function called(t: Test, values: Record<string, string | null>) {
   const service = await testApp(t)
   const account = { email: 'ada@example.org', password }
   const { user } = await signUp(service.app, account)
+  await verifyEmails(service)
   for (const [column, value] of Object.entries(values)) {
     await service.sql(`update users set ${column} = $2 where id = $1`, [user.id, value])
   }
@@ -28,6 +29,7 @@ t.test('every header is there, and empty where there is nothing to say', async (
   const { app, sql } = service
   const known = { email: 'ada@example.org', username: 'ada', name: 'Ada', password }
   const { user } = await signUp(app, known)
+  await verifyEmails(service)
   const { access_token } = await logIn(app, known)
   t.strictSame(await askedAs(service, access_token), {
     ...{ status: 200, user: user.id, email: 'ada@example.org', name: 'Ada', groups: 'user' },
@@ -37,7 +39,9 @@ t.test('every header is there, and empty where there is nothing to say', async (
     [{ username: 'Carol', password }, '', 'Carol'],
     [{ mobile: '+441632960960', password }, '', ''],
   ] as const) {
-    const { user, access_token: token } = await signUp(app, account)
+    const { user } = await signUp(app, account)
+    await verifyEmails(service)
+    const { access_token: token } = await logIn(app, account)
     const expected = { status: 200, user: user.id, email, name, groups: 'user' }
     t.strictSame(await askedAs(service, token), expected)
   }
@@ -117,13 +121,18 @@ const claimsOf = (token: string) =>
   >
 
 t.test('a token says what somebody is called, and leaves out what they are not', async (t) => {
-  const { app } = await testApp(t)
+  const service = await testApp(t)
+  const { app } = service
   const whole = { email: 'Ada@Example.org', username: 'Ada', name: 'Ada', password }
-  t.match(claimsOf((await signUp(app, whole)).access_token), {
-    ...{ email: 'Ada@Example.org', username: 'Ada', name: 'Ada' },
+  const unproven = claimsOf((await signUp(app, whole)).access_token)
+  t.match(unproven, { username: 'Ada', name: 'Ada' })
+  t.notOk('email' in unproven || 'email_verified' in unproven)
+  await verifyEmails(service)
+  t.match(claimsOf((await logIn(app, whole)).access_token), {
+    ...{ email: 'Ada@Example.org', email_verified: true, username: 'Ada', name: 'Ada' },
   })
   const { access_token } = await signUp(app, { mobile: '+441632960960', password })
-  for (const claim of ['email', 'username', 'name', 'mobile']) {
+  for (const claim of ['email', 'email_verified', 'username', 'name', 'mobile']) {
     t.notOk(claim in claimsOf(access_token), claim)
   }
 })
@@ -138,7 +147,9 @@ for (const algorithm of ['ES256', 'RS256'] as const) {
       password,
     }
     t.equal(account.email.length, 251)
-    const { access_token } = await signUp(service.app, account)
+    await signUp(service.app, account)
+    await verifyEmails(service)
+    const { access_token } = await logIn(service.app, account)
     t.ok(access_token.length < 3_072, `${access_token.length} characters`)
     t.match(claimsOf(access_token), {
       ...{ email: account.email, username: account.username, name: '🦁'.repeat(100) },

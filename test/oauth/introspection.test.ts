@@ -1,6 +1,6 @@
 import t from 'tap'
 import { generateKey, type Algorithm } from '../../src/tokens/key-pair.js'
-import { ada, bearer, isRefused, logIn, signUp, testApp } from '../support/app.js'
+import { ada, bearer, isRefused, logIn, signUp, testApp, verifyEmails } from '../support/app.js'
 import { confused, relabelled, unsigned } from '../support/forgeries/algorithms.js'
 import { claims } from '../support/forgeries/claims.js'
 import { encodings } from '../support/forgeries/encodings.js'
@@ -27,11 +27,13 @@ t.test('an active access token is told with its claims and its user', async (t) 
   const service = await testApp(t)
   const { app } = service
   const client = await addClient(service)
-  const { access_token, user } = await signUp(app)
+  await signUp(app)
+  await verifyEmails(service)
+  const { access_token, user } = await logIn(app)
   const answer = await post(app, 'introspect', { token: access_token }, client)
   t.equal(answer.statusCode, 200)
-  const { epoch, gen, email, ...said } = claimsOf(access_token)
-  t.strictSame([epoch, gen, email], [0, 0, ada.email])
+  const { epoch, gen, email, email_verified, ...said } = claimsOf(access_token)
+  t.strictSame([epoch, gen, email, email_verified], [0, 0, ada.email, true])
   t.strictSame(answer.json(), {
     active: true,
     token_type: 'Bearer',
@@ -43,6 +45,21 @@ t.test('an active access token is told with its claims and its user', async (t) 
     'content-type': 'application/json; charset=utf-8',
     'cache-control': 'no-store',
   })
+})
+
+t.test('no unverified address is called a username', async (t) => {
+  const service = await testApp(t)
+  const client = await addClient(service)
+  const account = { email: 'ada@example.org', mobile: '+441632960960', password: ada.password }
+  const { access_token, refresh_token, user } = await signUp(service.app, account)
+  const nameOf = async (token: string) =>
+    (await post(service.app, 'introspect', { token }, client)).json<{ username: string }>().username
+  t.equal(await nameOf(access_token), user.id)
+  t.equal(await nameOf(refresh_token), user.id)
+  await service.sql('update users set mobile_verified_at = now()')
+  t.equal(await nameOf(access_token), account.mobile)
+  await verifyEmails(service)
+  t.equal(await nameOf(access_token), account.email)
 })
 
 t.test('a username comes before the addresses', async (t) => {
@@ -58,6 +75,7 @@ t.test('an active refresh token cannot be taken for the other kind', async (t) =
   const service = await testApp(t)
   const client = await addClient(service)
   const { refresh_token } = await signUp(service.app)
+  await verifyEmails(service)
   for (const hint of ['refresh_token', 'access_token', 'nonsense']) {
     const form = { token: refresh_token, token_type_hint: hint }
     const answer = await post(service.app, 'introspect', form, client)

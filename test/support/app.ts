@@ -84,6 +84,10 @@ export async function signUp(app: App, account: Account = ada): Promise<LoginAns
   return logIn(app, account)
 }
 
+/** As if every user had answered a message to their e-mail address. */
+export const verifyEmails = ({ sql }: Pick<TestApp, 'sql'>) =>
+  sql('update users set email_verified_at = now() where email is not null')
+
 /** Logs in with the first identifier of an account. */
 export async function logIn(app: App, account: Account = ada): Promise<LoginAnswer> {
   const { email, username, mobile, password } = account

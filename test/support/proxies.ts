@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { listeningApp, logIn, signUp } from './app.js'
+import { listeningApp, logIn, signUp, verifyEmails } from './app.js'
 import { echoApp } from './echo-app.js'
 import { exchange, toBytes, type RawRequest } from './http/connection.js'
 import { freePort } from './server-process.js'
@@ -110,7 +110,9 @@ export async function behind(t: Test, name: keyof typeof proxies) {
   const app = await echoApp(t)
   const gatehouse = Number(new URL(service.origin).port)
   await proxies[name](t, { port, gatehouse, app: app.port })
-  const user = await signUp(service.app, ada)
+  await signUp(service.app, ada)
+  await verifyEmails(service)
+  const user = await logIn(service.app, ada)
   const { user: admin } = await signUp(service.app, bob)
   await service.sql(`insert into user_roles values ($1, 'admin')`, [admin.id])
   const asAda = `Authorization: Bearer ${user.access_token}`
