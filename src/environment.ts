@@ -103,7 +103,7 @@ export const Environment = Type.Object({
     description: 'most sessions of a user; another login ends the one used least recently',
   }),
   REFRESH_GRACE: Duration(
-    'how long a refresh token that was just used still gets the same successor; without a sign that the successor arrived, it gets it later too',
+    'how long a refresh token that was used still gets the present one, over and over; later it may once, and a second time ends the session',
     '10s',
   ),
   KEY_ROTATION: Duration(

@@ -61,6 +61,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const store = createStore(db, {
     denyFor,
     idleTtl: config.SESSION_IDLE_TTL,
+    grace: config.REFRESH_GRACE,
     keysSecret,
     publicUrl: config.PUBLIC_URL,
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
@@ -232,7 +233,8 @@ export type Services = Awaited<ReturnType<typeof createServices>>
 export function openRotation(config: Config, db: Pool, keysSecret: string) {
   const quiet = () => undefined
   const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }
-  const store = createStore(db, { denyFor: 0, idleTtl: 0, keysSecret, publicUrl: '', ...hooks })
+  const lifetimes = { denyFor: 0, idleTtl: 0, grace: config.REFRESH_GRACE }
+  const store = createStore(db, { ...lifetimes, keysSecret, publicUrl: '', ...hooks })
   return createRotation(config, store, uuidv7)
 }
 

@@ -19,6 +19,8 @@ type Options = {
   denyFor: number
   /** How long a session lives without a refresh, in seconds. */
   idleTtl: number
+  /** How long every spent refresh token gets the present one, in seconds. */
+  grace: number
   /** Seals the signing keys. */
   keysSecret: string
   /** Under which the pictures of users are served. */
@@ -69,7 +71,7 @@ export type Transaction = ReturnType<typeof repositories>
 
 const repositories = (
   on: Db,
-  { denyFor, idleTtl, keyBox, publicUrl, onMessage, onDenied }: Hooks,
+  { denyFor, idleTtl, grace, keyBox, publicUrl, onMessage, onDenied }: Hooks,
 ) => ({
   accounts: createAccountRepository(on, publicUrl),
   audit: createAuditRepository(on),
@@ -80,7 +82,7 @@ const repositories = (
   keys: createKeyRepository(on, keyBox),
   outbox: createOutboxRepository(on, onMessage),
   roles: createRoleRepository(on),
-  sessions: createSessionRepository(on, { denyFor, idleTtl, onDenied }),
+  sessions: createSessionRepository(on, { denyFor, idleTtl, grace, onDenied }),
   uploads: createUploadRepository(on),
   users: createUserRepository(on, publicUrl),
 })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { loadConfig } from '../../dist/config.js'
 import { openResources } from '../../dist/resources.js'
@@ -53,11 +54,12 @@ export async function inParallel(count, work, width = 128) {
 
 /**
  * Runs each of `ways` so many times, 128 at once, in turn and round after round, so that noise meets
- * them alike; how many a second each did, by round.
+ * them alike; how many a second each did, by round. `pause` in milliseconds, before each round.
  */
-export async function compare(ways, { rounds, count }) {
+export async function compare(ways, { rounds, count, pause = 0 }) {
   const rates = Object.fromEntries(Object.keys(ways).map((name) => [name, []]))
   for (let round = -1; round < rounds; round += 1) {
+    await sleep(pause)
     for (const [name, way] of Object.entries(ways)) {
       const start = performance.now()
       await inParallel(count, way)

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Id } from '../users/schemas.js'
 
-/** Everything that is written down. There is none for a refresh. */
+/** Everything that is written down. A refresh is not, unless it repeats a spent token after the grace. */
 export const auditEvents = [
   'user.registered',
   'user.registered_again',
@@ -18,6 +18,7 @@ export const auditEvents = [
   'login.succeeded',
   'login.failed',
   'session.ended',
+  'session.refresh_repeated',
   'session.refresh_reuse',
   'password.changed',
   'password.reset',

@@ -70,8 +70,8 @@ export function createOAuthService(dependencies: Dependencies) {
 
   /** Only the last token of a session; it bears no rights, so that nobody takes it for the other kind. */
   async function describeRefresh(claims: RefreshClaims): Promise<Introspection | undefined> {
-    const place = await store.sessions.find(claims.sid, claims.sub, 0)
-    if (place?.grant.generation !== claims.gen) return undefined
+    const position = await store.sessions.find(claims.sid, claims.sub)
+    if (position?.grant.generation !== claims.gen) return undefined
     const user = await store.users.find(claims.sub)
     const known = { token_type: 'refresh_token', client_id: ownClientId }
     return user && { ...commonOf(claims), ...known, username: nameOf(user) }

@@ -49,7 +49,7 @@ export function createIdentityService(dependencies: Dependencies) {
       await store.transaction(async (tx) => {
         const user = await tx.users.lock(user_id)
         // It may have ended while the provider was being asked.
-        const place = await tx.sessions.find(caller.session_id ?? '', user_id, 0)
+        const place = await tx.sessions.find(caller.session_id ?? '', user_id)
         if (!place) throw new AppError('invalid_state')
         if ((await tx.identities.find(issuer, subject)) === user_id) return
         if (!(await tx.identities.add({ issuer, subject, user_id, email }))) {

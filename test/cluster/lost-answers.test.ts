@@ -1,6 +1,7 @@
 import t from 'tap'
 import { cluster, logins, verify, type Login } from '../support/cluster.js'
 import { queryAt, testDatabase } from '../support/database.js'
+import { refreshClients } from '../support/refresh-clients.js'
 import { post, type ServerProcess } from '../support/server-process.js'
 import { tcpProxy } from '../support/tcp-proxy.js'
 import { until } from '../support/until.js'
@@ -36,6 +37,11 @@ t.test('100 answers to a refresh are lost: who asks again goes on', async (t) =>
     t.same(claims(again.body), claims(third.body), 'the same successor')
     t.equal((await verify(server, again.body)).status, 200)
   }
+})
+
+t.test('clients that refresh in parallel and lose answers have one lineage each', async (t) => {
+  const size = { sessions: 40, rounds: 2, parallel: 8, instances: 2 }
+  await refreshClients(t, { ...size, grace: 4, seed: 3 }) // test/long/refresh.test.ts has more
 })
 
 t.test('the database commits a logout and its answer is lost: 503, and yet it holds', async (t) => {

@@ -19,6 +19,7 @@ async function instances(t: Test) {
   const store = createStore(first.db, {
     denyFor: 60,
     idleTtl: 60,
+    grace: 10,
     keysSecret,
     publicUrl: '',
     onMessage: () => undefined,

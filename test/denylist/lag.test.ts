@@ -14,7 +14,8 @@ async function database(t: Test) {
   t.teardown(() => db.close())
   const quiet = () => undefined
   const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }
-  const store = createStore(db, { denyFor: 900, idleTtl: 900, keysSecret, publicUrl: '', ...hooks })
+  const lifetimes = { denyFor: 900, idleTtl: 900, grace: 10 }
+  const store = createStore(db, { ...lifetimes, keysSecret, publicUrl: '', ...hooks })
   const user = randomUUID()
   await db.query('insert into users (id, username, username_canonical) values ($1, $2, $2)', [
     user,

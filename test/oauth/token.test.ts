@@ -1,5 +1,6 @@
 import t from 'tap'
 import { bearer, signUp, testApp, type LoginAnswer, type TestApp } from '../support/app.js'
+import { passTime } from '../support/pass-time.js'
 import { addClient, basic, claimsOf, isForm, post } from '../support/oauth.js'
 
 const ownToken = { grant_type: 'client_credentials' }
@@ -122,11 +123,11 @@ t.test('twenty uses of one refresh token at once are one step, over both endpoin
 })
 
 t.test('after the grace a spent token ends the session and its access tokens', async (t) => {
-  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1s' } })
+  const { app, sql } = await testApp(t)
   const { refresh_token } = await signUp(app)
   const next = (await post(app, 'token', grantFor(refresh_token))).json<LoginAnswer>()
   t.ok(await isAccepted(app, next.access_token))
-  await sql(`update sessions set rotated_at = now() - interval '2 seconds'`)
+  await passTime(sql, '11 seconds')
   const replay = await post(app, 'token', grantFor(refresh_token))
   t.equal(replay.statusCode, 400)
   t.match(replay.json(), { error: 'invalid_grant' })

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ada, bearer, listeningApp, signUp } from '../support/app.js'
+import { passTime } from '../support/pass-time.js'
 import { browserSession } from '../support/browser-session.js'
 
 const form = { username: ada.email, password: ada.password }
@@ -59,11 +60,12 @@ t.test('logging out ends a session whose access token ran out, too', async (t) =
 })
 
 t.test('a spent refresh cookie signs nobody in, ends the session, and is cleared', async (t) => {
-  const { browser, cookie, isAlive, origin } = await signedIn(t)
+  const { browser, cookie, isAlive, origin, sql } = await signedIn(t)
   const spent = cookie('refresh')
   for (let times = 0; times < 2; times += 1) {
     browser.cookies.delete('session')
     t.match((await browser.get('/')).html, hello)
+    await passTime(sql, '11 seconds')
   }
   const thief = browserSession(origin)
   thief.cookies.set('refresh', spent)
@@ -74,6 +76,23 @@ t.test('a spent refresh cookie signs nobody in, ends the session, and is cleared
   t.equal(await isAlive(cookie('session')), false, 'nor is the one in use any good')
   t.match((await browser.get('/')).html, stranger)
   t.equal(cookie('refresh'), '')
+})
+
+t.test('twelve requests that share their cookies sign nobody out, over and over', async (t) => {
+  const { browser, cookie, sql } = await signedIn(t)
+  for (let round = 0; round < 3; round += 1) {
+    const spent = cookie('refresh')
+    for (const cookieOfFirst of [false, true]) {
+      // The answers of another round may set the older token again.
+      if (cookieOfFirst) browser.cookies.set('refresh', spent)
+      browser.cookies.delete('session')
+      const pages = await Promise.all(Array.from({ length: 12 }, () => browser.get('/')))
+      t.equal(pages.filter(({ html }) => html.includes(hello)).length, 12)
+    }
+    await passTime(sql, '6 seconds')
+  }
+  t.same(await sql(`select event from audit_log where event like '%refresh%'`), [])
+  t.match(await sql('select max(generation) as generation from sessions'), [{ generation: 3 }])
 })
 
 t.test(

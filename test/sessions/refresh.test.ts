@@ -1,6 +1,8 @@
 import t from 'tap'
 import type { App } from '../../src/app.js'
 import { bearer, isRefused, logIn, signUp, testApp, type LoginAnswer } from '../support/app.js'
+import { passTime } from '../support/pass-time.js'
+import { grace, present, refreshCases } from '../support/refresh-cases.js'
 import { until } from '../support/until.js'
 
 const refresh = (app: App, refresh_token: string) =>
@@ -63,21 +65,109 @@ t.test('twenty uses of one token at once are one step, and log nobody out', asyn
   t.match(await sql('select generation from sessions'), [{ generation: 1 }])
 })
 
+t.test('the row of a session is read and written as the rule decides', async (t) => {
+  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: `${grace}s` } })
+  const tokens = [(await signUp(app)).refresh_token]
+  while (tokens.length <= present + 1) {
+    tokens.push((await refresh(app, tokens.at(-1) ?? '')).json<LoginAnswer>().refresh_token)
+    await passTime(sql, '1 hour')
+  }
+  await sql('create table kept as select * from sessions')
+  for (const { name, generation = present, presented, decision, ...one } of refreshCases) {
+    const { spentAgo, isSighted = false, repeats = 0 } = one
+    await sql('delete from sessions')
+    await sql('insert into sessions select * from kept')
+    await sql(
+      `update sessions set generation = $1, used_generation = $2, repeats = $3,
+         rotated_at = now() - make_interval(secs => coalesce(($4::float8[])[cardinality($4::float8[])], 3600)),
+         spent_at = array(select now() - make_interval(secs => ago)
+           from unnest($4::float8[]) with ordinality as spent (ago, nth) order by nth)`,
+      [generation, isSighted ? generation : 0, repeats, spentAgo],
+    )
+    const [before] = await sql<{ count: number }>('select count(*)::integer from audit_log')
+    const answer = await refresh(app, tokens[presented] ?? '')
+    const [row] = await sql<{ generation: number; repeats: number }>('select * from sessions')
+    const [entry] = await sql<{ event: string }>(
+      'select event from audit_log order by id offset $1',
+      [before?.count],
+    )
+    const found = {
+      status: answer.statusCode,
+      gen: row && claimsOf(answer.json<LoginAnswer>().refresh_token).gen,
+      generation: row?.generation,
+      repeats: row?.repeats,
+      event: entry?.event,
+    }
+    const stays = { status: 200, gen: generation, generation, repeats, event: undefined }
+    const outcomes = {
+      rotate: { ...stays, gen: generation + 1, generation: generation + 1 },
+      repeat: stays,
+      repeat_late: { ...stays, repeats: repeats + 1, event: 'session.refresh_repeated' },
+      reuse: {
+        status: 401,
+        gen: undefined,
+        generation: undefined,
+        repeats: undefined,
+        event: 'session.refresh_reuse',
+      },
+    }
+    t.strictSame(found, outcomes[decision], name)
+  }
+})
+
+t.test('a session remembers no more generations than its grace can hold', async (t) => {
+  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1m' } })
+  const tokens = [(await signUp(app)).refresh_token]
+  const young: unknown[] = []
+  for (let nth = 1; nth <= 14; nth += 1) {
+    tokens.push((await refresh(app, tokens.at(-1) ?? '')).json<LoginAnswer>().refresh_token)
+    const again = await refresh(app, tokens.at(-1) ?? '')
+    young.push(claimsOf(again.json<LoginAnswer>().refresh_token).gen)
+    await passTime(sql, '12 seconds')
+  }
+  t.same(young, [...tokens.keys()].slice(1), 'a young generation is repeated')
+  const [row] = await sql('select cardinality(spent_at) as remembered from sessions')
+  t.same(row, { remembered: 12 })
+  for (const old of [13, 12, 11]) {
+    const repeated = await refresh(app, tokens[old] ?? '')
+    t.equal(claimsOf(repeated.json<LoginAnswer>().refresh_token).gen, 14)
+  }
+  t.equal((await refresh(app, tokens[8] ?? '')).statusCode, 401)
+})
+
+t.test('what a row of before the upgrade lacks is its last exchange', async (t) => {
+  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1m' } })
+  const first = await signUp(app)
+  const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
+  t.ok(await isAlive(app, second.access_token))
+  await sql(`update sessions set spent_at = '{}', rotated_at = now() - interval '7 seconds'`)
+  t.equal((await refresh(app, first.refresh_token)).statusCode, 200, 'within the grace')
+  const third = (await refresh(app, second.refresh_token)).json<LoginAnswer>()
+  t.equal(claimsOf(third.refresh_token).gen, 2)
+  t.equal((await refresh(app, second.refresh_token)).statusCode, 200)
+})
+
 t.test('after the grace a spent token ends the session and its access tokens', async (t) => {
-  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1s' } })
+  const { app, sql } = await testApp(t)
   const uses = {
     'its access token': (next: LoginAnswer) => isAlive(app, next.access_token),
     'its access token, at a route that it does not open': async (next: LoginAnswer) => {
       await app.inject({ url: '/api/users', headers: bearer(next.access_token) })
     },
-    'its refresh token': (next: LoginAnswer) => refresh(app, next.refresh_token),
+    'its access token, at a proxy': async (next: LoginAnswer) => {
+      await app.inject({ url: '/forward-auth', headers: bearer(next.access_token) })
+    },
+    'its refresh token': async (next: LoginAnswer) => {
+      await passTime(sql, '6 seconds')
+      await refresh(app, next.refresh_token)
+    },
   }
   await signUp(app)
   for (const [what, use] of Object.entries(uses)) {
     const first = await logIn(app)
     const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
     await use(second)
-    await sql(`update sessions set rotated_at = now() - interval '2 seconds'`)
+    await passTime(sql, '11 seconds')
     t.equal((await refresh(app, first.refresh_token)).statusCode, 401, `used: ${what}`)
     t.notOk(await isAlive(app, second.access_token))
     t.equal((await refresh(app, second.refresh_token)).statusCode, 401)
@@ -86,23 +176,43 @@ t.test('after the grace a spent token ends the session and its access tokens', a
 })
 
 t.test('an answer that never arrived may be asked for again, whenever that is', async (t) => {
-  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1s' } })
+  const { app, sql } = await testApp(t)
   const first = await signUp(app)
   const lost = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
   t.ok(await isAlive(app, first.access_token), 'the token before it is no sign')
-  await sql(`update sessions set rotated_at = now() - interval '3 days'`)
+  await passTime(sql, '3 days')
   const again = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
   t.match(claimsOf(again.refresh_token), { gen: 1, sid: claimsOf(lost.refresh_token).sid })
   t.ok(await isAlive(app, again.access_token))
+  await passTime(sql, '11 seconds')
   const next = await refresh(app, again.refresh_token)
   t.equal(next.statusCode, 200, 'and then it goes on')
   t.equal((await refresh(app, first.refresh_token)).statusCode, 401, 'and the first one is spent')
   t.notOk(await isAlive(app, next.json<LoginAnswer>().access_token))
 })
 
+t.test('tabs that wake up with a token whose answer was lost all get the same pair', async (t) => {
+  const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '10m' } })
+  const first = await signUp(app)
+  await refresh(app, first.refresh_token)
+  await passTime(sql, '1 hour')
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => refresh(app, first.refresh_token)),
+  )
+  t.same(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
+  const pairs = answers.map((answer) => answer.json<LoginAnswer>())
+  t.same(new Set(pairs.map(({ refresh_token }) => claimsOf(refresh_token).gen)), new Set([1]))
+  t.ok(await isAlive(app, pairs[0]?.access_token ?? ''))
+  const late = await refresh(app, first.refresh_token)
+  t.equal(late.statusCode, 200, 'a tab that is a little later, though the pair was used')
+  const next = await refresh(app, pairs[0]?.refresh_token ?? '')
+  t.equal(claimsOf(next.json<LoginAnswer>().refresh_token).gen, 1, 'which is as young as if new')
+  t.equal((await sql(`select from audit_log where event = 'session.refresh_repeated'`)).length, 1)
+})
+
 t.test('what was used on one instance was used for the other', async (t) => {
-  const { app, sql, url } = await testApp(t, { env: { REFRESH_GRACE: '1s' } })
-  const { app: other } = await testApp(t, { url, env: { REFRESH_GRACE: '1s' } })
+  const { app, sql, url } = await testApp(t)
+  const { app: other } = await testApp(t, { url })
   const first = await signUp(app)
   const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
   t.ok(await isAlive(other, second.access_token))
@@ -110,18 +220,26 @@ t.test('what was used on one instance was used for the other', async (t) => {
     async () => (await sql('select from sessions where used_generation = 1')).length === 1,
     'the use to be written down',
   )
-  await sql(`update sessions set rotated_at = now() - interval '2 seconds'`)
+  await passTime(sql, '11 seconds')
   t.equal((await refresh(app, first.refresh_token)).statusCode, 401)
 })
 
-t.test('a token two steps back ends the session even within the grace', async (t) => {
-  const { app } = await testApp(t)
-  const first = await signUp(app)
-  const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
-  const third = (await refresh(app, second.refresh_token)).json<LoginAnswer>()
-  t.equal((await refresh(app, first.refresh_token)).statusCode, 401)
-  t.notOk(await isAlive(app, third.access_token))
-})
+t.test(
+  'a token two steps back gets the present one within its grace, and ends the session after it',
+  async (t) => {
+    const { app, sql } = await testApp(t, { env: { REFRESH_GRACE: '1m' } })
+    const first = await signUp(app)
+    const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
+    await passTime(sql, '6 seconds')
+    const third = (await refresh(app, second.refresh_token)).json<LoginAnswer>()
+    t.ok(await isAlive(app, third.access_token))
+    const again = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
+    t.same(claimsOf(again.refresh_token), claimsOf(third.refresh_token))
+    await passTime(sql, '55 seconds')
+    t.equal((await refresh(app, first.refresh_token)).statusCode, 401)
+    t.notOk(await isAlive(app, third.access_token))
+  },
+)
 
 t.test('an access token does not refresh, and a refresh token does not log in', async (t) => {
   const { app } = await testApp(t)
