@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { runner } from 'node-pg-migrate'
+import pg from 'pg'
+import { closeAtOnce } from './close-at-once.js'
 
 export const migrationsDirectory = fileURLToPath(new URL('../../migrations', import.meta.url))
 
@@ -12,10 +14,29 @@ type Log = {
 /**
  * Brings the schema up to date, all in one transaction. Instances that start together wait for one
  * another on an advisory lock, and exactly one of them migrates.
+ * @throws Error when PostgreSQL cannot be reached within five seconds, or a migration fails
  */
 export async function migrate(databaseUrl: string, log: Log): Promise<void> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: 'gatehouse migrations',
+    connectionTimeoutMillis: 5_000,
+    // Another instance may migrate for long; only the link itself must not be waited for.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await run(client, log)
+  } finally {
+    closeAtOnce(client)
+  }
+}
+
+async function run(dbClient: pg.Client, log: Log): Promise<void> {
   const done = await runner({
-    databaseUrl,
+    dbClient,
     dir: migrationsDirectory,
     direction: 'up',
     migrationsTable: 'migrations',

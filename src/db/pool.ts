@@ -42,8 +42,8 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     idle_in_transaction_session_timeout: 5_000,
     keepAlive: true,
   })
-  // Without both of these a dying connection ends the process.
-  pool.on('error', onError)
+  // Without both of these a dying connection ends the process. The pool repeats what a client says.
+  pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', onError))
 
   return {
@@ -70,18 +70,25 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     close: () => pool.end(),
     async transaction(work) {
       const client = await pool.connect().catch(rethrow)
-      let broken = false
+      const link = { isBroken: false }
+      const tx: Db = {
+        query: (text, values) =>
+          run<never>(client, text, values).catch((error: unknown) => {
+            link.isBroken ||= isLinkFault(error)
+            throw error
+          }),
+      }
       try {
-        const tx: Db = { query: (text, values) => run(client, text, values) }
         await tx.query('begin')
         const result = await work(tx)
         await tx.query('commit')
         return result
       } catch (error) {
-        await client.query('rollback').catch(() => (broken = true))
+        // A broken link would not answer. Closing it makes PostgreSQL roll back.
+        if (!link.isBroken) await client.query('rollback').catch(() => (link.isBroken = true))
         throw error
       } finally {
-        client.release(broken)
+        client.release(link.isBroken)
       }
     },
   }
@@ -99,6 +106,12 @@ const statementFault = /^(0A|2[1-4]|2[6-8]|42|44|P0)/
 function rethrow(cause: unknown): never {
   if (cause instanceof pg.DatabaseError && statementFault.test(cause.code ?? '')) throw cause
   throw new AppError('unavailable', { cause })
+}
+
+/** Whether a statement failed without an answer from PostgreSQL, or with its last one. */
+function isLinkFault(error: unknown): boolean {
+  const cause = error instanceof AppError ? error.cause : error
+  return !(cause instanceof pg.DatabaseError) || cause.severity === 'FATAL'
 }
 
 /** The name of the constraint (class 23) that a statement ran into, if that is what went wrong. */

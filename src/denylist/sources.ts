@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { closeAtOnce as close } from '../db/close-at-once.js'
 import type { Db } from '../db/pool.js'
 import { replicaSql, type Delta } from './repository.js'
 
@@ -110,14 +111,6 @@ async function connect(url: string): Promise<pg.Client> {
     close(client)
     throw error
   }
-}
-
-/** At once: on a link that went silent a goodbye would wait for ever. */
-function close(client: pg.Client): void {
-  client.end().catch(() => undefined)
-  ;(
-    client as unknown as { connection?: { stream?: { destroy(): void } } }
-  ).connection?.stream?.destroy()
 }
 
 /**
