@@ -10,6 +10,7 @@ import {
   jwt,
   type AccessRules,
 } from './plugins/authenticate.js'
+import { drain } from './plugins/drain.js'
 import { errors } from './plugins/errors.js'
 import { health } from './plugins/health.js'
 import { housekeeping } from './plugins/housekeeping.js'
@@ -54,7 +55,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
       ? createDurations('gatehouse_http_request_duration_seconds')
       : undefined
   await app.register(requests, { log, durations })
-  await app.register(errors)
+  await app.register(drain)
+  await app.register(errors, { log })
   await app.register(security, { corsOrigins })
   await app.register(json)
   await app.register(jwt, { keyring, issuer, audience })

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import {
   ClientId,
   ClientSecret,
+  Delay,
   Duration,
   List,
   OneOf,
@@ -231,6 +232,10 @@ export const Environment = Type.Object({
       description:
         'Bearer token that opens `/metrics`, 32 characters or more of `A-Z a-z 0-9 - . _ ~ + /`; without it anybody may read them, and in production there are none',
     }),
+  ),
+  SHUTDOWN_DELAY: Delay(
+    'how long the service still accepts connections after SIGTERM, while `/health/ready` answers 503; longer than load balancers take to notice',
+    '2s',
   ),
   LOG_LEVEL: OneOf(
     ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],

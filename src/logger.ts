@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
+import { createLogOutput } from './log-output.js'
 
 type Logged = {
   type: string
@@ -13,7 +14,7 @@ type Logged = {
  * JSON lines on stdout. Of a request only what identifies it: no header, no query, no body. Of an
  * error no property but these: a database error carries the row that it is about.
  */
-export function createLogger(level: string, to: DestinationStream = pino.destination(1)): Logger {
+export function createLogger(level: string, to: DestinationStream = createLogOutput(1)): Logger {
   const options = {
     level,
     base: undefined,

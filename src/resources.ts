@@ -4,6 +4,7 @@ import type { Config } from './config.js'
 import { migrate } from './db/migrate.js'
 import { createPool, type Pool } from './db/pool.js'
 import { loadOrCreateLocalSecret } from './local-secret.js'
+import { createDigest } from './log-digest.js'
 
 /** What has to be closed again, in the order in which it was opened. */
 export type Closers = (() => Promise<unknown>)[]
@@ -20,7 +21,10 @@ export async function openResources(
   const dataDir = resolve(config.DATA_DIR)
   const url = config.DATABASE_URL ?? (await startLocalDatabase(dataDir, log, closers))
   if (migrates) await migrate(url, log)
-  const onError = (err: Error) => log.warn({ err }, 'a database connection was lost')
+  const lost = createDigest<Error>({
+    write: ({ count, last }) => log.warn({ count, err: last }, 'database connections were lost'),
+  })
+  const onError = (error: Error) => lost.add(error.message, error)
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError })
   closers.push(() => db.close())
   const keysSecret = config.KEYS_SECRET ?? (await loadOrCreateLocalSecret(dataDir, 'keys-secret'))

@@ -1,18 +1,27 @@
-import closeWithGrace from 'close-with-grace'
-import { buildApp } from './app.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { buildApp, type App } from './app.js'
 import { ConfigError, loadConfig, type Config } from './config.js'
 import { createLogger } from './logger.js'
 import { openResources, type Closers } from './resources.js'
+import { stopOnSignal } from './shutdown.js'
 
 const config = readConfig()
 const log = createLogger(config.LOG_LEVEL)
 const closers: Closers = []
+let app: App | undefined
 
-// Before anything starts, so that a signal meanwhile ends what has started; less than Docker's 10 s.
-closeWithGrace({ delay: 9_000, logger: false }, async ({ err, signal }) => {
-  if (err) log.fatal({ err }, 'failed')
-  else log.info({ signal }, 'closing')
-  for (const closer of closers.reverse()) await closer()
+// A terminal that closes, or a reader that ends, must not become an uncaught error.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+
+// Before anything starts, so that a signal meanwhile stops what has started. Requests in progress get
+// seven seconds after the delay: with its default, less than Docker's ten.
+stopOnSignal({
+  log,
+  limit: config.SHUTDOWN_DELAY * 1_000 + 7_000,
+  stop: async (signal) => {
+    if (app) await drain(app, signal)
+    for (const closer of closers.reverse()) await closer()
+  },
 })
 
 await start(config)
@@ -29,12 +38,23 @@ function readConfig(): Config {
 
 async function start(config: Config): Promise<void> {
   const { db, listenUrl, keysSecret } = await openResources(config, { log, closers })
-  const app = await buildApp(config, { db, listenUrl, keysSecret, log })
-  closers.push(() => app.close())
-  const address = await app.listen({ host: config.HOST, port: config.PORT })
+  const service = await buildApp(config, { db, listenUrl, keysSecret, log })
+  app = service
+  closers.push(() => service.close())
+  const address = await service.listen({ host: config.HOST, port: config.PORT })
   log.info({ address }, 'listening')
   if (config.NODE_ENV === 'production') warnOf(config)
   if (process.stdout.isTTY) process.stdout.write(welcome(address))
+}
+
+/**
+ * Keeps serving until load balancers have seen that this instance is not ready. After Ctrl-C a person
+ * waits, and after an error nobody knows what still works.
+ */
+async function drain(app: App, signal: NodeJS.Signals | undefined): Promise<void> {
+  app.drain()
+  const isByHand = signal === 'SIGINT' && process.stdout.isTTY
+  if (signal && !isByHand && app.server.listening) await sleep(config.SHUTDOWN_DELAY * 1_000)
 }
 
 /** What starts, but is likely not meant. */

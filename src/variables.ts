@@ -20,6 +20,17 @@ export const Duration = (description: string, byDefault: string) =>
     .Decode(toSeconds)
     .Encode((seconds) => `${seconds}s`)
 
+export const Delay = (description: string, byDefault: string) =>
+  Type.Transform(
+    Type.String({
+      pattern: '^([0-9]|[1-5][0-9]|60)s$',
+      default: byDefault,
+      description: `${description} (0s to 60s)`,
+    }),
+  )
+    .Decode(toSeconds)
+    .Encode((seconds) => `${seconds}s`)
+
 export const List = (description: string, byDefault: string) =>
   Type.Transform(Type.String({ default: byDefault, description }))
     .Decode((text) => text.split(',').flatMap((item) => item.trim() || []))

@@ -1,10 +1,42 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AppError, errors as table, type ErrorCode, type FieldError } from '../errors.js'
+import { createDigest, createQuota } from '../log-digest.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Logs a failure that is ours, status 500 or above. */
+    logFailure: (error: AppError, request: FastifyRequest) => void
+  }
+}
+
+type Options = { log: FastifyBaseLogger }
+
+// A flood of failures must not fill the disk.
+const linesPerSecond = 5
 
 /** The only place that writes an error reply. */
-export const errors = fp(
-  async (app) => {
+export const errors = fp<Options>(
+  async (app, { log }) => {
+    const admits = createQuota(linesPerSecond)
+    // In an outage every request fails for the same reason.
+    const unavailable = createDigest<AppError>({
+      write: ({ count, by, last }) => log.warn({ count, by, err: last }, 'answered 503'),
+    })
+    const others = createDigest<AppError>({
+      write: ({ count, by, last }) => log.error({ count, by, err: last }, 'further failures'),
+    })
+    app.decorate('logFailure', (error, request) => {
+      const { code, statusCode } = error
+      const key = `${code} ${request.method} ${request.routeOptions.url ?? 'unknown'}`
+      if (statusCode === 503) unavailable.add(key, error)
+      else if (admits()) log.error({ reqId: request.id, err: error }, code)
+      else others.add(key, error)
+    })
+    app.addHook('onClose', async () => {
+      unavailable.flush()
+      others.flush()
+    })
     app.setErrorHandler((error: FastifyError | AppError, request, reply) =>
       sendError(error, request, reply),
     )
@@ -33,9 +65,10 @@ export function prepareError(
 ): AppError {
   const error = toAppError(thrown)
   const { code, statusCode, retryAfter, headers = {} } = error
-  const line = { reqId: request.id, err: error }
-  if (statusCode >= 500) request.log.error(line, code)
-  else request.log.debug(line, 'refused')
+  if (statusCode >= 500) request.server.logFailure(error, request)
+  if (statusCode < 500 || statusCode === 503) {
+    request.log.debug({ reqId: request.id, err: error }, 'refused')
+  }
   if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   reply.headers(headers).header('cache-control', 'no-store').code(statusCode)

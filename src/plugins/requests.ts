@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
+import { createDigest, createQuota } from '../log-digest.js'
 import type { Durations } from '../metrics/durations.js'
 
 declare module 'fastify' {
@@ -11,13 +12,23 @@ declare module 'fastify' {
 
 type Options = { log: FastifyBaseLogger; durations: Durations | undefined }
 
+// A flood of refused requests must not fill the disk.
+const linesPerSecond = 20
+
 /**
  * What became of each request, when its reply goes out: how long it took, and a line in the log, at
- * `debug`, or at `info` where the client was refused. What is no HTTP, or no URL, never gets here.
+ * `debug`, or at `info` where the client was refused: 20 lines a second, and one that counts the rest.
+ * plugins/errors.ts counts 503s. What is no HTTP, or no URL, never gets here.
  */
 export const requests = fp<Options>(
   async (app, { log, durations }) => {
+    const admits = createQuota(linesPerSecond)
+    const refused = createDigest({
+      write: ({ count, by }) =>
+        log.info({ count, by }, 'refused requests without a line of their own'),
+    })
     app.decorateRequest('arrivedAt', 0)
+    app.addHook('onClose', async () => refused.flush())
 
     app.addHook('onRequest', (request, _reply, done) => {
       request.arrivedAt = performance.now()
@@ -28,10 +39,15 @@ export const requests = fp<Options>(
       const ms = performance.now() - request.arrivedAt
       const { statusCode: status } = reply
       const line = { reqId: request.id, req: request, status, ms: Math.round(ms) }
-      if (status < 400) log.debug(line, 'request')
-      else log.info(line, 'request')
       // The pattern, never the path: who asks for what is not there makes no new label.
-      durations?.observe(request.method, request.routeOptions.url ?? 'unknown', status, ms / 1_000)
+      const route = request.routeOptions.url ?? 'unknown'
+      const isRefused = status >= 400 && status !== 503
+      if (isRefused && admits()) log.info(line, 'request')
+      else {
+        if (isRefused) refused.add(`${String(status)} ${request.method} ${route}`, undefined)
+        log.debug(line, 'request')
+      }
+      durations?.observe(request.method, route, status, ms / 1_000)
       done()
     })
   },

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { forTests, keysSecret } from './app.js'
 
-const entry = fileURLToPath(new URL('../../dist/server.js', import.meta.url))
+export const entry = fileURLToPath(new URL('../../dist/server.js', import.meta.url))
 
 export type ServerProcess = {
   origin: string
@@ -18,7 +18,11 @@ export type ServerProcess = {
 }
 
 /** The built server as a process of its own, not waited for; it is killed when the test ends. */
-export async function spawnServer(t: Test, env: Record<string, string>): Promise<ServerProcess> {
+export async function spawnServer(
+  t: Test,
+  env: Record<string, string>,
+  stdio: StdioOptions = ['ignore', 'pipe', 'pipe'],
+): Promise<ServerProcess> {
   const port = env.PORT ?? String(await freePort())
   const child = spawn(process.execPath, [entry], {
     env: {
@@ -29,11 +33,11 @@ export async function spawnServer(t: Test, env: Record<string, string>): Promise
       PORT: port,
       ...env,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio,
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   }
   const exited = once(child, 'exit').then(
     ([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null,
