@@ -41,7 +41,7 @@ t.test('100 answers to a refresh are lost: who asks again goes on', async (t) =>
 
 t.test('clients that refresh in parallel and lose answers have one lineage each', async (t) => {
   const size = { sessions: 40, rounds: 2, parallel: 8, instances: 2 }
-  await refreshClients(t, { ...size, grace: 4, seed: 3 }) // test/long/refresh.test.ts has more
+  await refreshClients(t, { ...size, seed: 3 }) // test/long/refresh.test.ts has more
 })
 
 t.test('the database commits a logout and its answer is lost: 503, and yet it holds', async (t) => {

@@ -11,6 +11,6 @@ t.test(
   '500 sessions that refresh in parallel and lose answers have one lineage each',
   async (t) => {
     const size = { sessions: 500, rounds: 4, parallel: 8, instances: 3 }
-    await refreshClients(t, { ...size, grace: 10, seed: 7 })
+    await refreshClients(t, { ...size, seed: 7 })
   },
 )
