@@ -4,7 +4,7 @@ import type { ProofBody } from '../codes/schemas.js'
 import { AppError, invalidField, taken } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { revokeCodes } from '../mail/codes.js'
-import { endAccess } from '../users/claim.js'
+import { endAccess, isClaimable, isOwnedBy } from '../users/claim.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Store, Transaction } from '../store.js'
@@ -17,6 +17,7 @@ import {
 } from '../users/identifiers.js'
 import type { NewUser } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
+import { createClaims } from './claims.js'
 import type { AddressBody, RegisterBody, ResetBody } from './schemas.js'
 
 type Dependencies = {
@@ -36,6 +37,7 @@ export type Registration = { activation: boolean; discreet: boolean }
 /** How an account comes to be, and how its owner gets back into it; all without a token. */
 export function createAccountService(dependencies: Dependencies) {
   const { store, codes, passwords, policy, limits, registration, now, newId } = dependencies
+  const claims = createClaims({ store, limits, newId })
 
   return {
     /**
@@ -69,7 +71,7 @@ export function createAccountService(dependencies: Dependencies) {
         password_hash: await passwords.hash(body.password),
         activated: !activation,
       }
-      return store.transaction(async (tx) => {
+      const registered = store.transaction(async (tx) => {
         const created = await tx.users.create(user)
         const isNew = created !== undefined
         if (isNew && activation && address) {
@@ -81,6 +83,11 @@ export function createAccountService(dependencies: Dependencies) {
         const event = isNew ? 'user.registered' : 'user.registered_again'
         await tx.audit.add({ id: newId(), event, caller, user_id })
         return created ?? asIfCreated(user)
+      })
+      return registered.catch(async (error: unknown) => {
+        const isHeld = error instanceof AppError && /^(email|mobile)_taken$/.test(error.code)
+        if (isHeld) await claims.offer(identifiers)
+        throw error
       })
     },
 
@@ -107,29 +114,29 @@ export function createAccountService(dependencies: Dependencies) {
 
     /**
      * Sets a new password by a code or link, and ends every session. It proves the address too, so an
-     * account that waited for activation is activated, and one that nobody had proven belongs to who
-     * has the message; it does not log in.
+     * account that waited for activation is activated, and every address that was never proven goes: one
+     * that nobody had proven belongs to who has the message. It does not log in. A code that claims an
+     * address makes an account instead.
      * @throws AppError `invalid_code`, `weak_password`, `overloaded`
      */
     async reset({ new_password, ...proof }: ResetBody, caller: Caller): Promise<void> {
-      const code = await codes.prove(['password_reset'], proof)
+      const code = await codes.prove(['password_reset', 'address_claim'], proof)
       const { user_id, kind, address, address_canonical } = code
+      const isClaim = code.purpose === 'address_claim'
       const user = await store.users.find(user_id)
       if (!user) throw new AppError('invalid_code')
-      policy.check(
-        new_password,
-        [user.name, user.username, user.email, user.mobile],
-        'new_password',
-      )
+      const names = isClaim ? [address] : [user.name, user.username, user.email, user.mobile]
+      policy.check(new_password, names, 'new_password')
       const hash = await passwords.hash(new_password)
+      if (isClaim) return claims.redeem(code, hash, caller)
       await store.transaction(async (tx) => {
         const holder = await tx.users.lockHolder(kind, address_canonical)
-        const isMine = holder?.user_id === user_id && (await tx.codes.redeem(code.id))
-        if (!isMine) throw new AppError('invalid_code')
-        const wasProven = holder.email_verified || holder.mobile_verified
+        // Another address may have been proven since the message was sent.
+        const isOwner = holder?.user_id === user_id && isOwnedBy(kind, holder)
+        if (!isOwner || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
         await tx.users.verify(user_id, kind, address_canonical)
         await tx.users.setPassword(user_id, hash)
-        await endAccess(tx, user_id, { proven: kind, wasProven })
+        await endAccess(tx, kind, holder)
         await tx.outbox.put({ id: newId(), message: 'password_changed', kind, address, user_id })
         await tx.audit.add({ id: newId(), event: 'password.reset', caller, user_id })
       })
@@ -158,7 +165,9 @@ export function createAccountService(dependencies: Dependencies) {
     const { canonical } = identifiers.find(({ kind }) => kind === holder.kind) ?? { canonical: '' }
     if (!(await limits.mayWrite(canonical))) return user_id
     const to = { kind: holder.kind as AddressKind, address: textOf(holder.kind, identifiers) }
-    if (holder.activated) {
+    if (isClaimable(holder)) {
+      await tx.outbox.put({ id: newId(), message: 'address_claim', ...to, user_id })
+    } else if (holder.activated) {
       await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })
     } else {
       await tx.users.lock(user_id)

@@ -7,6 +7,7 @@ import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { RoleService } from '../roles/service.js'
 import type { Store, Transaction } from '../store.js'
+import { addressFor } from '../users/addresses.js'
 import { readIdentifierChanges, readProfile } from '../users/changes.js'
 import { addressKinds, identifierKinds, readIdentifier } from '../users/identifiers.js'
 import type { NewUser } from '../users/repository.js'
@@ -141,7 +142,7 @@ export function createAdministrationService(dependencies: Dependencies) {
      */
     async forceReset(caller: Caller, id: string): Promise<void> {
       await store.transaction(async (tx) => {
-        const address = addressOf(await tx.users.lock(id))
+        const address = addressFor(await tx.users.lock(id))
         if (!address) throw new AppError('no_address')
         await tx.users.setPassword(id, null)
         await tx.sessions.endAll(id)

@@ -2,7 +2,8 @@ import type { Db } from '../db/pool.js'
 import type { AddressKind } from '../users/identifiers.js'
 import type { CodeHashes } from './secrets.js'
 
-export type Purpose = 'activation' | 'password_reset' | 'email_change' | 'mobile_change'
+export type Purpose =
+  'activation' | 'password_reset' | 'email_change' | 'mobile_change' | 'address_claim'
 
 /** What a code that was proven stands for. */
 export type OneTimeCode = {
@@ -86,10 +87,14 @@ export function createCodeRepository(db: Db) {
       return rowCount === 1
     },
 
-    /** Every code of a user dies: after a change of address or password none may be left. */
+    /**
+     * Every code of a user dies: after a change of address or password none may be left. One that claims
+     * an address is not the user's but the claimant's, and stays.
+     */
     async deleteAll(userId: string, except?: Purpose): Promise<void> {
       await db.query(
-        'delete from one_time_codes where user_id = $1 and purpose is distinct from $2',
+        `delete from one_time_codes where user_id = $1 and purpose is distinct from $2
+           and purpose <> 'address_claim'`,
         [userId, except ?? null],
       )
     },

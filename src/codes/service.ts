@@ -14,6 +14,7 @@ const linkTtl: Record<Purpose, number> = {
   password_reset: 3_600,
   email_change: 3_600,
   mobile_change: 3_600,
+  address_claim: 3_600,
 }
 
 type Addressee = { user_id: string; purpose: Purpose; identifier: Identifier; link_ttl?: number }

@@ -14,18 +14,21 @@ export const codedMessages: Partial<Record<MessageName, Wording>> = {
   password_reset: { purpose: 'password_reset' },
   email_change: { purpose: 'email_change' },
   mobile_change: { purpose: 'mobile_change' },
+  address_claim: { purpose: 'address_claim' },
 }
 
 /**
  * Every code of a user dies, but for those of one purpose where it is named; those too that are still
- * to be made as their message is sent.
+ * to be made as their message is sent. A claim to an address of the user is somebody else's, and stays.
  */
 export async function revokeCodes(
   tx: Transaction,
   userId: string,
   except?: Purpose,
 ): Promise<void> {
-  const messages = Object.entries(codedMessages).filter(([, { purpose }]) => purpose !== except)
+  const messages = Object.entries(codedMessages).filter(
+    ([, { purpose }]) => purpose !== except && purpose !== 'address_claim',
+  )
   await tx.outbox.cancel(
     userId,
     messages.map(([name]) => name as MessageName),

@@ -12,6 +12,11 @@ export const messageNames = [
   'email_change',
   'mobile_change',
   'address_changed',
+  'address_proof',
+  'address_move',
+  'address_unconfirmed',
+  'address_claim',
+  'address_released',
   'identity_linked',
   'account_claimed',
   'account_deleted',
@@ -105,6 +110,54 @@ export function writeLetter(name: MessageName, context: Context): Letter {
         ],
         action: { label: `Confirm the ${address}`, url: link('confirm') },
         ...withCode,
+      }
+    case 'address_proof':
+      return {
+        subject: `Confirm your ${address} for ${appName}`,
+        lines: [
+          `An account at ${appName} has this ${address}, and it was never confirmed.`,
+          `${short}, the link for a day. Confirm it only if the account is yours. ${ignoreIt}`,
+        ],
+        action: { label: `Confirm the ${address}`, url: link('activate') },
+        ...withCode,
+      }
+    case 'address_move':
+      return {
+        subject: `Confirm your ${address} for ${appName}`,
+        lines: [
+          `Somebody wants to use this ${address} for their account at ${appName}. Another account has it, where it was never confirmed.`,
+          `If you confirm it, the other account loses this ${address}. If the other account is yours and you want to keep it as it is, do not confirm.`,
+          `${short}, the link for an hour. ${ignoreIt}`,
+        ],
+        action: { label: `Confirm the ${address}`, url: link('confirm') },
+        ...withCode,
+      }
+    case 'address_unconfirmed':
+      return {
+        subject: `Your ${address} at ${appName} is not confirmed`,
+        lines: [
+          `Somebody asked for a new password for the account at ${appName} that has this ${address}. It was never confirmed there, so it cannot open that account.`,
+          'If the account is yours, ask for a new password under its other address.',
+          `If you have no account, register with this ${address}: a message then lets you take it into an account of your own.`,
+        ],
+      }
+    case 'address_claim':
+      return {
+        subject: `Choose a password for ${appName}`,
+        lines: [
+          `Somebody registered with ${appName} under this ${address}. Another account has it, where it was never confirmed.`,
+          `Choose a password, and you get an account of your own with this ${address}; the other account loses it.`,
+          `${short}, the link for an hour. ${ignoreIt}`,
+        ],
+        action: { label: 'Choose a password', url: link('reset') },
+        ...withCode,
+      }
+    case 'address_released':
+      return {
+        subject: `Your ${appName} account has one address less`,
+        lines: [
+          `An address of your account at ${appName} was never confirmed, and its owner confirmed it for another account. It no longer belongs to yours.`,
+        ],
       }
     case 'address_changed':
       return {

@@ -3,6 +3,7 @@ import type { CodeService } from '../codes/service.js'
 import type { Purpose } from '../codes/repository.js'
 import type { Store } from '../store.js'
 import { readIdentifier, type AddressKind, type Identifier } from '../users/identifiers.js'
+import { isClaimable } from '../users/claim.js'
 import { codedMessages } from './codes.js'
 import { writeLetter, type MessageName } from './messages.js'
 import type { QueuedMessage } from './repository.js'
@@ -55,15 +56,24 @@ export function createMailService(dependencies: Dependencies) {
     const [holder] = await store.users.findHolders([to])
     if (message === 'email_change' || message === 'mobile_change') {
       if (!user_id) return undefined
-      if (holder && holder.user_id !== user_id) return { message: 'already_registered', to }
+      if (holder && holder.user_id !== user_id) {
+        if (holder.verified || holder.disabled) return { message: 'already_registered', to }
+        return { message: 'address_move', to, code: { user_id, ...wording } }
+      }
       return { message, to, code: { user_id, ...wording } }
     }
     if (!holder || (user_id !== null && user_id !== holder.user_id)) return undefined
     // An active account may still have an address to verify.
     if (message === 'activation' && (holder.verified || holder.disabled)) return undefined
+    if (message === 'address_claim' && !isClaimable(holder)) return undefined
+    if (wording.purpose === 'password_reset' && holder.proven && !holder.verified) {
+      return message === 'password_reset' ? { message: 'address_unconfirmed', to } : undefined
+    }
     // To the address as its owner wrote it, whatever spelling asked for it.
     const text = (await store.users.find(holder.user_id))?.[kind] ?? to.text
-    return { message, to: { ...to, text }, code: { user_id: holder.user_id, ...wording } }
+    const isActive = message === 'activation' && holder.activated
+    const code = { user_id: holder.user_id, ...wording }
+    return { message: isActive ? 'address_proof' : message, to: { ...to, text }, code }
   }
 
   /** Undefined where the message was cancelled meanwhile. */

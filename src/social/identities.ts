@@ -4,7 +4,7 @@ import { AppError } from '../errors.js'
 import type { Reauthentication } from '../sessions/reauthentication.js'
 import type { Login, SessionService } from '../sessions/service.js'
 import type { Store, Transaction } from '../store.js'
-import { addressKinds } from '../users/identifiers.js'
+import { addressFor } from '../users/addresses.js'
 import type { Owners } from './owners.js'
 import type { Profile, Provider } from './provider.js'
 import type { Identity } from './schemas.js'
@@ -47,18 +47,18 @@ export function createIdentityService(dependencies: Dependencies) {
       const { issuer } = provider
       const { subject, email = null } = profile
       await store.transaction(async (tx) => {
-        const user = await tx.users.lock(user_id)
+        await tx.users.lock(user_id)
         // It may have ended while the provider was being asked.
         const place = await tx.sessions.find(caller.session_id ?? '', user_id)
         if (!place) throw new AppError('invalid_state')
         if ((await tx.identities.find(issuer, subject)) === user_id) return
+        await owners.verifyEmail(tx, user_id, profile)
         if (!(await tx.identities.add({ issuer, subject, user_id, email }))) {
           throw new AppError('identity_taken')
         }
-        const kind = addressKinds.find((name) => user[name] !== null)
-        const address = kind && user[kind]
+        const to = addressFor(await tx.users.get(user_id))
         const message = 'identity_linked'
-        if (address) await tx.outbox.put({ id: newId(), message, kind, address, user_id })
+        if (to) await tx.outbox.put({ id: newId(), message, ...to, user_id })
         await audit(tx, 'identity.linked', caller, user_id, provider)
       })
     },

@@ -1,12 +1,11 @@
 import type { Caller } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
-import { revokeCodes } from '../mail/codes.js'
 import type { MessageName } from '../mail/messages.js'
 import type { Transaction } from '../store.js'
 import { readIdentifier, type Identifier } from '../users/identifiers.js'
 import type { Standing } from '../users/repository.js'
-import { endAccess } from '../users/claim.js'
+import { endAccess, releaseAddress } from '../users/claim.js'
 import type { Profile, Provider } from './provider.js'
 
 type Dependencies = { limits: Limits; activation: boolean; newId: () => string }
@@ -50,6 +49,18 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
       await audit(tx, 'identity.linked', arrival, user_id)
       return user_id
     },
+
+    verifyEmail,
+  }
+
+  /** Marks the user's own address as verified where the provider vouches for it. */
+  async function verifyEmail(tx: Transaction, userId: string, profile: Profile): Promise<void> {
+    if (!profile.email_verified || profile.email === undefined) return
+    const { email } = await tx.users.get(userId)
+    // As in readEmail: in ASCII alone.
+    if (email === null || !/^[!-~]+$/.test(profile.email)) return
+    if (email.toLowerCase() !== profile.email.toLowerCase()) return
+    await tx.users.verify(userId, 'email', readIdentifier('email', email).canonical)
   }
 
   async function ownerOf(tx: Transaction, arrival: Arrival): Promise<string> {
@@ -96,16 +107,16 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
   }
 
   /** The account belongs to a proven mobile number, whose owner typed somebody else's address. */
-  async function giveUpEmail(tx: Transaction, arrival: Arrival, { user_id }: Standing) {
-    await tx.users.update(user_id, { identifiers: [{ kind: 'email', identifier: null }] })
-    await revokeCodes(tx, user_id)
-    await audit(tx, 'user.address_changed', arrival, user_id)
+  async function giveUpEmail(tx: Transaction, arrival: Arrival, holder: Standing) {
+    await releaseAddress(tx, 'email', holder, newId)
+    await audit(tx, 'user.address_changed', arrival, holder.user_id)
   }
 
   /** Nothing of the account was ever proven: all that gave access to it ends, and its owner moves in. */
-  async function takeOver(tx: Transaction, arrival: Arrival, { user_id }: Standing) {
+  async function takeOver(tx: Transaction, arrival: Arrival, holder: Standing) {
+    const { user_id } = holder
     await tx.users.setPassword(user_id, null)
-    await endAccess(tx, user_id, { proven: 'email', wasProven: false })
+    await endAccess(tx, 'email', holder)
     await tx.uploads.deletePicture(user_id)
     await tx.uploads.deleteReadme(user_id)
     await tx.users.verify(user_id, 'email', arrival.email.canonical)

@@ -27,7 +27,8 @@ export function createIdentityRepository(db: Db) {
     /** Whether it was added: not where it is somebody's, or the user has another one of the issuer. */
     async add({ issuer, subject, user_id, email }: NewIdentity): Promise<boolean> {
       const { rowCount } = await db.query(
-        `insert into identities (issuer, subject, user_id, email) values ($1, $2, $3, $4)
+        `insert into identities (issuer, subject, user_id, email, created_at)
+         values ($1, $2, $3, $4, clock_timestamp())
          on conflict do nothing`,
         [issuer, subject, user_id, email],
       )
@@ -44,6 +45,15 @@ export function createIdentityRepository(db: Db) {
 
     async removeAll(userId: string): Promise<void> {
       await db.query('delete from identities where user_id = $1', [userId])
+    },
+
+    /** Those that were connected before any address of the account was proven. */
+    async removeUnproven(userId: string): Promise<void> {
+      await db.query(
+        `delete from identities using users where users.id = $1 and user_id = users.id
+           and identities.created_at < coalesce(proven_at, least(email_verified_at, mobile_verified_at))`,
+        [userId],
+      )
     },
 
     /** Whether this is the first time that a login comes back. */

@@ -1,7 +1,12 @@
 import { violatedConstraint, type Db } from '../db/pool.js'
 import { AppError, taken } from '../errors.js'
 import { columnsWith, userColumns } from './columns.js'
-import type { AddressKind, Identifier, IdentifierKind } from './identifiers.js'
+import {
+  addressKinds,
+  type AddressKind,
+  type Identifier,
+  type IdentifierKind,
+} from './identifiers.js'
 import type { User } from './schemas.js'
 
 export type NewUser = {
@@ -55,6 +60,10 @@ const takenBy = {
   users_email_key: 'email_taken',
   users_mobile_key: 'mobile_taken',
 } as const
+
+/** Stays as long as some address is verified. The clock is read late: nothing slips in while a lock is waited for. */
+const provenAt =
+  'coalesce(proven_at, least(email_verified_at, mobile_verified_at), clock_timestamp())'
 
 /** The only SQL about one user. */
 export function createUserRepository(db: Db, publicUrl: string) {
@@ -128,15 +137,29 @@ export function createUserRepository(db: Db, publicUrl: string) {
       return this.get(id)
     },
 
+    /**
+     * Locks a user, and whoever has the address, in the order of their ids: no two wait for each other.
+     * @returns the holder of the address
+     * @throws AppError `unavailable` where the address got another holder meanwhile
+     */
+    async lockWithHolder(
+      id: string,
+      kind: AddressKind,
+      canonical: string,
+    ): Promise<Standing | undefined> {
+      const { rows } = await db.query<{ id: string }>(
+        `select id from users where id = $1 or ${kind}_canonical = $2 order by id for update`,
+        [id, canonical],
+      )
+      const holder = await findStanding(kind, canonical)
+      if (!holder || holder[`${kind}_verified`]) return holder
+      if (!rows.some((row) => row.id === holder.user_id)) throw new AppError('unavailable')
+      return holder
+    },
+
     /** Locks them as `lock` does: what the answer says holds until the transaction ends. */
     async lockHolder(kind: AddressKind, canonical: string): Promise<Standing | undefined> {
-      const { rows } = await db.query<Standing>(
-        `select id as user_id, email_verified_at is not null as email_verified,
-           mobile_verified_at is not null as mobile_verified, disabled_at is not null as disabled
-         from users where ${kind}_canonical = $1 for update`,
-        [canonical],
-      )
-      return rows[0]
+      return findStanding(kind, canonical, 'for update')
     },
 
     findCredential({ kind, canonical }: Identifier): Promise<Credential | undefined> {
@@ -165,7 +188,7 @@ export function createUserRepository(db: Db, publicUrl: string) {
     async verify(id: string, kind: AddressKind, canonical: string): Promise<boolean> {
       const { rowCount } = await db.query(
         `update users set ${kind}_verified_at = coalesce(${kind}_verified_at, now()),
-           activated_at = coalesce(activated_at, now()), updated_at = now()
+           activated_at = coalesce(activated_at, now()), updated_at = now(), proven_at = ${provenAt}
          where id = $1 and ${kind}_canonical = $2`,
         [id, canonical],
       )
@@ -190,6 +213,12 @@ export function createUserRepository(db: Db, publicUrl: string) {
         const at = verified && identifier ? 'now()' : 'null'
         if (kind !== 'username') set.push(`${kind}_verified_at = ${at}`)
       }
+      const isVerified = addressKinds.map((kind) => {
+        const change = identifiers.findLast((one) => one.kind === kind)
+        if (!change) return `${kind}_verified_at is not null`
+        return String(change.identifier !== null && change.verified === true)
+      })
+      set.push(`proven_at = case when ${isVerified.join(' or ')} then ${provenAt} end`)
       const { rows } = await db
         .query<User>(
           `update users set ${set.join(', ')} where id = $1 returning ${columns}`,
@@ -212,6 +241,20 @@ export function createUserRepository(db: Db, publicUrl: string) {
       const { rowCount } = await db.query('delete from users where id = $1', [id])
       return rowCount === 1
     },
+  }
+
+  async function findStanding(
+    kind: AddressKind,
+    canonical: string,
+    lock = '',
+  ): Promise<Standing | undefined> {
+    const { rows } = await db.query<Standing>(
+      `select id as user_id, email_verified_at is not null as email_verified,
+         mobile_verified_at is not null as mobile_verified, disabled_at is not null as disabled
+       from users where ${kind}_canonical = $1 ${lock}`,
+      [canonical],
+    )
+    return rows[0]
   }
 
   async function findCredential(column: string, value: string): Promise<Credential | undefined> {

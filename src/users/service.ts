@@ -2,14 +2,16 @@ import type { Caller } from '../audit/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
-import { AppError } from '../errors.js'
+import { AppError, taken } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { revokeCodes } from '../mail/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Reauthentication } from '../sessions/reauthentication.js'
 import type { Store, Transaction } from '../store.js'
+import { addressFor } from './addresses.js'
 import { isNewAddress, readIdentifierChanges, readProfile } from './changes.js'
+import { releaseAddress } from './claim.js'
 import { addressKinds, readIdentifier, type AddressKind } from './identifiers.js'
 import type { PasswordBody, ProfileBody, User } from './schemas.js'
 
@@ -43,7 +45,7 @@ export function createUserService(dependencies: Dependencies) {
     /**
      * Changes the profile at once; a new address only once a message to it was answered.
      * @throws AppError `validation_failed`, `username_taken`, `reauthentication_required`,
-     *   `invalid_credentials`, `rate_limited`
+     *   `invalid_credentials`, `rate_limited`, `invalid_token` where the session has ended meanwhile
      */
     async update(caller: Caller, { password, ...body }: ProfileBody): Promise<Changed> {
       const before = await store.users.get(caller.user_id ?? '')
@@ -59,6 +61,10 @@ export function createUserService(dependencies: Dependencies) {
       }
       const user = await store.transaction(async (tx) => {
         await tx.users.lock(before.id)
+        // The owner of an address may have claimed the account while this request waited.
+        if (!(await tx.sessions.find(caller.session_id ?? '', before.id))) {
+          throw new AppError('invalid_token')
+        }
         const updated = await tx.users.update(before.id, {
           ...readProfile(body),
           identifiers: atOnce,
@@ -76,15 +82,22 @@ export function createUserService(dependencies: Dependencies) {
     },
 
     /**
-     * Puts a new address in the place of the old one, by the code or link that was sent to it.
+     * Puts a new address in the place of the old one, by the code or link that was sent to it. An account
+     * that has it, and never proved it, loses it.
      * @throws AppError `invalid_code`, `email_taken`, `mobile_taken`
      */
     async confirmAddress(proof: ProofBody, caller: Caller): Promise<User> {
       const code = await codes.prove(['email_change', 'mobile_change'], proof)
       const { user_id, kind, address: text, address_canonical: canonical } = code
       return store.transaction(async (tx) => {
-        const before = await tx.users.lock(user_id)
+        const holder = await tx.users.lockWithHolder(user_id, kind, canonical)
+        const before = await tx.users.get(user_id)
         if (!(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
+        if (holder && holder.user_id !== user_id) {
+          if (holder[`${kind}_verified`] || holder.disabled) throw taken(kind)
+          await releaseAddress(tx, kind, holder, newId)
+          await audit(tx, 'user.address_changed', caller, holder.user_id)
+        }
         const identifier = { kind, text, canonical }
         const user = await tx.users.update(user_id, {
           identifiers: [{ kind, identifier, verified: true }],
@@ -163,9 +176,8 @@ export function createUserService(dependencies: Dependencies) {
     user: User,
     user_id: string | null = user.id,
   ): Promise<void> {
-    const kind = addressKinds.find((name) => user[name] !== null)
-    const address = kind && user[kind]
-    if (address) await tx.outbox.put({ id: newId(), message, kind, address, user_id })
+    const to = addressFor(user)
+    if (to) await tx.outbox.put({ id: newId(), message, ...to, user_id })
   }
 
   async function notifyOldAddress(tx: Transaction, kind: AddressKind, before: User): Promise<void> {
