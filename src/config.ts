@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { StaticDecode, TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { notDistinct } from './distinct.js'
 import { Environment } from './environment.js'
 import { leadTime } from './tokens/key-life.js'
 import { toSeconds } from './variables.js'
@@ -71,6 +72,7 @@ export function loadConfig(env: Env): Config {
     ...tooLong(values),
     ...tooIdle(values),
     ...badRotation(values),
+    ...notDistinct(values),
   )
   if (faults.length > 0) throw new ConfigError(`Configuration: ${[...new Set(faults)].join('; ')}`)
   const config = Value.Decode(Environment, values)

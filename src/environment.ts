@@ -72,11 +72,11 @@ export const Environment = Type.Object({
     description: 'where development keeps its database and secrets; unused in production',
   }),
   KEYS_SECRET: Secret(
-    'encrypts the signing keys in the database, 32 characters or more; made in DATA_DIR outside production, where it is required',
+    'encrypts the signing keys in the database and signs refresh tokens, 32 characters or more; made in DATA_DIR outside production, where it is required',
   ),
   JWT_ALGORITHM: OneOf(['ES256', 'EdDSA', 'RS256', 'HS256'], 'algorithm that signs new tokens'),
   JWT_SECRET: Secret(
-    'the HS256 secret, 32 characters or more; without it one is made and stored encrypted, as the other keys are',
+    'the HS256 secret of access tokens, 32 characters or more; without it one is made and stored encrypted, as the other keys are',
   ),
   JWT_ISSUER: Type.Optional(
     Type.String({
@@ -89,7 +89,7 @@ export const Environment = Type.Object({
     default: 'gatehouse',
     minLength: 1,
     maxLength: 255,
-    description: '`aud` of every token',
+    description: '`aud` of access tokens',
   }),
   ACCESS_TOKEN_TTL: Duration('lifetime of an access token', '15m'),
   REFRESH_TOKEN_TTL: Duration('lifetime of a session, from its login', '30d'),

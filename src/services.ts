@@ -86,6 +86,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     secret: config.JWT_SECRET,
     issuer,
     audience,
+    keysSecret,
     lifetimes: { accessTtl, refreshTtl },
     keys: store.keys,
     log,
@@ -93,7 +94,6 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const tokens = createTokenService({
     keyring,
     issuer,
-    audience,
     accessTtl,
     refreshTtl,
     now,

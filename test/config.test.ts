@@ -154,6 +154,26 @@ t.test('a secret that can be guessed is refused', (t) => {
   t.end()
 })
 
+t.test('a secret that others know is not the one that keeps the keys', (t) => {
+  for (const name of ['JWT_SECRET', 'SMS_WEBHOOK_SECRET', 'METRICS_TOKEN']) {
+    const env = { KEYS_SECRET: secret, [name]: secret }
+    t.match(faults(env), `KEYS_SECRET must not be the same as ${name}`, name)
+  }
+  t.end()
+})
+
+t.test('the audience of access tokens is not that of another kind of token', (t) => {
+  const reserved: Record<string, string>[] = [
+    { JWT_AUDIENCE: 'http://localhost:3000/refresh' },
+    { JWT_AUDIENCE: 'http://localhost:4000/revocations', PORT: '4000' },
+    { JWT_AUDIENCE: 'https://auth.example.org/refresh', PUBLIC_URL: 'https://auth.example.org' },
+    { JWT_AUDIENCE: 'us/refresh', JWT_ISSUER: 'us', PUBLIC_URL: 'https://auth.example.org' },
+  ]
+  for (const env of reserved) t.match(faults(env), 'JWT_AUDIENCE')
+  t.equal(faults({ JWT_AUDIENCE: 'https://auth.example.org/refresh' }), '')
+  t.end()
+})
+
 t.test('a token that no header could hold is refused', (t) => {
   t.equal(faults({ METRICS_TOKEN: `${secret}==` }), '')
   for (const token of [

@@ -16,7 +16,10 @@ export type TokenForm = Static<typeof TokenForm>
 
 /** RFC 7662 §2.1, RFC 7009 §2.1. */
 export const AboutForm = Type.Object({
-  token: Type.String({ description: 'an access token or a refresh token' }),
+  token: Type.String({
+    description:
+      'an access token or a refresh token; introspection says of a refresh token that it is not active',
+  }),
   token_type_hint: Type.Optional(Type.String({ description: 'no more than a hint' })),
   ...credentials,
 })
@@ -30,10 +33,10 @@ export const TokenReply = Type.Object({
 })
 export type TokenReply = Static<typeof TokenReply>
 
-/** RFC 7662 §2.2: of a token that is not accepted nothing is said. */
+/** RFC 7662 §2.2: of a token that is not accepted, and of a refresh token, nothing is said. */
 export const Introspection = Type.Object({
   active: Type.Boolean(),
-  token_type: Type.Optional(Type.String({ enum: ['Bearer', 'refresh_token'] })),
+  token_type: Type.Optional(Type.String({ enum: ['Bearer'] })),
   client_id: Type.Optional(
     Type.String({ description: '`gatehouse` for what a user logged in with' }),
   ),

@@ -4,7 +4,7 @@ import { AppError } from '../errors.js'
 import type { SessionService } from '../sessions/service.js'
 import type { Usage } from '../sessions/usage.js'
 import type { Store } from '../store.js'
-import { isOfClient, ownClientId, type AccessClaims, type RefreshClaims } from '../tokens/claims.js'
+import { isOfClient, type AccessClaims, type RefreshClaims } from '../tokens/claims.js'
 import type { Denylist } from '../denylist/service.js'
 import type { ClientToken, TokenPair, TokenService } from '../tokens/service.js'
 import type { User } from '../users/schemas.js'
@@ -37,14 +37,14 @@ export function createOAuthService(dependencies: Dependencies) {
       }
     },
 
-    /** RFC 7662 §2.2: a token that this service would not accept is not active, whatever the reason. */
+    /**
+     * RFC 7662 §2.2: a token that this service would not accept is not active, whatever the reason. Nor is
+     * a refresh token: no other service may take one for a login.
+     */
     async introspect(token: string): Promise<Introspection> {
       const found = tokens.identify(token)
-      const answer =
-        found?.type === 'at+jwt'
-          ? await describeAccess(found.claims)
-          : found && (await describeRefresh(found.claims))
-      return answer ?? { active: false }
+      const answer = found?.type === 'at+jwt' && (await describeAccess(found.claims))
+      return answer || { active: false }
     },
 
     /**
@@ -66,15 +66,6 @@ export function createOAuthService(dependencies: Dependencies) {
     if (isOfClient(claims)) return known
     const user = await store.users.find(claims.sub)
     return user && { ...known, username: nameOf(user) }
-  }
-
-  /** Only the last token of a session; it bears no rights, so that nobody takes it for the other kind. */
-  async function describeRefresh(claims: RefreshClaims): Promise<Introspection | undefined> {
-    const position = await store.sessions.find(claims.sid, claims.sub)
-    if (position?.grant.generation !== claims.gen) return undefined
-    const user = await store.users.find(claims.sub)
-    const known = { token_type: 'refresh_token', client_id: ownClientId }
-    return user && { ...commonOf(claims), ...known, username: nameOf(user) }
   }
 
   /** @throws AppError `unavailable` */
@@ -121,7 +112,7 @@ export type OAuthService = ReturnType<typeof createOAuthService>
 const isOf = (code: AppError['code'], error: unknown) =>
   error instanceof AppError && error.code === code
 
-const commonOf = ({ sub, iss, aud, jti, sid, iat, exp }: AccessClaims | RefreshClaims) => ({
+const commonOf = ({ sub, iss, aud, jti, sid, iat, exp }: AccessClaims) => ({
   active: true,
   ...{ sub, iss, aud, jti, sid, iat, exp },
 })

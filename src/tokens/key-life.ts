@@ -53,6 +53,14 @@ export function livesOf<Key extends DatedKey>(
   })
 }
 
+/**
+ * Until when refresh tokens signed by a ring key itself may be alive. For a day after the change an
+ * instance of the release before may still issue them. Times in milliseconds.
+ * @param since when refresh tokens got keys of their own; null where there was no session before
+ */
+export const oldRefreshUntil = (since: number | null, { refreshTtl }: Lifetimes): number =>
+  since === null ? -Infinity : since + (changeTime + refreshTtl + leeway) * 1_000
+
 const startOf = ({ signs_from }: DatedKey) => Date.parse(signs_from)
 
 /** A secret and public keys are never in use together (RFC 8725 §3.1). */

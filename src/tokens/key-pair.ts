@@ -13,12 +13,7 @@ import { promisify } from 'node:util'
 export type Algorithm = 'ES256' | 'EdDSA' | 'RS256' | 'HS256'
 
 /** What is stored of a key. `private_key` is PKCS #8 PEM, or the secret itself for HS256. */
-export type KeyPair = {
-  kid: string
-  algorithm: Algorithm
-  private_key: string
-  public_jwk: JsonWebKey | null
-}
+export type KeyPair = { kid: string; algorithm: Algorithm; private_key: string }
 
 const generate = promisify(generateKeyPair)
 
@@ -26,12 +21,10 @@ const generate = promisify(generateKeyPair)
 export async function generateKey(algorithm: Algorithm): Promise<KeyPair> {
   if (algorithm === 'HS256') return secretKey(randomBytes(64).toString('base64url'))
   const { privateKey } = await generators[algorithm]()
-  const public_jwk = createPublicKey(privateKey).export({ format: 'jwk' })
   return {
-    kid: thumbprint(public_jwk),
+    kid: thumbprint(createPublicKey(privateKey).export({ format: 'jwk' })),
     algorithm,
     private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
-    public_jwk,
   }
 }
 
@@ -44,7 +37,7 @@ const generators: Record<Exclude<Algorithm, 'HS256'>, () => Promise<{ privateKey
 /** An HS256 key. Its `kid` must not be a plain hash of the secret, since every token shows it. */
 export function secretKey(secret: string): KeyPair {
   const kid = createHmac('sha256', secret).update('gatehouse kid').digest('base64url')
-  return { kid, algorithm: 'HS256', private_key: secret, public_jwk: null }
+  return { kid, algorithm: 'HS256', private_key: secret }
 }
 
 /** The key in the form that verifies: SPKI PEM, or the secret for HS256. */
@@ -54,6 +47,12 @@ export function verificationKey({ algorithm, private_key }: KeyPair): string {
     type: 'spki',
     format: 'pem',
   }) as string
+}
+
+/** The public part (RFC 7517), made from the private one; undefined for HS256. */
+export function publicJwk({ algorithm, private_key }: KeyPair): JsonWebKey | undefined {
+  if (algorithm === 'HS256') return undefined
+  return createPublicKey(createPrivateKey(private_key)).export({ format: 'jwk' })
 }
 
 // RFC 7638 §3.2: only the required members, in the order of their names.

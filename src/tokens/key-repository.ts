@@ -3,18 +3,28 @@ import type { Seal } from '../seal.js'
 import type { DatedKey } from './key-life.js'
 import type { KeyPair } from './key-pair.js'
 
-export type SealedKey = DatedKey & Pick<KeyPair, 'public_jwk'> & { sealed_private_key: Buffer }
+export type SealedKey = DatedKey & { sealed_private_key: Buffer }
 
-/** One state of the keys, in the order in which they sign; `now` in milliseconds, by the database. */
-export type StoredKeys = { revision: number; now: number; keys: SealedKey[] }
+/** How the keys stand. Times are in milliseconds, by the clock of the database. */
+export type RingState = {
+  /** How often the keys have changed. */
+  revision: number
+  now: number
+  /** When refresh tokens got keys of their own; null where there was no session before. */
+  refresh_keys_since: number | null
+}
 
-type Row = { revision: number; now: number } & (SealedKey | { kid: null })
+/** One state of the keys, in the order in which they sign. */
+export type StoredKeys = RingState & { keys: SealedKey[] }
+
+type Row = RingState & (SealedKey | { kid: null })
 
 // Any number will do, as long as nothing else of this service locks it.
 const lockId = 4_728_101
 
-const state =
-  'revision::float8 as revision, extract(epoch from clock_timestamp())::float8 * 1000 as now'
+const state = `revision::float8 as revision,
+  extract(epoch from clock_timestamp())::float8 * 1000 as now,
+  extract(epoch from refresh_keys_since)::float8 * 1000 as refresh_keys_since`
 
 /** @throws Error where the one row of `key_ring` was deleted */
 function theFirst([row]: Row[]): Row {
@@ -30,20 +40,20 @@ export function createKeyRepository(db: Db, box: Seal) {
   const label = ({ kid, algorithm }: Pick<KeyPair, 'kid' | 'algorithm'>) => `${algorithm} ${kid}`
 
   return {
-    /** How often the keys have changed; and the time, as in load(). */
-    async revision(): Promise<Pick<StoredKeys, 'revision' | 'now'>> {
+    async state(): Promise<RingState> {
       const { rows } = await db.query<Row>(`select ${state} from key_ring`)
       return theFirst(rows)
     },
 
     async load(): Promise<StoredKeys> {
       const { rows } = await db.query<Row>(
-        `select ${state}, kid, algorithm, public_jwk, sealed_private_key, created_at, signs_from
+        `select ${state}, kid, algorithm, sealed_private_key, created_at, signs_from
          from key_ring left join signing_keys on true
          order by signs_from, created_at, kid`,
       )
-      const { revision, now } = theFirst(rows)
-      return { revision, now, keys: rows.flatMap((row) => (row.kid === null ? [] : row)) }
+      const { revision, now, refresh_keys_since } = theFirst(rows)
+      const keys = rows.flatMap((row) => (row.kid === null ? [] : row))
+      return { revision, now, refresh_keys_since, keys }
     },
 
     /** Whether nobody else changes the keys before the end of this transaction. */
@@ -58,10 +68,10 @@ export function createKeyRepository(db: Db, box: Seal) {
     async add(key: KeyPair, delay: number): Promise<string> {
       const { rows } = await db.query<{ signs_from: string }>(
         `insert into signing_keys
-           (kid, algorithm, public_jwk, sealed_private_key, created_at, signs_from)
-         values ($1, $2, $3, $4, statement_timestamp(),
-           statement_timestamp() + make_interval(secs => $5)) returning signs_from`,
-        [key.kid, key.algorithm, key.public_jwk, box.seal(key.private_key, label(key)), delay],
+           (kid, algorithm, sealed_private_key, created_at, signs_from)
+         values ($1, $2, $3, statement_timestamp(),
+           statement_timestamp() + make_interval(secs => $4)) returning signs_from`,
+        [key.kid, key.algorithm, box.seal(key.private_key, label(key)), delay],
       )
       return rows[0]?.signs_from ?? ''
     },
@@ -80,11 +90,11 @@ export function createKeyRepository(db: Db, box: Seal) {
       await db.query('delete from signing_keys where kid = $1', [kid])
     },
 
-    /** @throws Error when it was sealed with another secret */
-    open({ sealed_private_key, kid, algorithm, public_jwk }: SealedKey): KeyPair {
+    /** @throws Error when it was sealed with another secret, or for another kid or algorithm */
+    open({ sealed_private_key, kid, algorithm }: SealedKey): KeyPair {
       try {
         const private_key = box.open(sealed_private_key, label({ kid, algorithm }))
-        return { kid, algorithm, public_jwk, private_key }
+        return { kid, algorithm, private_key }
       } catch (cause) {
         throw new Error(`signing key ${kid} was sealed with another KEYS_SECRET`, { cause })
       }

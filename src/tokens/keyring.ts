@@ -1,37 +1,31 @@
-import { createSigner, createVerifier } from 'fast-jwt'
 import type { FastifyBaseLogger } from 'fastify'
-import type { JsonWebKey } from 'node:crypto'
 import { AppError } from '../errors.js'
-import type { RefreshClaims, AccessClaims, TokenType } from './claims.js'
-import { eternal, isUsable, livesOf, signerOf, type Life, type Lifetimes } from './key-life.js'
-import { secretKey, verificationKey, type Algorithm, type KeyPair } from './key-pair.js'
-import type { KeyRepository, StoredKeys } from './key-repository.js'
+import type { TokenType } from './claims.js'
+import { eternal, isUsable, livesOf, oldRefreshUntil, signerOf } from './key-life.js'
+import type { Life, Lifetimes } from './key-life.js'
+import { secretKey, type Algorithm } from './key-pair.js'
+import type { KeyRepository, RingState, StoredKeys } from './key-repository.js'
+import { prepareKey, type Key, type KeyOptions, type Verification } from './key.js'
 
-type Options = {
+type Options = KeyOptions & {
   algorithm: Algorithm
   /** The HS256 secret from the configuration, if there is one: then nothing is stored or rotated. */
   secret?: string | undefined
-  issuer: string
-  audience: string
   lifetimes: Lifetimes
   keys: KeyRepository
   log: FastifyBaseLogger
 }
 
-/** A key ready for use: what it costs to read a PEM is paid once. */
-export type Key = {
-  kid: string
-  algorithm: Algorithm
-  verificationKey: string
-  jwk: JsonWebKey | undefined
-  sign: Record<TokenType, (claims: Partial<AccessClaims | RefreshClaims>) => string>
-  verify: Record<TokenType, (token: string) => unknown>
-  /** What says which tokens are revoked (revocations/); it is for whoever verifies ours. */
-  signRevocations: (claims: object) => string
-}
+type Verifying = Map<string, Verification & { until: number }>
 
 /** What was loaded, and when by our own clock, which may be wrong and yet goes about as fast. */
-type Ring = { keys: Map<string, Key & Life>; stored: StoredKeys; readAt: number }
+type Ring = {
+  keys: Map<string, Key & Life>
+  /** By the `kid` that a header names; `until` in milliseconds by the clock of the database. */
+  verifying: Record<TokenType, Verifying>
+  stored: StoredKeys
+  readAt: number
+}
 
 /**
  * The keys that sign and verify tokens, by `kid`. A header can only name one of them. The clock is
@@ -41,14 +35,13 @@ export async function createKeyring(options: Options) {
   const { algorithm, secret, lifetimes, keys, log } = options
   const fixed = algorithm === 'HS256' && secret ? prepareKey(secretKey(secret), options) : undefined
   const listeners: (() => void)[] = []
-  let ring = fixed ? ringOf(fixed) : await load()
+  let ring = fixed ? await loadFixed(fixed) : await load()
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
 
   /** Keys that are known already are not opened again. One that cannot be opened hides no other. */
   async function load(known?: Ring): Promise<Ring> {
     const stored = await keys.load()
-    const readAt = performance.now()
     const ready = new Map<string, Key>()
     for (const key of stored.keys.filter((found) => isUsable(found, algorithm))) {
       try {
@@ -59,12 +52,15 @@ export async function createKeyring(options: Options) {
       }
     }
     const there = stored.keys.filter((key) => ready.has(key.kid) || !isUsable(key, algorithm))
-    const entries = livesOf(there, lifetimes).flatMap((life): [string, Key & Life][] => {
-      const { kid, signsFrom, retiresAt, until } = life
+    const living = livesOf(there, lifetimes).flatMap(({ kid, signsFrom, retiresAt, until }) => {
       const key = ready.get(kid)
-      return key ? [[kid, { ...key, signsFrom, retiresAt, until }]] : []
+      return key ? [{ ...key, signsFrom, retiresAt, until }] : []
     })
-    return { keys: new Map(entries), stored, readAt }
+    return ringOf(living, stored, lifetimes)
+  }
+
+  async function loadFixed(key: Key): Promise<Ring> {
+    return ringOf([{ ...key, ...eternal }], { ...(await keys.state()), keys: [] }, lifetimes)
   }
 
   async function swap(): Promise<void> {
@@ -91,7 +87,7 @@ export async function createKeyring(options: Options) {
     return queued
   }
 
-  async function follow({ revision, now }: Pick<StoredKeys, 'revision' | 'now'>): Promise<void> {
+  async function follow({ revision, now }: Pick<RingState, 'revision' | 'now'>): Promise<void> {
     if (fixed) return
     if (revision !== ring.stored.revision) return reload()
     ring = { ...ring, stored: { ...ring.stored, now }, readAt: performance.now() }
@@ -110,10 +106,10 @@ export async function createKeyring(options: Options) {
       return key
     },
 
-    /** The key of that name, as long as it verifies tokens of that type. */
-    find(kid: string, type: TokenType): Key | undefined {
-      const key = ring.keys.get(kid)
-      return key && now() < key.until[type] ? key : undefined
+    /** What a header of that type names by `kid`, for as long as it verifies. */
+    find(kid: string, type: TokenType): Verification | undefined {
+      const found = ring.verifying[type].get(kid)
+      return found && now() < found.until ? found : undefined
     },
 
     /** All that may ever be in use here: reloading adds none. */
@@ -144,7 +140,7 @@ export async function createKeyring(options: Options) {
     reload,
 
     /** The same, where they have changed; and sets our clock, which the database's may run away from. */
-    poll: async (): Promise<void> => (fixed ? undefined : follow(await keys.revision())),
+    poll: async (): Promise<void> => (fixed ? undefined : follow(await keys.state())),
 
     /** The same, for who knows already how the keys stand. */
     follow,
@@ -155,51 +151,21 @@ export type Keyring = Awaited<ReturnType<typeof createKeyring>>
 
 const possible: Algorithm[] = ['ES256', 'EdDSA', 'RS256', 'HS256']
 
-function ringOf(key: Key): Ring {
-  const keys = new Map([[key.kid, { ...key, ...eternal }]])
-  return { keys, stored: { revision: 0, now: 0, keys: [] }, readAt: 0 }
-}
-
-function prepareKey(key: KeyPair, { issuer, audience }: Pick<Options, 'issuer' | 'audience'>): Key {
-  const { kid, public_jwk } = key
-  const publicKey = verificationKey(key)
-  const signer = (typ: string, aud?: string) =>
-    createSigner({
-      key: key.private_key,
-      algorithm: key.algorithm,
-      kid,
-      header: { alg: key.algorithm, typ },
-      iss: issuer,
-      ...(aud !== undefined && { aud }),
-    })
-  const verifier = (typ: TokenType) =>
-    createVerifier({
-      key: publicKey,
-      ...verifyOptions(typ, [key.algorithm], { issuer, audience }),
-    })
-  return {
-    kid,
-    algorithm: key.algorithm,
-    verificationKey: publicKey,
-    jwk: public_jwk ? { ...public_jwk, kid, alg: key.algorithm, use: 'sig' } : undefined,
-    sign: { 'at+jwt': signer('at+jwt', audience), 'rt+jwt': signer('rt+jwt', audience) },
-    verify: { 'at+jwt': verifier('at+jwt'), 'rt+jwt': verifier('rt+jwt') },
-    signRevocations: signer('revocations+jwt'),
+/** Access tokens name a signing key, refresh tokens the key derived from it. */
+function ringOf(keys: (Key & Life)[], stored: StoredKeys, lifetimes: Lifetimes): Ring {
+  const oldUntil = oldRefreshUntil(stored.refresh_keys_since, lifetimes)
+  const access: Verifying = new Map()
+  const refresh: Verifying = new Map()
+  for (const { verification, oldRefresh, until } of keys) {
+    const [at, rt] = [verification['at+jwt'], verification['rt+jwt']]
+    access.set(at.kid, { ...at, until: until['at+jwt'] })
+    refresh.set(rt.kid, { ...rt, until: until['rt+jwt'] })
+    refresh.set(oldRefresh.kid, { ...oldRefresh, until: Math.min(until['rt+jwt'], oldUntil) })
   }
-}
-
-/** What the library checks of every token; areClaims() checks the rest. */
-export function verifyOptions(
-  typ: TokenType,
-  algorithms: Algorithm[],
-  { issuer, audience }: { issuer: string; audience: string },
-) {
   return {
-    algorithms,
-    allowedIss: issuer,
-    allowedAud: audience,
-    checkTyp: typ,
-    requiredClaims: ['iss', 'aud', 'sub', 'jti', 'sid', 'iat', 'exp'],
-    errorCacheTTL: -1,
+    keys: new Map(keys.map((key) => [key.kid, key])),
+    verifying: { 'at+jwt': access, 'rt+jwt': refresh },
+    stored,
+    readAt: performance.now(),
   }
 }

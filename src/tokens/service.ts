@@ -14,7 +14,6 @@ import type { Keyring } from './keyring.js'
 type Options = {
   keyring: Keyring
   issuer: string
-  audience: string
   /** Lifetimes in seconds. */
   accessTtl: number
   refreshTtl: number
@@ -57,7 +56,7 @@ const decode = createDecoder({ complete: true })
 
 /** Issues tokens, and reads them where they are not what a request is authenticated by. */
 export function createTokenService(options: Options) {
-  const { keyring, issuer, audience, accessTtl, refreshTtl, now, newId } = options
+  const { keyring, issuer, accessTtl, refreshTtl, now, newId } = options
   const lifetimes = { 'at+jwt': accessTtl, 'rt+jwt': refreshTtl }
 
   return {
@@ -132,17 +131,18 @@ export function createTokenService(options: Options) {
   }
 
   function read<Type extends TokenType>(type: Type, token: string): ClaimsOf[Type] {
-    const payload = verified(type, token)
+    const { payload, audience } = verified(type, token)
     const bounds = { issuer, audience, maxLifetime: lifetimes[type], now: now() }
     if (!areClaims(type, payload, bounds)) throw new AppError('invalid_token')
     return payload
   }
 
-  function verified(type: TokenType, token: string): unknown {
+  function verified(type: TokenType, token: string): { payload: unknown; audience: string } {
     if (!isCompact(token)) throw new AppError('invalid_token')
     try {
       const key = keyForHeader(keyring, (decode(token) as Decoded).header, type)
-      return key?.verify[type](token)
+      if (!key) throw new AppError('invalid_token')
+      return { payload: key.verify(token), audience: key.audience }
     } catch (cause) {
       throw new AppError('invalid_token', { cause })
     }

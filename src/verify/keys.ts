@@ -1,8 +1,9 @@
 import { createVerifier } from 'fast-jwt'
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { revocationsAudienceOf } from '../tokens/audiences.js'
 import { thumbprint, type Algorithm } from '../tokens/key-pair.js'
-import { verifyOptions } from '../tokens/keyring.js'
+import { verifyOptions } from '../tokens/key.js'
 import type { Answer } from './http.js'
 
 type Options = {
@@ -160,8 +161,9 @@ function prepareKey(jwk: JsonWebKey, expected: Expected): PublicKey | undefined 
         key: pem,
         algorithms: [algorithm],
         allowedIss: expected.issuer,
+        allowedAud: revocationsAudienceOf(expected.issuer),
         checkTyp: 'revocations+jwt',
-        requiredClaims: ['iss', 'iat', 'exp'],
+        requiredClaims: ['iss', 'aud', 'iat', 'exp'],
         errorCacheTTL: -1,
       }),
     },

@@ -164,7 +164,7 @@ t.test('what could not be stored is not called revoked', async (t) => {
     t.equal(answer.statusCode, 503, table)
     t.match(answer.headers['retry-after'], /^\d+$/, table)
     t.match(answer.json(), { error: 'temporarily_unavailable' }, table)
-    t.ok(await isActive(app, client, token), `${table}: it is as alive as it was`)
+    t.ok(await isActive(app, client, access_token), `${table}: it is as alive as it was`)
   }
 })
 

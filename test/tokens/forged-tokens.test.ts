@@ -8,6 +8,7 @@ import { headerMembers, kids, tokenTypes } from '../support/forgeries/headers.js
 import { genuine, type Case, type Kit } from '../support/forgeries/kit.js'
 import { revoked } from '../support/forgeries/lifecycle.js'
 import { places } from '../support/forgeries/places.js'
+import { genuineRefresh, refreshTokens } from '../support/forgeries/refresh.js'
 import { listenWithKeys, replies, send } from '../support/forgeries/service.js'
 import { shapes } from '../support/forgeries/shapes.js'
 import { otherS, signatures } from '../support/forgeries/signatures.js'
@@ -72,6 +73,10 @@ for (const algorithm of algorithms) {
       })
     }
 
+    await t.test('refresh tokens', async (t) => {
+      await refuseToRefresh(t, service, names)
+    })
+
     await t.test('revoked', async (t) => {
       await refuse(t, await revoked(service, kit))
       await isGood(t, 'the good token still is', kit.good)
@@ -85,6 +90,26 @@ for (const algorithm of algorithms) {
     t.equal(new Set(names).size, names.length, 'every case has a name of its own')
     t.equal(canaryHits(), 0, 'no address in a token was followed')
   })
+}
+
+type Service = Awaited<ReturnType<typeof listenWithKeys>>
+
+/** No forged refresh token moves a session on or ends it, and none is told from another. */
+async function refuseToRefresh(t: Test, { app, sql, kit }: Service, names: string[]) {
+  const refresh = (refresh_token: string) =>
+    app.inject({ method: 'POST', url: '/api/refresh', payload: { refresh_token } })
+  const sessions = () => sql('select id, generation from sessions order by id')
+  const before = await sessions()
+  const { status, body } = replies.invalid_token
+  for (const [name, token] of refreshTokens(kit)) {
+    names.push(`refresh: ${name}`)
+    const answer = await refresh(token as string)
+    t.same({ status: answer.statusCode, body: answer.body }, { status, body }, name)
+  }
+  t.same(await sessions(), before, 'no session was touched')
+  const issued = genuineRefresh(kit)({})
+  t.equal(issued, kit.refresh, 'the test signs as the service does')
+  t.equal((await refresh(issued)).statusCode, 200)
 }
 
 /** What the tables come near to: without these they could be refused for another reason. */

@@ -1,10 +1,14 @@
-import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT } from 'jose'
+import type { JSONWebKeySet } from 'jose'
+import { createPrivateKey } from 'node:crypto'
 import { pino } from 'pino'
 import t from 'tap'
 import { loadConfig } from '../../src/config.js'
 import { createPool } from '../../src/db/pool.js'
+import { createSeal } from '../../src/seal.js'
 import { createServices } from '../../src/services.js'
-import { thumbprint } from '../../src/tokens/key-pair.js'
+import { generateKey, publicJwk, thumbprint } from '../../src/tokens/key-pair.js'
+import { createKeyRepository } from '../../src/tokens/key-repository.js'
 import { keysSecret, signUp, testApp } from '../support/app.js'
 import { queryAt, testDatabase } from '../support/database.js'
 
@@ -49,9 +53,7 @@ t.test('HS256: the key is in no JWK set, and its kid is no plain hash of it', as
 t.test('HS256 without a JWT_SECRET: one is made, and stored sealed', async (t) => {
   const { app, sql } = await testApp(t, { env: { JWT_ALGORITHM: 'HS256' } })
   t.ok((await signUp(app)).access_token)
-  t.match(await sql('select algorithm, public_jwk from signing_keys'), [
-    { algorithm: 'HS256', public_jwk: null },
-  ])
+  t.same(await sql('select algorithm from signing_keys'), [{ algorithm: 'HS256' }])
 })
 
 t.test(
@@ -67,6 +69,52 @@ t.test(
     t.equal((await hs256.inject({ url: '/api/user', headers })).statusCode, 401)
   },
 )
+
+t.test('an edited row publishes no key of its editor', async (t) => {
+  const { app, sql, url } = await testApp(t)
+  const { access_token } = await signUp(app)
+  const kid = decodeProtectedHeader(access_token).kid ?? ''
+  const stranger = await generateKey('ES256')
+  const forged = await new SignJWT({ ...decodeJwt(access_token), roles: ['admin'] })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
+    .sign(createPrivateKey(stranger.private_key))
+  // Earlier releases kept the public part there.
+  await sql('alter table signing_keys add column if not exists public_jwk jsonb')
+  await sql('update signing_keys set public_jwk = $1', [publicJwk(stranger)])
+  const { app: other } = await testApp(t, { url })
+  const answer = await other.inject('/.well-known/jwks.json')
+  const set = createLocalJWKSet(answer.json<JSONWebKeySet>())
+  t.ok(await jwtVerify(access_token, set))
+  await t.rejects(jwtVerify(forged, set), { code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' })
+})
+
+t.test('a sealed key opens under its own kid and algorithm alone', async (t) => {
+  const { db, sql } = await testApp(t)
+  const keys = createKeyRepository(db, createSeal(keysSecret, 'signing keys'))
+  await keys.add(await generateKey('ES256'), 0)
+  await keys.add(await generateKey('EdDSA'), 0)
+  const opened = async () => {
+    const { keys: stored } = await keys.load()
+    return stored.map((key) => {
+      try {
+        return keys.open(key).kid
+      } catch {
+        return undefined
+      }
+    })
+  }
+  t.equal((await opened()).filter((kid) => kid !== undefined).length, 3)
+  const swap = `update signing_keys a set sealed_private_key = b.sealed_private_key
+    from signing_keys b where a.algorithm = 'ES256' and b.algorithm = 'ES256' and a.kid <> b.kid`
+  await sql(swap)
+  t.equal((await opened()).filter((kid) => kid !== undefined).length, 1, 'exchanged')
+  await sql(swap)
+  t.equal((await opened()).filter((kid) => kid !== undefined).length, 3, 'and put back')
+  await sql(`update signing_keys set algorithm = 'RS256' where algorithm = 'EdDSA'`)
+  t.equal((await opened()).filter((kid) => kid !== undefined).length, 2, 'another algorithm')
+  await sql(`update signing_keys set kid = kid || 'x'`)
+  t.equal((await opened()).filter((kid) => kid !== undefined).length, 0, 'another kid')
+})
 
 t.test('twenty that start at once make one key', async (t) => {
   const url = await testDatabase(t)

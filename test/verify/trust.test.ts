@@ -3,12 +3,12 @@ import { SignJWT } from 'jose'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createSeal } from '../../src/seal.js'
-import { generateKey, type KeyPair } from '../../src/tokens/key-pair.js'
+import { generateKey, publicJwk, type KeyPair } from '../../src/tokens/key-pair.js'
 import { createKeyRepository } from '../../src/tokens/key-repository.js'
 import { bearer, keysSecret, listeningApp, signUp } from '../support/app.js'
 import { claimsOf } from '../support/oauth.js'
 import { until } from '../support/until.js'
-import { startProxy, startVerifier } from '../support/verifier.js'
+import { issuer, startProxy, startVerifier } from '../support/verifier.js'
 
 const isFeed = (path: string) => path.startsWith('/.well-known/revocations')
 const maxStale = 2_000
@@ -73,7 +73,7 @@ t.test('an answer that is forged, of another kind or played again renews nothing
     const after = asked(path)
     const cursor = { after, next: after ?? '1:1:', full: after === null, more: false }
     return {
-      ...{ iss: 'http://localhost:3000', at: now, iat, exp: iat + 10, denials: [] },
+      ...{ iss: issuer, aud: `${issuer}/revocations`, at: now, iat, exp: iat + 10, denials: [] },
       ...{ ...cursor, keys: [key.kid], lifetime: 900, ...changed },
     }
   }
@@ -89,6 +89,8 @@ t.test('an answer that is forged, of another kind or played again renews nothing
     'the type of a token': (path) => sign(key, nothing(path), { typ: 'at+jwt' }),
     'no type': (path) => sign(key, nothing(path), { typ: undefined }),
     'a header more': (path) => sign(key, nothing(path), { cty: 'x' }),
+    'another audience': (path) => sign(key, nothing(path, { aud: 'gatehouse' })),
+    'no audience': (path) => sign(key, nothing(path, { aud: undefined })),
     'another issuer': (path) => sign(key, nothing(path, { iss: 'https://other.example' })),
     expired: (path) => sign(key, nothing(path, old)),
     'of an hour ago': (path) => sign(key, nothing(path, { at: Date.now() - 3_600_000 })),
@@ -149,7 +151,7 @@ t.test('a key set that is none of the service’s is not taken', async (t) => {
   const service = await listeningApp(t)
   const { access_token } = await signUp(service.app)
   const stranger = await generateKey('ES256')
-  const published = { ...stranger.public_jwk, kid: stranger.kid, alg: 'ES256', use: 'sig' }
+  const published = { ...publicJwk(stranger), kid: stranger.kid, alg: 'ES256', use: 'sig' }
   const forged = await new SignJWT({ ...claimsOf(access_token), jti: randomUUID() })
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: stranger.kid })
     .sign(createPrivateKey(stranger.private_key))

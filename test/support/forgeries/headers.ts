@@ -1,6 +1,9 @@
+import { refreshAudienceOf, revocationsAudienceOf } from '../../../src/tokens/audiences.js'
 import type { KeyPair } from '../../../src/tokens/key-pair.js'
+import { keysSecret } from '../app.js'
 import { encode, genuine, hmac, jws, jwkOf, publicKeyOf, signerOf, spell } from './kit.js'
 import type { Case, Kit } from './kit.js'
+import { macKeyOf, oldRefresh } from './refresh.js'
 
 const unknownKids = [
   ...['toString', 'constructor', '__proto__', 'valueOf', 'hasOwnProperty', 'prototype', 'get'],
@@ -162,6 +165,9 @@ const types = [
 export function tokenTypes(kit: Kit): Case[] {
   const { refresh, header, claims } = kit
   const issue = genuine(kit)
+  const mac = macKeyOf(kit)
+  const byMac = signerOf(mac)
+  const [, , signature = ''] = refresh.split('.')
   const refreshPayload = Buffer.from(refresh.split('.')[1] ?? '', 'base64url')
   return [
     ['no typ', issue({ header: spell(header, 'typ', undefined) })],
@@ -172,7 +178,37 @@ export function tokenTypes(kit: Kit): Case[] {
     ['Typ', issue({ header: { alg: header.alg, kid: header.kid, Typ: 'at+jwt' } })],
     ...types.map((text): Case => [`typ ${text}`, issue({ header: spell(header, 'typ', text) })]),
     ['a refresh token', refresh],
+    ['a refresh token of an earlier release', oldRefresh(kit)],
     ['the claims of a refresh token as an access token', issue({ payload: refreshPayload })],
+    [
+      'a refresh token that calls itself an access token',
+      `${encode({ alg: 'HS256', typ: 'at+jwt', kid: mac.kid })}.${encode(refreshPayload)}.${signature}`,
+    ],
+    [
+      'an access token by the key of refresh tokens',
+      jws({ alg: 'HS256', typ: 'at+jwt', kid: mac.kid }, claims, byMac),
+    ],
+    [
+      'an access token by the key of refresh tokens, our algorithm',
+      jws({ ...header, kid: mac.kid }, claims, byMac),
+    ],
+    [
+      'an access token by the key of refresh tokens, our kid',
+      jws({ ...header, alg: 'HS256' }, claims, byMac),
+    ],
+    ['an access token under our kid by the key of refresh tokens', jws(header, claims, byMac)],
+    [
+      'the kid of refresh tokens, signed with our key',
+      issue({ header: { ...header, kid: mac.kid } }),
+    ],
+    [
+      'an access token by KEYS_SECRET',
+      jws({ ...header, alg: 'HS256', kid: mac.kid }, claims, hmac(keysSecret)),
+    ],
+    ...[refreshAudienceOf(claims.iss), revocationsAudienceOf(claims.iss)].map((aud): Case => [
+      `an access token for ${aud.slice(claims.iss.length)}`,
+      issue({ payload: { ...claims, aud } }),
+    ]),
     [
       'the claims of both',
       issue({ header: { ...header, typ: 'rt+jwt' }, payload: { ...claims, gen: 0 } }),
