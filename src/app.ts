@@ -80,13 +80,22 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   })
 
   // The paths and envelopes of older systems, over the same services.
-  await app.register(usersV1, { accounts, sessions, roles, users, limits, secure: secureBearer })
+  await app.register(usersV1, {
+    accounts,
+    sessions,
+    roles,
+    users,
+    limits,
+    cookies,
+    secure: secureBearer,
+  })
   await app.register(restUser, {
     accounts,
     administration,
     sessions,
     users,
     limits,
+    cookies,
     registration: { activation: true, discreet: activation },
     secure: secureBearer,
   })

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
-import { createSessionCookies } from './cookies.js'
 import { prune } from './db/retention.js'
 import { createServer } from './http.js'
 import { createDurations } from './metrics/durations.js'
@@ -21,6 +20,7 @@ import { openapi } from './plugins/openapi.js'
 import { requests } from './plugins/requests.js'
 import { security } from './plugins/security.js'
 import { createServices, type Dependencies } from './services.js'
+import { createSessionCookies } from './session-cookies.js'
 import { createVerifiedTokens } from './tokens/verified.js'
 
 /** What every route shares: the services, the server and its plugins, and who may ask. */
@@ -59,7 +59,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   await app.register(errors, { log })
   await app.register(security, { corsOrigins })
   await app.register(json)
-  await app.register(jwt, { keyring, issuer, audience })
+  await app.register(jwt, { keyring, issuer, audience, cookies: sessionCookies })
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
   if (durations) {
     await app.register(metrics, { token: metricsToken, durations, replica, lanes, db })

@@ -1,93 +1,92 @@
-import { fastifyCookie as cookie, type SerializeOptions } from '@fastify/cookie'
+import { fastifyCookie, type SerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { TokenPair } from './tokens/service.js'
 
-/** Without the library's plugin, which reads the cookies of every request: most bear a token in a header. */
-export function cookieOf({ headers }: FastifyRequest, name: string): string | undefined {
-  return headers.cookie === undefined ? undefined : cookie.parse(headers.cookie)[name]
+/**
+ * Every value that a request has for a name, in the order sent. Only a space or a tab is cut off a name:
+ * a wider trim would read a name that browsers let anybody set as one with a prefix (RFC 6265bis §5.6).
+ */
+export function cookieValues({ headers }: FastifyRequest, name: string): string[] {
+  const { cookie: header } = headers
+  if (header === undefined || !header.includes(name)) return []
+  return header.split(';').flatMap((pair) => {
+    const [key = ''] = pair.split('=', 1)
+    if (key.length === pair.length || key.replace(/^[ \t]+|[ \t]+$/g, '') !== name) return []
+    return fastifyCookie.parse(pair)[name] ?? []
+  })
 }
 
-/** All of ours have the same path and no domain: one of a name replaces the one set before. */
+/** A cookie with the same name, path and domain replaces one that this reply already sets. */
 export function setCookie(
   reply: FastifyReply,
   name: string,
   value: string,
   attributes: SerializeOptions,
 ): void {
+  addLines(reply, [fastifyCookie.serialize(name, value, attributes)])
+}
+
+/** Adds Set-Cookie lines. */
+export function addLines(reply: FastifyReply, lines: string[]): void {
+  if (lines.length === 0) return
   const others = [reply.getHeader('set-cookie') ?? []]
     .flat()
     .map(String)
-    .filter((line) => !line.startsWith(`${name}=`))
+    .filter((line) => !lines.some((other) => placeOf(other) === placeOf(line)))
   reply.removeHeader('set-cookie')
-  reply.header('set-cookie', [...others, cookie.serialize(name, value, attributes)])
+  reply.header('set-cookie', [...others, ...lines])
 }
 
-export function clearCookie(reply: FastifyReply, name: string, attributes: SerializeOptions): void {
-  setCookie(reply, name, '', { ...attributes, expires: new Date(0), maxAge: 0 })
+/** What a browser tells cookies apart by. */
+function placeOf(line: string): string {
+  const [pair = '', ...attributes] = line.split('; ')
+  const places = attributes.filter((attribute) => /^(?:Path|Domain)=/.test(attribute))
+  return [pair.split('=', 1)[0], ...places.sort()].join('; ')
 }
 
-export type SessionCookies = ReturnType<typeof createSessionCookies>
+/** The line that removes a cookie. */
+export const expired = (name: string, attributes: SerializeOptions): string =>
+  fastifyCookie.serialize(name, '', { ...attributes, expires: new Date(0), maxAge: 0 })
 
-type Options = { publicUrl: string; corsOrigins: string[]; refreshTtl: number }
+// A reply's header must stay below the 4 KB that proxies take.
+const maxPlaces = 20
+const maxDepth = 6
+const isPath = /^\/[!-:<-~]{0,200}$/
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+const isName = new RegExp(`^(?=.{1,253}$)(?=.*[a-z])(?:${label}\\.)+${label}$`)
 
-/** The two cookies of a browser's session: `session` holds the access token, `refresh` the other. */
-export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Options) {
-  const publicOrigin = new URL(publicUrl).origin
-  const alwaysSecure = publicOrigin.startsWith('https:')
+/**
+ * The lines that remove cookies of this name that somebody else set: with any path that leads to `target`,
+ * and any domain that the host is in (RFC 6265 §5.1.3, §5.1.4).
+ * @param target a path of this host, perhaps with a query
+ */
+export function expiredElsewhere(hostname: string, name: string, target: string): string[] {
+  const domains = domainsOf(hostname)
+  return pathsTo(target)
+    .flatMap((path) => domains.map((domain) => ({ path, domain })))
+    .filter(({ path, domain }) => path !== '/' || domain !== undefined)
+    .slice(0, maxPlaces)
+    .map(({ path, domain }) =>
+      fastifyCookie.serialize(name, '', {
+        maxAge: 0,
+        path,
+        ...(domain !== undefined && { domain }),
+      }),
+    )
+}
 
-  const isSecure = ({ protocol }: FastifyRequest) => alwaysSecure || protocol === 'https'
-  const attributes = (request: FastifyRequest): SerializeOptions => ({
-    path: '/',
-    httpOnly: true,
-    sameSite: 'lax',
-    secure: isSecure(request),
-  })
-  // Where it can be, of a name that no other host of our domain can set (RFC 6265bis §4.1.3.2).
-  const transaction = (request: FastifyRequest) => (isSecure(request) ? '__Host-social' : 'social')
+/** None for the host itself, and every domain above it. An address has none. */
+function domainsOf(hostname: string): (string | undefined)[] {
+  const host = hostname.toLowerCase()
+  if (!isName.test(host)) return [undefined]
+  const labels = host.split('.')
+  return [undefined, ...labels.slice(0, -1).map((_label, at) => labels.slice(at).join('.'))]
+}
 
-  return {
-    set(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair): void {
-      const options = attributes(request)
-      setCookie(reply, 'session', tokens.access_token, { ...options, maxAge: tokens.expires_in })
-      setCookie(reply, 'refresh', tokens.refresh_token, { ...options, maxAge: refreshTtl })
-    },
-
-    /** A year's mark of the device; no logout takes it away, since it logs nobody in. */
-    setDevice(request: FastifyRequest, reply: FastifyReply, mark: string): void {
-      setCookie(reply, 'device', mark, { ...attributes(request), maxAge: 31_536_000 })
-    },
-
-    clear(request: FastifyRequest, reply: FastifyReply): void {
-      clearCookie(reply, 'session', attributes(request))
-      clearCookie(reply, 'refresh', attributes(request))
-    },
-
-    /** The login by a provider that has begun; `lifetime` in seconds. */
-    setTransaction(request: FastifyRequest, reply: FastifyReply, sealed: string, lifetime: number) {
-      const options = { ...attributes(request), maxAge: lifetime }
-      setCookie(reply, transaction(request), sealed, options)
-    },
-
-    /** It comes back once. */
-    takeTransaction(request: FastifyRequest, reply: FastifyReply): string | undefined {
-      const name = transaction(request)
-      const sealed = cookieOf(request, name)
-      if (sealed !== undefined) clearCookie(reply, name, attributes(request))
-      return sealed
-    },
-
-    /**
-     * Whether a page of another site sent this request. Every browser of today says so of a form or
-     * a script that posts, in one of two headers that no page can set (ASVS 3.5.1, Fetch §3.2); what
-     * says neither is no browser, and its cookies nobody else can use.
-     */
-    isForeign({ headers, method, protocol, host }: FastifyRequest): boolean {
-      const { origin, 'sec-fetch-site': site } = headers
-      if (site === 'same-origin') return false
-      if (site === 'none') return method !== 'GET' // typed, or a bookmark
-      if (origin !== undefined && corsOrigins.includes(origin)) return false
-      if (site !== undefined) return true
-      return origin !== undefined && origin !== publicOrigin && origin !== `${protocol}://${host}`
-    },
-  }
+/** The shortest first. */
+function pathsTo(target: string): string[] {
+  const [path = '/'] = target.split('?', 1)
+  if (!isPath.test(path)) return ['/']
+  const ends = [...path.matchAll(/\//g)].map(({ index }) => index).slice(1, maxDepth)
+  const above = ends.flatMap((end) => [path.slice(0, end), path.slice(0, end + 1)])
+  return [...new Set(['/', ...above, path])]
 }

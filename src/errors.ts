@@ -56,12 +56,14 @@ type Details = {
   fields?: FieldError[]
   retryAfter?: number
   headers?: Record<string, string>
+  cookies?: string[]
   cause?: unknown
 }
 
 /**
  * The one error that handlers and services throw. `cause` reaches the log and never the client;
- * `fields` names the input at fault; `retryAfter` is in seconds; `headers` go with the reply.
+ * `fields` names the input at fault; `retryAfter` is in seconds; `headers` go with the reply, and so do
+ * `cookies`, which are Set-Cookie lines.
  */
 export class AppError extends Error {
   readonly code: ErrorCode
@@ -69,8 +71,9 @@ export class AppError extends Error {
   readonly fields: FieldError[] | undefined
   readonly retryAfter: number | undefined
   readonly headers: Record<string, string> | undefined
+  readonly cookies: string[] | undefined
 
-  constructor(code: ErrorCode, { fields, retryAfter, headers, cause }: Details = {}) {
+  constructor(code: ErrorCode, { fields, retryAfter, headers, cookies, cause }: Details = {}) {
     const [statusCode, message] = errors[code]
     super(message, { cause })
     this.name = 'AppError'
@@ -78,6 +81,7 @@ export class AppError extends Error {
     this.statusCode = statusCode
     this.fields = fields
     this.headers = headers
+    this.cookies = cookies
     this.retryAfter = retryAfter ?? (statusCode === 503 ? 1 : undefined)
   }
 }

@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { cookieOf } from '../cookies.js'
 import type { AccountService, Registration } from '../accounts/service.js'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { readBearer } from '../plugins/authenticate.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import { answers, both, Envelope, show, Shown, tags } from './rest-user-wire.js'
 import { closed, requireFilled, Text } from './wire.js'
@@ -14,13 +14,14 @@ type Options = {
   accounts: AccountService
   sessions: SessionService
   limits: Limits
+  cookies: SessionCookies
   registration: Registration
 }
 
 /** Without a token: an account, and the tokens of it. */
 export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, sessions, limits, registration },
+  { accounts, sessions, limits, cookies, registration },
 ) => {
   both('/user', (url) =>
     app.post(
@@ -79,7 +80,7 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
       },
       async (request) => {
         const body = requireFilled(request.body, ['username', 'password'], 'is required')
-        const login = await sessions.login(body, callerOf(request), cookieOf(request, 'device'))
+        const login = await sessions.login(body, callerOf(request), cookies.read(request, 'device'))
         await limits.refund('login', request)
         const { access_token, refresh_token } = login
         return { access_token, refresh_token }

@@ -6,6 +6,7 @@ import type { AdministrationService } from '../administration/service.js'
 import type { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { prepareError } from '../plugins/errors.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import type { UserService } from '../users/service.js'
 import { restUserAccounts } from './rest-user-accounts.js'
@@ -18,6 +19,7 @@ type Options = {
   sessions: SessionService
   users: UserService
   limits: Limits
+  cookies: SessionCookies
   /** Here every account waits for the code that is sent to its mobile number. */
   registration: Registration
   /** Adds the hooks that refuse who has no token, or not the role. */
@@ -26,7 +28,8 @@ type Options = {
 
 /** Users as resources under /user: `{"data","message","status"}`, over the services of /api. */
 export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, administration, sessions, users, limits, registration, secure } = options
+  const { accounts, administration, sessions, users, limits, cookies, registration } = options
+  const { secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
     const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
@@ -37,7 +40,7 @@ export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options)
       .send({ message: fault ? `${message}: ${fault.field} ${fault.message}` : message })
   })
 
-  await app.register(restUserAccounts, { accounts, sessions, limits, registration })
+  await app.register(restUserAccounts, { accounts, sessions, limits, cookies, registration })
 
   await app.register(async (secured) => {
     secure(secured)

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { cookieOf } from '../cookies.js'
 import type { AccountService } from '../accounts/service.js'
 import { callerOf } from '../audit/caller.js'
 import type { AppError } from '../errors.js'
@@ -10,6 +9,7 @@ import { prepareError } from '../plugins/errors.js'
 import { RoleBody, RoleName, RoleParams } from '../roles/schemas.js'
 import type { RoleService } from '../roles/service.js'
 import { Session, SessionParams } from '../sessions/schemas.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import type { UserService } from '../users/service.js'
 import { closed, requireFilled, Text } from './wire.js'
@@ -20,6 +20,7 @@ type Options = {
   roles: RoleService
   users: UserService
   limits: Limits
+  cookies: SessionCookies
   /** Adds the hooks that refuse who has no token, or not the role. */
   secure: (scope: FastifyInstance, role?: string) => void
 }
@@ -38,7 +39,7 @@ const words: Partial<Record<string, string>> = {
 
 /** Users with roles under /api/v1: `{"msg"}` or `{"error"}`, over the services of /api. */
 export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, sessions, roles, users, limits, secure } = options
+  const { accounts, sessions, roles, users, limits, cookies, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
     const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
@@ -85,7 +86,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
     },
     async (request) => {
       const body = requireFilled(request.body, ['username', 'password'], 'is empty')
-      const login = await sessions.login(body, callerOf(request), cookieOf(request, 'device'))
+      const login = await sessions.login(body, callerOf(request), cookies.read(request, 'device'))
       await limits.refund('login', request)
       const { access_token, refresh_token } = login
       return { msg: 'you are now connected', token: access_token, access_token, refresh_token }

@@ -28,7 +28,8 @@ export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
   const own = new URL(publicUrl)
   const safeNext = createNext(publicUrl, corsOrigins)
 
-  return function loginUrl(request: FastifyRequest): string | undefined {
+  /** @param cookies the lines that the answer needs, which nginx does not pass on */
+  return function loginUrl(request: FastifyRequest, cookies: string[] = []): string | undefined {
     const isNavigation =
       request.headers.authorization === undefined &&
       !isForwardedChange(request) &&
@@ -36,7 +37,8 @@ export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
     const url = isNavigation ? originalUrl(request) : undefined
     if (url?.hostname !== own.hostname || url.protocol !== own.protocol) return undefined
     if (url.origin !== own.origin && !corsOrigins.includes(url.origin)) return undefined
-    return `${own.origin}/login?next=${encodeURIComponent(safeNext(url.href))}`
+    const clear = cookies.length > 0 ? '&cookies=clear' : ''
+    return `${own.origin}/login?next=${encodeURIComponent(safeNext(url.href))}${clear}`
   }
 }
 

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS } from 'node:http'
+import { addLines } from '../cookies.js'
 import { AppError } from '../errors.js'
 import { sendError } from '../plugins/errors.js'
 import { replies } from '../plugins/openapi.js'
@@ -30,11 +31,14 @@ export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app,
   const others = acceptAnything(app)
 
   app.setErrorHandler((error: AppError, request, reply) => {
-    const login = error.statusCode === 401 ? loginUrl(request) : undefined
+    const login = error.statusCode === 401 ? loginUrl(request, error.cookies) : undefined
     if (login === undefined) return sendError(error, request, reply)
     // Traefik and Caddy name the method so, and pass a redirect on; nginx would make it a 500, but
     // hands the header of a 401 to its configuration.
-    if (request.headers['x-forwarded-method'] !== undefined) return reply.redirect(login, 302)
+    if (request.headers['x-forwarded-method'] !== undefined) {
+      addLines(reply, error.cookies ?? [])
+      return reply.redirect(login, 302)
+    }
     return sendError(error, request, reply.header('location', login))
   })
 

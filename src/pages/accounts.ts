@@ -4,6 +4,7 @@ import type { AccountService } from '../accounts/service.js'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
+import type { SessionCookies } from '../session-cookies.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
   closed,
@@ -24,6 +25,7 @@ import { providerButtons, type ProviderButton } from './providers.js'
 type Options = {
   accounts: AccountService
   limits: Limits
+  cookies: SessionCookies
   send: SendPage
   providers: ProviderButton[]
   activation: boolean
@@ -33,7 +35,7 @@ type Options = {
 /** A new account, and the way back into an old one. */
 export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, limits, send, providers, activation, minLength },
+  { accounts, limits, cookies, send, providers, activation, minLength },
 ) => {
   app.get(
     '/register',
@@ -46,7 +48,7 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      const flash = takeFlash(request, reply)
+      const flash = takeFlash(cookies, request, reply)
       return send(reply, 200, {
         title: 'Register',
         flash,
@@ -81,7 +83,7 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
         const fault = `${error.message}.`
         return send(reply, error.statusCode, { title: 'Register', fault, content })
       }
-      setFlash(reply, activation ? 'look_for_message' : 'registered')
+      setFlash(cookies, reply, activation ? 'look_for_message' : 'registered')
       return reply.redirect(withNext('/login', next), 303)
     },
   )

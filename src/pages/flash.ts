@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { clearCookie, cookieOf, setCookie } from '../cookies.js'
+import type { SessionCookies } from '../session-cookies.js'
 
 const texts = {
   login_required: 'Log in first, please.',
@@ -16,17 +16,17 @@ const texts = {
 } as const
 export type Flash = keyof typeof texts
 
-const attributes = { path: '/', httpOnly: true, sameSite: 'lax' } as const
-
 /** The cookie names one of our texts, so nobody can put words in our mouth. */
-export function setFlash(reply: FastifyReply, name: Flash): void {
-  setCookie(reply, 'flash', name, { ...attributes, maxAge: 60 })
+export function setFlash(cookies: SessionCookies, reply: FastifyReply, name: Flash): void {
+  cookies.write(reply, 'flash', name, 60)
 }
 
 /** The message that the page before left, once. */
-export function takeFlash(request: FastifyRequest, reply: FastifyReply): string | undefined {
-  const name = cookieOf(request, 'flash')
-  if (name === undefined) return undefined
-  clearCookie(reply, 'flash', attributes)
-  return Object.hasOwn(texts, name) ? texts[name as Flash] : undefined
+export function takeFlash(
+  cookies: SessionCookies,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): string | undefined {
+  const name = cookies.take(request, reply, 'flash')
+  return name !== undefined && Object.hasOwn(texts, name) ? texts[name as Flash] : undefined
 }

@@ -6,6 +6,7 @@ import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { replies } from '../plugins/openapi.js'
 import type { IdentityService } from '../social/identities.js'
+import type { SessionCookies } from '../session-cookies.js'
 import { acceptFiles, readFile } from '../uploads/file.js'
 import type { UploadService } from '../uploads/service.js'
 import { UserReply, type User } from '../users/schemas.js'
@@ -23,6 +24,7 @@ type Options = {
   users: UserService
   visitors: Visitors
   limits: Limits
+  cookies: SessionCookies
   send: SendPage
 }
 
@@ -47,7 +49,7 @@ const welcome = template<
 /** Where people arrive: the home page, and their own. */
 export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { identities, providers, uploads, users, visitors, limits, send },
+  { identities, providers, uploads, users, visitors, limits, cookies, send },
 ) => {
   app.get(
     '/',
@@ -66,7 +68,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
       }
       const who = user && nameOf(user)
       const title = who ? `Hello, ${who}!` : 'Hello, World!'
-      const flash = takeFlash(request, reply)
+      const flash = takeFlash(cookies, request, reply)
       return send(reply, 200, { title, who, flash, content: home({ who }) })
     },
   )
@@ -77,11 +79,11 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       const user = await visitors.find(request, reply)
       if (!user) {
-        setFlash(reply, 'login_required')
+        setFlash(cookies, reply, 'login_required')
         return reply.redirect('/login?next=%2Fwelcome', 303)
       }
       const who = nameOf(user)
-      const flash = takeFlash(request, reply)
+      const flash = takeFlash(cookies, request, reply)
       return send(reply, 200, {
         title: `Welcome, ${who}!`,
         who,
@@ -123,7 +125,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
           const content = pictureForm()
           return send(reply, error.statusCode, { title: 'Your picture', who, fault, content })
         }
-        setFlash(reply, 'picture_set')
+        setFlash(cookies, reply, 'picture_set')
         return reply.redirect('/welcome', 303)
       },
     )

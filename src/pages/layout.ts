@@ -145,6 +145,8 @@ export function createPageSender(appName: string, origins: string[]) {
       .code(status)
       .header('content-security-policy', policy)
       .header('cross-origin-opener-policy', 'same-origin')
+      // With no-referrer a form would post `Origin: null`, as another site's would (Fetch §3.2).
+      .header('referrer-policy', 'same-origin')
       .type('text/html; charset=utf-8')
       .serializer(String)
       .send(eta.render(layout, { ...page, appName }))

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
-import { cookieOf, type SessionCookies } from '../cookies.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
@@ -36,17 +36,27 @@ const otherWays = template<{ register: string }>(
 `,
 )
 
+const LoginQuery = Type.Object({
+  ...NextQuery.properties,
+  cookies: Type.Optional(
+    Type.String({ description: '`clear`: without the cookies that another host set for `next`' }),
+  ),
+})
+
 /** Signing in. */
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { sessions, visitors, limits, cookies, send, providers, safeNext } = options
 
   app.get(
     '/login',
-    { schema: { summary: 'The login form', tags, querystring: NextQuery, response: pageReplies } },
+    { schema: { summary: 'The login form', tags, querystring: LoginQuery, response: pageReplies } },
     async (request, reply) => {
+      const { next, cookies: wish } = request.query
+      const path = safeNext(next)
+      if (wish === 'clear' && path.startsWith('/')) cookies.clearFor(path, request, reply)
       const user = await visitors.find(request, reply)
-      if (user) return reply.redirect(safeNext(request.query.next), 303)
-      const flash = takeFlash(request, reply)
+      if (user) return reply.redirect(path, 303)
+      const flash = takeFlash(cookies, request, reply)
       return send(reply, 200, { title: 'Log in', flash, content: loginForm(request.query.next) })
     },
   )
@@ -73,10 +83,10 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       try {
         const who = { ...readLoginName(name), password }
         const caller = callerOf(request)
-        const { device, ...login } = await sessions.login(who, caller, cookieOf(request, 'device'))
+        const mark = cookies.read(request, 'device')
+        const { device, ...login } = await sessions.login(who, caller, mark)
         await limits.refund('login', request)
-        cookies.set(request, reply, login)
-        cookies.setDevice(request, reply, device)
+        cookies.start(request, reply, login, device)
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
         // A name that is none is one that nobody has.
@@ -87,7 +97,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         const content = loginForm(next, name)
         return send(reply, isName ? 401 : error.statusCode, { title: 'Log in', fault, content })
       }
-      setFlash(reply, 'logged_in')
+      setFlash(cookies, reply, 'logged_in')
       return reply.redirect(safeNext(next), 303)
     },
   )

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../audit/caller.js'
-import type { SessionCookies } from '../cookies.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import { setFlash } from './flash.js'
 import { pageReplies, tags, wantsHtml } from './forms.js'
@@ -46,7 +46,7 @@ export const logoutPages: FastifyPluginAsyncTypebox<Options> = async (
   async function logOut(request: FastifyRequest, reply: FastifyReply) {
     if (await visitors.find(request, reply)) await sessions.logout(callerOf(request), false)
     cookies.clear(request, reply)
-    setFlash(reply, 'logged_out')
+    setFlash(cookies, reply, 'logged_out')
     return reply.redirect('/', 303)
   }
 }

@@ -5,7 +5,7 @@ import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import { handlerTimeout } from '../http.js'
 import type { Limits } from '../limits/limits.js'
-import type { SessionCookies } from '../cookies.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { IdentityService } from '../social/identities.js'
 import { IdentityParams } from '../social/schemas.js'
 import type { SocialService } from '../social/service.js'
@@ -60,7 +60,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       const { name } = requireProvider(request.params.provider)
       if (await visitors.find(request, reply)) return reply.redirect(safeNext(next), 303)
       const { url, sealed } = await social.begin(name, next)
-      cookies.setTransaction(request, reply, sealed, transactionLifetime)
+      cookies.write(reply, 'social', sealed, transactionLifetime)
       return reply.redirect(url.href, 303)
     },
   )
@@ -79,12 +79,12 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       },
     },
     async (request, reply) => {
-      const sealed = cookies.takeTransaction(request, reply)
+      const sealed = cookies.take(request, reply, 'social')
       const path = await comeBack(request, reply, sealed).catch((error: unknown) => {
         const isCancelled = request.query.error === 'access_denied'
         const flash = wantsHtml(request) ? wordsFor(error, isCancelled) : undefined
         if (flash === undefined) throw error
-        setFlash(reply, flash)
+        setFlash(cookies, reply, flash)
         return '/login?next=%2Fwelcome'
       })
       return reply.redirect(path, 303)
@@ -110,7 +110,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       try {
         const { password } = request.body
         const { url, sealed } = await social.beginConnecting(name, callerOf(request), password)
-        cookies.setTransaction(request, reply, sealed, transactionLifetime)
+        cookies.write(reply, 'social', sealed, transactionLifetime)
         // A redirect would be one of the form, which may only lead to us.
         const content = onward({ url: url.href, label })
         return await send(reply, 200, { title, refresh: url.href, content })
@@ -140,7 +140,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       } catch (error) {
         return askPassword(error, reply, `Disconnect ${label}`, `/auth/${name}/disconnect`)
       }
-      setFlash(reply, 'disconnected')
+      setFlash(cookies, reply, 'disconnected')
       return reply.redirect('/welcome', 303)
     },
   )
@@ -159,10 +159,9 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     await limits.refund('login', request)
     if (login) {
       const { device, ...tokens } = login
-      cookies.set(request, reply, tokens)
-      cookies.setDevice(request, reply, device)
+      cookies.start(request, reply, tokens, device)
     }
-    setFlash(reply, login ? 'logged_in' : 'connected')
+    setFlash(cookies, reply, login ? 'logged_in' : 'connected')
     return safeNext(next)
   }
 

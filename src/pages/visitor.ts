@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Authenticator } from '../plugins/authenticate.js'
-import { cookieOf, type SessionCookies } from '../cookies.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import type { User } from '../users/schemas.js'
 import type { UserService } from '../users/service.js'
@@ -20,8 +20,12 @@ type Options = {
  */
 export function createVisitors({ authenticate, sessions, users, cookies }: Options) {
   async function idOf(request: FastifyRequest, reply: FastifyReply): Promise<string | undefined> {
-    const isSignedIn = cookieOf(request, 'session') ?? request.headers.authorization
-    if (isSignedIn !== undefined) {
+    const byCookie = request.headers.authorization === undefined
+    if (byCookie && cookies.isAmbiguous(request)) {
+      cookies.clear(request, reply)
+      return undefined
+    }
+    if (!byCookie || cookies.read(request, 'session') !== undefined) {
       try {
         await authenticate(request)
         return request.user.sub
@@ -33,7 +37,7 @@ export function createVisitors({ authenticate, sessions, users, cookies }: Optio
   }
 
   async function renew(request: FastifyRequest, reply: FastifyReply): Promise<string | undefined> {
-    const token = cookieOf(request, 'refresh')
+    const token = cookies.read(request, 'refresh')
     if (token === undefined || request.headers.authorization !== undefined) return undefined
     try {
       const { user_id, session_id, tokens } = await sessions.resume(token, callerOf(request))

@@ -10,7 +10,7 @@ import { verifyOptions } from '../tokens/key.js'
 import type { Keyring } from '../tokens/keyring.js'
 import type { VerifiedTokens } from '../tokens/verified.js'
 import type { Usage } from '../sessions/usage.js'
-import { cookieOf, type SessionCookies } from '../cookies.js'
+import type { SessionCookies } from '../session-cookies.js'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
@@ -19,11 +19,16 @@ declare module '@fastify/jwt' {
   }
 }
 
-type JwtOptions = { keyring: Keyring; issuer: string; audience: string }
+type JwtOptions = {
+  keyring: Keyring
+  issuer: string
+  audience: string
+  cookies: SessionCookies
+}
 
 /** `request.jwtVerify()` for access tokens: signature, algorithm, type, issuer and audience. */
 export const jwt = fp<JwtOptions>(
-  async (app, { keyring, issuer, audience }) => {
+  async (app, { keyring, issuer, audience, cookies }) => {
     await app.register(fastifyJwt, {
       // Without `complete` the key function would not see the header.
       decode: { complete: true },
@@ -40,7 +45,7 @@ export const jwt = fp<JwtOptions>(
       } as never,
       verify: {
         ...verifyOptions('at+jwt', keyring.algorithms, { issuer, audience }),
-        extractToken: readAccessToken,
+        extractToken: (request: FastifyRequest) => readAccessToken(request, cookies),
       },
     })
   },
@@ -109,7 +114,7 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
     if (bearerOnly && request.headers.authorization === undefined) {
       throw new AppError('invalid_token')
     }
-    const token = readToken(request)
+    const token = readToken(request, cookies)
     const claims = verified.get(token)
     return claims ? admit(request, claims) : verifyAndAdmit(request, token)
   }
@@ -164,15 +169,12 @@ const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== '
  * of any other kind never falls through to the cookie (RFC 6750 §2).
  * @throws AppError `invalid_token`
  */
-function readToken(request: FastifyRequest): string {
-  const token = readBearer(request) ?? cookieOf(request, 'session')
-  if (token === undefined) throw new AppError('invalid_token')
-  return token
-}
+const readToken = (request: FastifyRequest, cookies: SessionCookies): string =>
+  readBearer(request) ?? cookies.requireToken(request, 'session')
 
 /** The same, for who has not verified it before. */
-function readAccessToken(request: FastifyRequest): string {
-  const token = readToken(request)
+function readAccessToken(request: FastifyRequest, cookies: SessionCookies): string {
+  const token = readToken(request, cookies)
   if (!isCompact(token)) throw new AppError('invalid_token')
   return token
 }

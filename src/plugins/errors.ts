@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { addLines } from '../cookies.js'
 import { AppError, errors as table, type ErrorCode, type FieldError } from '../errors.js'
 import { createDigest, createQuota } from '../log-digest.js'
 
@@ -64,13 +65,14 @@ export function prepareError(
   reply: FastifyReply,
 ): AppError {
   const error = toAppError(thrown)
-  const { code, statusCode, retryAfter, headers = {} } = error
+  const { code, statusCode, retryAfter, headers = {}, cookies = [] } = error
   if (statusCode >= 500) request.server.logFailure(error, request)
   if (statusCode < 500 || statusCode === 503) {
     request.log.debug({ reqId: request.id, err: error }, 'refused')
   }
   if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  addLines(reply, cookies)
   reply.headers(headers).header('cache-control', 'no-store').code(statusCode)
   return error
 }

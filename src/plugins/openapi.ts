@@ -41,7 +41,12 @@ export const openapi = fp<Options>(
         components: {
           securitySchemes: {
             bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
-            session: { type: 'apiKey', in: 'cookie', name: 'session' },
+            session: {
+              type: 'apiKey',
+              in: 'cookie',
+              name: 'session',
+              description: 'over https `__Host-session`; without the prefix from scripts alone',
+            },
           },
         },
       },

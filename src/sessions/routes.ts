@@ -4,7 +4,7 @@ import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { readBearer } from '../plugins/authenticate.js'
-import { cookieOf, type SessionCookies } from '../cookies.js'
+import type { SessionCookies } from '../session-cookies.js'
 import { MessageReply, replies } from '../plugins/openapi.js'
 import {
   EndedReply,
@@ -43,11 +43,10 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }
       const { device, ...login } = await sessions.login(
         request.body,
         callerOf(request),
-        cookieOf(request, 'device'),
+        cookies.read(request, 'device'),
       )
       await limits.refund('login', request)
-      cookies.set(request, reply, login)
-      cookies.setDevice(request, reply, device)
+      cookies.start(request, reply, login, device)
       return { status: 'success' as const, message: 'Login successful!', ...login }
     },
   )
@@ -72,8 +71,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }
 
   /** @throws AppError `invalid_token` without a cookie, `cross_site_request` */
   function cookieToken(request: FastifyRequest): string {
-    const token = cookieOf(request, 'refresh')
-    if (token === undefined) throw new AppError('invalid_token')
+    const token = cookies.requireToken(request, 'refresh')
     if (cookies.isForeign(request)) throw new AppError('cross_site_request')
     return token
   }

@@ -166,6 +166,8 @@ for (const name of ['nginx', 'caddy'] as const) {
         ],
         [`${session}; refresh=x; mysession=1`, ['mysession=1']],
         [`refresh=x; ${session}`, undefined],
+        [`a=1; ${session}; __Host-session=x; __Host-refresh=y; refresh=z; b=2`, ['a=1', 'b=2']],
+        [`x__Host-session=1; ${session}; __Host-refresh=y`, ['x__Host-session=1']],
       ] as const) {
         const { status, seen } = await ask('/app/x', [`Cookie: ${cookie}`])
         t.equal(status, 200, cookie)

@@ -70,7 +70,7 @@ t.test('no page runs a script, its own or what somebody typed', async (t) => {
     )
     t.equal(headers.get('x-content-type-options'), 'nosniff', name)
     t.equal(headers.get('cache-control'), 'no-store', name)
-    t.equal(headers.get('referrer-policy'), 'no-referrer', name)
+    t.equal(headers.get('referrer-policy'), 'same-origin', name)
     t.equal(headers.get('cross-origin-opener-policy'), 'same-origin', name)
     t.notMatch(html, /<script/i, name)
     t.notMatch(html, /<[^>]* (on\w+|style)=/i, name)

@@ -16,7 +16,8 @@ export function traveller({ origin, publicUrl }: Options) {
     /** What it does at Gatehouse itself, and the cookies from there. */
     home,
 
-    cookie: (name: string) => home.cookies.get(name) ?? '',
+    /** By its name, with the prefix that it has over https or without. */
+    cookie: (name: string) => home.cookies.get(`__Host-${name}`) ?? home.cookies.get(name) ?? '',
 
     /** Starts a login: the provider's page to go to. */
     async leave(provider: string, next?: string): Promise<URL> {
