@@ -1,10 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, {
-  LogController,
-  type FastifyBaseLogger,
-  type preParsingHookHandler,
-  type RouteOptions,
-} from 'fastify'
+import Fastify, { LogController, type FastifyBaseLogger, type preParsingHookHandler } from 'fastify'
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { AppError, type ErrorCode } from './errors.js'
@@ -15,8 +10,8 @@ import { rawErrorReply, sendError } from './plugins/errors.js'
 type Options = { trustProxy: string[]; log: FastifyBaseLogger }
 
 /**
- * Fastify with every limit set: of size, of time, and of what it does on its own with input.
- * The handler may take longer than a request may take to arrive.
+ * Fastify with every limit set: of size, of time, and of what it does on its own with input. How
+ * long an answer may take is the matter of plugins/requests.ts.
  */
 export function createServer({ trustProxy, log }: Options) {
   const app = Fastify({
@@ -45,7 +40,6 @@ export function createServer({ trustProxy, log }: Options) {
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  app.addHook('onRoute', limitHandler)
   app.addHook('preParsing', requireOneMeaning)
   // Without a listener Node itself refuses what is not `100-continue`.
   app.server.on('checkExpectation', (...request) => app.server.emit('request', ...request))
@@ -57,16 +51,6 @@ function createIds(): () => string {
   const start = randomUUID().slice(0, 24)
   let count = 0
   return () => start + (count++).toString(16).padStart(12, '0')
-}
-
-/**
- * How long a handler may take, in milliseconds. A GET that waits for more than the database, where
- * every wait has an end of its own, asks for it itself: the timer costs more than some handlers.
- */
-export const handlerTimeout = 14_000
-
-function limitHandler(route: RouteOptions): void {
-  if (route.method !== 'GET') route.handlerTimeout = handlerTimeout
 }
 
 // A browser sends 20; of more than 2,000 Node would show the first ones alone.

@@ -3,7 +3,6 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
-import { handlerTimeout } from '../http.js'
 import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../session-cookies.js'
 import type { IdentityService } from '../social/identities.js'
@@ -46,7 +45,6 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
   app.get(
     '/auth/:provider',
     {
-      handlerTimeout,
       schema: {
         summary: 'To a provider, to log in there',
         tags,
@@ -68,7 +66,6 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
   app.get(
     '/auth/:provider/callback',
     {
-      handlerTimeout,
       preHandler: limits.perNetwork('login'),
       schema: {
         summary: 'Back from a provider, with its answer',

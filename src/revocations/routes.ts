@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { handlerTimeout } from '../http.js'
 import { replies } from '../plugins/openapi.js'
 import type { RevocationService } from './service.js'
 
@@ -15,7 +14,6 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app.get(
     '/.well-known/revocations',
     {
-      handlerTimeout, // who is not served from memory waits in a line
       // No schema for the query: a cursor that is wrong gets the whole list, and no refusal.
       schema: {
         summary: 'What was revoked since a cursor, signed (`typ: revocations+jwt`)',
