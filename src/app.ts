@@ -18,6 +18,7 @@ import type { Dependencies } from './services.js'
 import { loginRoutes, logoutRoutes } from './sessions/routes.js'
 import { identityRoutes } from './social/routes.js'
 import { wellKnownRoutes } from './tokens/routes.js'
+import { createBodies } from './uploads/bodies.js'
 import { profileRoutes, uploadRoutes } from './uploads/routes.js'
 import { confirmationRoutes, userRoutes } from './users/routes.js'
 
@@ -28,6 +29,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { providers, revocations, roles, sessions, social, uploads, users } = services
   const { CORS_ORIGINS: corsOrigins, JWT_ISSUER: issuer, PUBLIC_URL: publicUrl } = config
   const activation = config.ACTIVATION === 'required'
+  const bodies = createBodies()
 
   // Public: what works without an access token.
   await app.register(wellKnownRoutes, { keyring })
@@ -44,6 +46,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     sessions,
     social,
     uploads,
+    bodies,
     users,
     visitors: createVisitors({ authenticate, sessions, users, cookies }),
     limits,
@@ -62,7 +65,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     await secured.register(userRoutes, { users, cookies })
     await secured.register(logoutRoutes, { sessions, cookies })
     await secured.register(identityRoutes, { identities })
-    await secured.register(uploadRoutes, { uploads, limits })
+    await secured.register(uploadRoutes, { uploads, bodies, limits })
   })
 
   // then what needs a role.

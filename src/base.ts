@@ -28,7 +28,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   const { db, log, now, keysEvery } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
   const services = await createServices(config, dependencies)
-  const { denylist, keyring, lanes, outboxWorkers, replica, rotation, usage } = services
+  const { converter, denylist, keyring, lanes, outboxWorkers, replica, rotation, usage } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins,
@@ -73,6 +73,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   app.addHook('onReady', replica.feed.start)
   app.addHook('onClose', replica.feed.stop)
   app.addHook('onClose', usage.settled)
+  app.addHook('onClose', converter.close)
   app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
   app.addHook('onClose', async () => {
     await Promise.all(outboxWorkers.map(({ stop }) => stop()))

@@ -31,7 +31,7 @@ import { createStore, type Store } from './store.js'
 import { createKeyring } from './tokens/keyring.js'
 import { createKeyRotation } from './tokens/rotation.js'
 import { createTokenService } from './tokens/service.js'
-import { createPictureReader } from './uploads/picture.js'
+import { createConverter } from './uploads/converter.js'
 import { createUploadService } from './uploads/service.js'
 import { addressKinds } from './users/identifiers.js'
 import { createUserService } from './users/service.js'
@@ -190,7 +190,8 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const roles = createRoleService({ store, newId })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({ store, tokens, denylist, sessions, usage, newId })
-  const uploads = createUploadService({ store, pictures: createPictureReader() })
+  const converter = createConverter({ log })
+  const uploads = createUploadService({ store, converter })
   const administration = createAdministrationService({
     store,
     users,
@@ -205,6 +206,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     administration,
     audit: store.audit,
     clients,
+    converter,
     denylist,
     identities,
     keyring,

@@ -7,7 +7,8 @@ import type { Limits } from '../limits/limits.js'
 import { replies } from '../plugins/openapi.js'
 import type { IdentityService } from '../social/identities.js'
 import type { SessionCookies } from '../session-cookies.js'
-import { acceptFiles, readFile } from '../uploads/file.js'
+import type { Bodies } from '../uploads/bodies.js'
+import { acceptFiles, readFile, uploadDeadline } from '../uploads/file.js'
 import type { UploadService } from '../uploads/service.js'
 import { UserReply, type User } from '../users/schemas.js'
 import type { UserService } from '../users/service.js'
@@ -21,6 +22,7 @@ type Options = {
   identities: IdentityService
   providers: ProviderButton[]
   uploads: UploadService
+  bodies: Bodies
   users: UserService
   visitors: Visitors
   limits: Limits
@@ -49,7 +51,7 @@ const welcome = template<
 /** Where people arrive: the home page, and their own. */
 export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { identities, providers, uploads, users, visitors, limits, cookies, send },
+  { identities, providers, uploads, bodies, users, visitors, limits, cookies, send },
 ) => {
   app.get(
     '/',
@@ -107,7 +109,8 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
       '/welcome/picture',
       {
         bodyLimit: 6 * 1_048_576,
-        preHandler: [requireVisitor, limits.perUser('uploads')],
+        config: uploadDeadline,
+        preHandler: [requireVisitor, bodies.admit, limits.perUser('uploads')],
         schema: {
           summary: 'The picture, from the form of that page',
           tags,
@@ -117,12 +120,15 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
       },
       async (request, reply) => {
         try {
-          await uploads.putPicture(callerOf(request), await readFile(request))
+          await bodies.during(request, async () =>
+            uploads.putPicture(callerOf(request), await readFile(request)),
+          )
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error
           const fault = `${error.message}.`
           const who = nameOf(await users.get(request.user.sub))
           const content = pictureForm()
+          if (error.statusCode === 408) reply.header('connection', 'close')
           return send(reply, error.statusCode, { title: 'Your picture', who, fault, content })
         }
         setFlash(cookies, reply, 'picture_set')

@@ -8,6 +8,7 @@ import { prepareError, sendError } from '../plugins/errors.js'
 import type { SessionService } from '../sessions/service.js'
 import type { IdentityService } from '../social/identities.js'
 import type { SocialService } from '../social/service.js'
+import type { Bodies } from '../uploads/bodies.js'
 import type { UploadService } from '../uploads/service.js'
 import type { UserService } from '../users/service.js'
 import { accountPages } from './accounts.js'
@@ -28,6 +29,7 @@ type Options = {
   sessions: SessionService
   social: SocialService
   uploads: UploadService
+  bodies: Bodies
   users: UserService
   visitors: Visitors
   limits: Limits
@@ -43,7 +45,7 @@ type Options = {
 /** The pages for people. They work without a script, and only a posted form
  * changes something, or a link to /logout on an own page. */
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, identities, sessions, social, uploads, users } = options
+  const { accounts, bodies, identities, sessions, social, uploads, users } = options
   const { visitors, limits, cookies, providers } = options
   const { appName, publicUrl, corsOrigins, activation, minLength } = options
   const send = createPageSender(appName, corsOrigins)
@@ -72,7 +74,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
 
   const safeNext = createNext(publicUrl, corsOrigins)
   const shared = { visitors, limits, cookies, providers, send, safeNext }
-  await app.register(homePages, { ...shared, identities, uploads, users })
+  await app.register(homePages, { ...shared, identities, uploads, bodies, users })
   await app.register(loginPages, { ...shared, sessions })
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, identities, social, publicUrl })

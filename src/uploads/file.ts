@@ -2,6 +2,9 @@ import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 
+/** For routes that read files: 10 s to arrive, 3 to wait, 10 to be decoded, and some for the database. */
+export const uploadDeadline = { deadline: 24_000 }
+
 /** Reads multipart forms in a scope: one file, a few small fields, and nothing else gets in. */
 export async function acceptFiles(app: FastifyInstance, fileSize: number): Promise<void> {
   await app.register(multipart, {
@@ -18,12 +21,31 @@ export async function acceptFiles(app: FastifyInstance, fileSize: number): Promi
   })
 }
 
+/** A body that brings less within so many milliseconds, and has not ended, is given up. */
+type Pace = { bytes: number; within: number }
+const usualPace: Pace = { bytes: 16_384, within: 5_000 }
+
 /**
  * The bytes of the one file part, whatever its field is called.
- * @throws AppError `unsupported_media_type`, `file_required`, `body_too_large`, `bad_request`
+ * @throws AppError `unsupported_media_type`, `file_required`, `body_too_large`, `bad_request`,
+ * `request_timeout`
  */
-export async function readFile(request: FastifyRequest): Promise<Buffer> {
+export async function readFile(request: FastifyRequest, pace = usualPace): Promise<Buffer> {
   if (!request.isMultipart()) throw new AppError('unsupported_media_type')
+  let stop = () => {}
+  const stalled = new Promise<never>((_resolve, reject) => {
+    stop = onStall(request, pace, () => {
+      reject(new AppError('request_timeout', { headers: { connection: 'close' } }))
+    })
+  })
+  try {
+    return await Promise.race([readParts(request), stalled])
+  } finally {
+    stop()
+  }
+}
+
+async function readParts(request: FastifyRequest): Promise<Buffer> {
   let found: Buffer | undefined
   try {
     // To the end of the form, so that a second file or a cut is noticed.
@@ -38,4 +60,15 @@ export async function readFile(request: FastifyRequest): Promise<Buffer> {
   }
   if (!found || found.length === 0) throw new AppError('file_required')
   return found
+}
+
+/** Calls back when a body falls behind its pace; the function returned stops that. */
+function onStall({ raw }: FastifyRequest, { bytes, within }: Pace, onStalled: () => void) {
+  let before = raw.socket.bytesRead
+  const timer = setInterval(() => {
+    const now = raw.socket.bytesRead
+    if (!raw.complete && now - before < bytes) onStalled()
+    before = now
+  }, within)
+  return () => clearInterval(timer)
 }

@@ -1,6 +1,6 @@
 import type { Db } from '../db/pool.js'
-import type { Readme } from './front-matter.js'
-import type { Picture } from './picture.js'
+import type { Readme } from './child/front-matter.js'
+import type { Picture } from './child/picture.js'
 
 export type StoredReadme = Readme & { hash: string; html: string }
 

@@ -6,11 +6,12 @@ import { callerOf } from '../audit/caller.js'
 import type { Limits } from '../limits/limits.js'
 import { MessageReply, replies } from '../plugins/openapi.js'
 import { UserReply } from '../users/schemas.js'
-import { acceptFiles, readFile } from './file.js'
+import type { Bodies } from './bodies.js'
+import { acceptFiles, readFile, uploadDeadline } from './file.js'
 import { OwnerParams, PictureQuery, ReadmeReply } from './schemas.js'
 import type { UploadService } from './service.js'
 
-type Options = { uploads: UploadService; limits: Limits }
+type Options = { uploads: UploadService; bodies: Bodies; limits: Limits }
 
 const tags = ['uploads']
 const mebibyte = 1_048_576
@@ -20,7 +21,7 @@ const multipart = { consumes: ['multipart/form-data'] }
 /** With a token: one's own picture and README, as a multipart form with one file. */
 export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { uploads, limits },
+  { uploads, bodies, limits },
 ) => {
   await app.register(async (pictures) => {
     await acceptFiles(pictures, 5 * mebibyte)
@@ -29,7 +30,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
         url,
         {
           bodyLimit: 6 * mebibyte,
-          preHandler: limits.perUser('uploads'),
+          config: uploadDeadline,
+          preHandler: [bodies.admit, limits.perUser('uploads')],
           schema: {
             summary: 'Set the picture: PNG, JPEG or WebP up to 5 MB',
             tags,
@@ -38,7 +40,9 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
           },
         },
         async (request) => {
-          const user = await uploads.putPicture(callerOf(request), await readFile(request))
+          const user = await bodies.during(request, async () =>
+            uploads.putPicture(callerOf(request), await readFile(request)),
+          )
           return { status: success, message: 'Picture set', user }
         },
       )
@@ -51,7 +55,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
       '/api/upload_readme',
       {
         bodyLimit: mebibyte,
-        preHandler: limits.perUser('uploads'),
+        config: uploadDeadline,
+        preHandler: [bodies.admit, limits.perUser('uploads')],
         schema: {
           summary: 'Set the README: markdown up to 64 KB, with YAML front matter',
           tags,
@@ -60,7 +65,9 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
         },
       },
       async (request) => {
-        const readme = await uploads.putReadme(callerOf(request), await readFile(request))
+        const readme = await bodies.during(request, async () =>
+          uploads.putReadme(callerOf(request), await readFile(request)),
+        )
         return { status: success, message: 'README set', readme }
       },
     )

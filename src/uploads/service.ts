@@ -3,20 +3,19 @@ import type { Caller } from '../audit/caller.js'
 import { AppError } from '../errors.js'
 import type { Store } from '../store.js'
 import type { User } from '../users/schemas.js'
-import { readReadme, type Readme } from './front-matter.js'
-import { toHtml } from './html.js'
-import type { PictureReader } from './picture.js'
+import type { Readme } from './child/front-matter.js'
+import type { Converter } from './converter.js'
 
-type Dependencies = { store: Store; pictures: PictureReader }
+type Dependencies = { store: Store; converter: Converter }
 
 export type Version = { hash: string }
 
 /** What users show of themselves: a picture and a README, one each. */
-export function createUploadService({ store, pictures }: Dependencies) {
+export function createUploadService({ store, converter }: Dependencies) {
   return {
     /** Takes the place of the picture that was there. @throws AppError `invalid_picture`, `overloaded` */
     async putPicture({ user_id }: Caller, bytes: Buffer): Promise<User> {
-      const picture = await pictures.read(bytes)
+      const picture = await converter.readPicture(bytes)
       await store.uploads.putPicture(user_id ?? '', hashOf(picture.large), picture)
       return store.users.get(user_id ?? '')
     },
@@ -36,10 +35,9 @@ export function createUploadService({ store, pictures }: Dependencies) {
       return found(await store.uploads.findPicture(userId, size))
     },
 
-    /** Takes the place of the README that was there. @throws AppError `invalid_readme` */
+    /** Takes the place of the README that was there. @throws AppError `invalid_readme`, `overloaded` */
     async putReadme({ user_id }: Caller, bytes: Buffer): Promise<Readme> {
-      const readme = readReadme(bytes)
-      const html = toHtml(readme.markdown)
+      const { html, ...readme } = await converter.readReadme(bytes)
       await store.uploads.putReadme(user_id ?? '', { ...readme, html, hash: hashOf(bytes) })
       return readme
     },

@@ -1,5 +1,5 @@
-import { isCollection, isScalar, parseDocument, visit } from 'yaml'
-import { AppError } from '../errors.js'
+import { isCollection, isScalar, Lexer, parseDocument, Parser, visit } from 'yaml'
+import { AppError } from '../../errors.js'
 
 export type FrontMatter = Record<string, unknown>
 export type Readme = { markdown: string; front_matter: FrontMatter }
@@ -13,11 +13,12 @@ const maxDepth = 8
  * behind it. YAML is read as data (core schema; no aliases, merges, tags or code).
  * @throws AppError `invalid_readme` with what is wrong
  */
-export function readReadme(bytes: Buffer): Readme {
+export function readMarkdown(bytes: Buffer): Readme {
   const text = decode(bytes)
   const parts = /^---[ \t]*\n(?:([\s\S]*?)\n)?---[ \t]*(?:\n([\s\S]*))?$/.exec(text)
   if (!parts) {
-    if (/^---[^\s-]/.test(text)) throw invalid('front_matter', 'is YAML between two lines of ---')
+    if (/^---[^\s-]/.test(text))
+      throw invalidReadme('front_matter', 'is YAML between two lines of ---')
     return { markdown: text, front_matter: {} }
   }
   const [, yaml = '', markdown = ''] = parts
@@ -26,9 +27,8 @@ export function readReadme(bytes: Buffer): Readme {
 
 /** @throws AppError `invalid_readme` */
 function parseFrontMatter(yaml: string): FrontMatter {
-  if (Buffer.byteLength(yaml) > maxBytes) throw invalid('front_matter', 'is longer than 8 KB')
-  // Before the parser sees it: what nests deeply is slow to read.
-  if ((yaml.match(/[[{]/g) ?? []).length > maxNodes) throw invalid('front_matter', 'nests too much')
+  if (Buffer.byteLength(yaml) > maxBytes) throw invalidReadme('front_matter', 'is longer than 8 KB')
+  if (isDeep(yaml)) throw invalidReadme('front_matter', 'nests too much')
   let value: unknown
   try {
     const options = { schema: 'core', merge: false, uniqueKeys: true, logLevel: 'error' } as const
@@ -53,27 +53,41 @@ function parseFrontMatter(yaml: string): FrontMatter {
     })
     value = document.toJS({ maxAliasCount: 0 }) as unknown
   } catch (cause) {
-    throw invalid('front_matter', 'is not valid YAML', cause)
+    throw invalidReadme('front_matter', 'is not valid YAML', cause)
   }
   if (value === null || value === undefined) return {}
   if (typeof value !== 'object' || Array.isArray(value)) {
-    throw invalid('front_matter', 'must be a mapping')
+    throw invalidReadme('front_matter', 'must be a mapping')
   }
   requireJson(value)
   return value as FrontMatter
 }
 
+/**
+ * Whether YAML nests more than data would. The parser keeps what is open on a stack of its own, but
+ * what makes nodes of that recurses, to the end of the call stack, where V8 may end the process.
+ */
+function isDeep(yaml: string): boolean {
+  const parser = new Parser()
+  for (const lexeme of new Lexer().lex(yaml)) {
+    Array.from(parser.next(lexeme)) // for its stack alone
+    // The document, a collection for each level, and one scalar.
+    if (parser.stack.length > maxDepth + 3) return true
+  }
+  return false
+}
+
 /** Only what JSON can say, and PostgreSQL keep. @throws AppError `invalid_readme` */
 function requireJson(value: unknown): void {
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw invalid('front_matter', 'holds a number that JSON has not')
+    throw invalidReadme('front_matter', 'holds a number that JSON has not')
   }
   if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
-    throw invalid('front_matter', 'holds what is no text')
+    throw invalidReadme('front_matter', 'holds what is no text')
   }
   if (typeof value !== 'object' || value === null) return
   for (const [key, child] of Object.entries(value)) {
-    if (key === '__proto__') throw invalid('front_matter', 'has a key that is not allowed')
+    if (key === '__proto__') throw invalidReadme('front_matter', 'has a key that is not allowed')
     requireJson(key)
     requireJson(child)
   }
@@ -84,11 +98,11 @@ function decode(bytes: Buffer): string {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    throw invalid('readme', 'is not UTF-8 text', cause)
+    throw invalidReadme('readme', 'is not UTF-8 text', cause)
   }
-  if (text.includes('\0')) throw invalid('readme', 'is not UTF-8 text')
+  if (text.includes('\0')) throw invalidReadme('readme', 'is not UTF-8 text')
   return text.replaceAll('\r\n', '\n')
 }
 
-const invalid = (field: string, message: string, cause?: unknown) =>
+export const invalidReadme = (field: string, message: string, cause?: unknown) =>
   new AppError('invalid_readme', { fields: [{ field, message }], cause })

@@ -1,0 +1,9 @@
+/** PNG, JPEG and WebP, told by their first bytes; what a client says of a file counts for nothing. */
+export function formatOf(bytes: Buffer): 'png' | 'jpeg' | 'webp' | undefined {
+  const starts = (hex: string, at = 0) =>
+    bytes.subarray(at, at + hex.length / 2).toString('hex') === hex
+  if (starts('89504e470d0a1a0a')) return 'png'
+  if (starts('ffd8ff')) return 'jpeg'
+  if (starts('52494646') && starts('57454250', 8)) return 'webp'
+  return undefined
+}
