@@ -20,7 +20,7 @@ async function slowServer(t: Test) {
   const log = createLogger('debug', { write })
   const app = createServer({ trustProxy: [], log })
   await app.register(requests, { log, durations: undefined, deadlines: { limit: 150, every: 25 } })
-  await app.register(errors)
+  await app.register(errors, { log })
   await app.register(json)
   const waiting: ((fault?: Error) => void)[] = []
   const wait = () =>
