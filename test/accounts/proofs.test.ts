@@ -146,7 +146,13 @@ t.test('of twenty who prove one address at once, one has it', async (t) => {
     const answers = await Promise.all(
       tokens.map((token) => post(off, '/api/user/confirm', { token })),
     )
-    t.same(answers.map(({ status }) => status).sort(), [200, ...Array<number>(19).fill(409)])
+    const statuses = answers.map(({ status }) => status)
+    t.equal(statuses.filter((status) => status === 200).length, 1)
+    // A busy database may answer 503; whoever asks again then hears 409.
+    t.same(
+      statuses.filter((status) => ![200, 409, 503].includes(status)),
+      [],
+    )
     const owners = await off.sql<{ id: string; email_verified: boolean }>(
       'select id, email_verified_at is not null as email_verified from users where email = $1',
       [email],
