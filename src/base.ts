@@ -64,7 +64,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   if (durations) {
     await app.register(metrics, { token: metricsToken, durations, replica, lanes, db })
   }
-  await app.register(health, { db, isReady: replica.feed.isReady })
+  await app.register(health, { db, isReady: () => replica.feed.isReady() && keyring.canSign() })
   await app.register(housekeeping, {
     prune: () => prune(db, config.AUDIT_RETENTION),
     log,

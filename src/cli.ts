@@ -7,19 +7,34 @@ import { doctor } from './commands/doctor.js'
 import { listKeys, removeKey, rotateKeys } from './commands/keys.js'
 import { askPassword } from './commands/password.js'
 import { resetDatabase } from './commands/reset-db.js'
+import { secretCommands } from './commands/secret.js'
 import { findUser, listUsers } from './commands/users.js'
 import { ConfigError, loadConfig, type Config } from './config.js'
 import { prune } from './db/retention.js'
-import { AppError } from './errors.js'
+import { AppError, OperatorError } from './errors.js'
 import { createLogger } from './logger.js'
 import { openResources, type Closers, type Resources } from './resources.js'
 import { createServices, hasFixedKey, openRotation, type Services } from './services.js'
 import type { KeyRotation } from './tokens/rotation.js'
 
-/** A reason not to do it. */
-class Refusal extends Error {}
-
-const print = (line: string) => void process.stdout.write(`${line}\n`)
+/** stdout takes no more: its reader has gone, or its disk is full. */
+let broken: NodeJS.ErrnoException | undefined
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  broken ??= error
+})
+process.stderr.on('error', () => undefined)
+const print = (line: string) => {
+  process.stdout.write(`${line}\n`)
+  if (broken) throw broken
+}
+// So that the embedded database, which ends with the event `exit`, does not outlive a command.
+for (const [signal, number] of [
+  ['SIGHUP', 1],
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.on(signal, () => process.exit(128 + number))
+}
 const complain = (line: string) => void process.stderr.write(`${line}\n`)
 const log = createLogger('warn', process.stderr)
 
@@ -96,6 +111,7 @@ keys
   )
   .argument('<kid>')
   .action((kid: string) => withRotation((rotation) => removeKey(rotation, kid, print)))
+secretCommands(keys, { withResources, print })
 program.addCommand(clientCommands({ withServices, print }))
 
 program
@@ -104,8 +120,9 @@ program
   .option('--yes', 'really')
   .action(({ yes }: { yes?: boolean }) =>
     withResources(async ({ db, url }, config) => {
-      if (config.NODE_ENV === 'production') throw new Refusal('reset-db is refused in production')
-      if (!yes) throw new Refusal('reset-db deletes every user: add --yes to mean it')
+      if (config.NODE_ENV === 'production')
+        throw new OperatorError('reset-db is refused in production')
+      if (!yes) throw new OperatorError('reset-db deletes every user: add --yes to mean it')
       await resetDatabase(db, url, log)
       print('The database is empty. Restart the servers that use it.')
     }),
@@ -150,6 +167,19 @@ program
   )
 
 await program.parseAsync()
+await new Promise(setImmediate) // errors of stdout come a little later
+if (broken) reportBroken(broken)
+// What is left is a connection that does not answer, if anything.
+process.exit()
+
+/** A reader that has seen enough, such as `head`, is no fault: the exit code is that of SIGPIPE. */
+function reportBroken(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exitCode = 141
+  else {
+    process.exitCode = 1
+    complain(`stdout cannot be written: ${error.message}`)
+  }
+}
 
 function command(
   name: string,
@@ -178,7 +208,7 @@ function withServices(work: (services: Services) => Promise<void>): Promise<void
 function withRotation(work: (rotation: KeyRotation) => Promise<void>): Promise<void> {
   return withResources(async ({ db, keysSecret }, config) => {
     if (hasFixedKey(config)) {
-      throw new Refusal(
+      throw new OperatorError(
         'The only key is JWT_SECRET, which nothing here can change: another JWT_SECRET ends every ' +
           'token; without one, keys are made, stored and rotated',
       )
@@ -207,13 +237,15 @@ async function reporting(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
+    if (error === broken) return
     process.exitCode = 1
     if (error instanceof AppError) {
       const faults = (error.fields ?? []).map(({ field, message }) => `${field} ${message}`)
       const { cause } = error
       const why = cause instanceof Error ? [cause.message] : []
       complain([error.message, ...faults, ...why].join(': '))
-    } else if (error instanceof ConfigError || error instanceof Refusal) complain(error.message)
+    } else if (error instanceof ConfigError || error instanceof OperatorError)
+      complain(error.message)
     else throw error
   }
 }

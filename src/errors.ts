@@ -86,6 +86,9 @@ export class AppError extends Error {
   }
 }
 
+/** What the operator can mend: the message says how, so no stack is shown. */
+export class OperatorError extends Error {}
+
 /** The error for one bad input field. */
 export function invalidField(field: string, message: string): AppError {
   return new AppError('validation_failed', { fields: [{ field, message }] })

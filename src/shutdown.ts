@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { OperatorError } from './errors.js'
 
 type Options = {
   log: Pick<Logger, 'info' | 'error' | 'fatal'>
@@ -38,7 +39,8 @@ export function stopOnSignal({ log, limit, stop }: Options): void {
   }
 
   function onError(err: unknown): void {
-    log.fatal({ err }, 'failed')
+    if (err instanceof OperatorError) log.fatal(err.message)
+    else log.fatal({ err }, 'failed')
     if (since === undefined) void run(1)
     else process.exit(1)
   }

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { bearer, keysSecret, logIn, signUp, testApp } from './support/app.js'
 import { gatehouse } from './support/command-line.js'
 import { queryAt, testDatabase } from './support/database.js'
 
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
 const password = 'correct horse battery'
 
 t.test('of eight who make the same first administrator at once, one does', async (t) => {
@@ -132,4 +135,24 @@ t.test('calibrate suggests what it measured', async (t) => {
 t.test('what is not a command, or a configuration, exits with 1', async (t) => {
   t.match(await gatehouse('', ['frobnicate']), { code: 1, errors: 'unknown command' })
   t.match(await gatehouse('mysql://x', ['prune']), { code: 1, errors: 'DATABASE_URL' })
+})
+
+t.test('a reader that leaves ends a command quietly; a full disk is said in a line', async (t) => {
+  const url = await testDatabase(t)
+  const run = (redirect: string) =>
+    new Promise<{ code: number | null; errors: string }>((resolve) => {
+      const script = `${process.execPath} ${cli} users list ${redirect}`
+      const env = {
+        HOME: '/nonexistent',
+        PATH: process.env.PATH,
+        DATABASE_URL: url,
+        KEYS_SECRET: keysSecret,
+      }
+      const child = spawn('bash', ['--norc', '-c', `set -o pipefail; ${script}`], { env })
+      let errors = ''
+      child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+      child.on('close', (code) => resolve({ code, errors }))
+    })
+  t.same(await run('| true'), { code: 141, errors: '' })
+  t.match(await run('>/dev/full'), { code: 1, errors: /^stdout cannot be written: ENOSPC.*\n$/ })
 })

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import type { Config } from '../config.js'
 import { migrationsDirectory } from '../db/migrate.js'
 import type { Db } from '../db/pool.js'
+import { OperatorError } from '../errors.js'
 import type { Transport } from '../mail/transports.js'
 
 type Check = { what: string; run: () => Promise<string> }
@@ -112,6 +113,8 @@ function checksOf({ config, db, transports, now }: Options): Check[] {
   ]
 }
 
-function reasonOf({ message, cause }: Error): string {
+function reasonOf(error: Error): string {
+  const { message, cause } = error
+  if (error instanceof OperatorError) return message
   return cause instanceof Error ? `${message} (${cause.message})` : message
 }

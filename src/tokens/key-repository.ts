@@ -1,4 +1,5 @@
 import type { Db } from '../db/pool.js'
+import { OperatorError } from '../errors.js'
 import type { Seal } from '../seal.js'
 import type { DatedKey } from './key-life.js'
 import type { KeyPair } from './key-pair.js'
@@ -96,7 +97,11 @@ export function createKeyRepository(db: Db, box: Seal) {
         const private_key = box.open(sealed_private_key, label({ kid, algorithm }))
         return { kid, algorithm, private_key }
       } catch (cause) {
-        throw new Error(`signing key ${kid} was sealed with another KEYS_SECRET`, { cause })
+        throw new OperatorError(
+          `signing key ${kid} was sealed with another KEYS_SECRET: set that one, or change it with ` +
+            '"gatehouse keys reseal --from FILE". If it is lost, run "gatehouse keys reset --yes"',
+          { cause },
+        )
       }
     },
   }

@@ -106,6 +106,9 @@ export async function createKeyring(options: Options) {
       return key
     },
 
+    /** False where no stored key can be opened: KEYS_SECRET was changed elsewhere. */
+    canSign: (): boolean => signerOf([...ring.keys.values()], algorithm, now()) !== undefined,
+
     /** What a header of that type names by `kid`, for as long as it verifies. */
     find(kid: string, type: TokenType): Verification | undefined {
       const found = ring.verifying[type].get(kid)
