@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { migrate } from '../../src/db/migrate.js'
+import { migrationsDirectory } from '../../src/db/migrate.js'
 import { createSeal } from '../../src/seal.js'
 import { openRotation } from '../../src/services.js'
 import { secretKey, type Algorithm, type KeyPair } from '../../src/tokens/key-pair.js'
@@ -133,7 +135,6 @@ for (const hadSessions of [true, false]) {
     const sql = (text: string) => queryAt<{ since: Date | null }>(url, text)
     await sql('alter table key_ring drop column refresh_keys_since')
     await sql('alter table signing_keys add column public_jwk jsonb')
-    await sql(`delete from migrations where name >= '0014'`)
     if (hadSessions) {
       await sql(`with ada as (
           insert into users (id, username, username_canonical)
@@ -141,8 +142,7 @@ for (const hadSessions of [true, false]) {
         insert into sessions (id, user_id, expires_at)
         select gen_random_uuid(), id, now() + interval '1 day' from ada`)
     }
-    const quiet = { info: () => undefined, warn: console.error, error: console.error }
-    await migrate(url, quiet)
+    await sql(readFileSync(join(migrationsDirectory, '0014_refresh_keys.sql'), 'utf8'))
     const [row] = await sql('select refresh_keys_since as since from key_ring')
     t.equal(row?.since !== null, hadSessions)
   })
