@@ -1,4 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { createDocument, sendDocument } from '../documents.js'
 import { replies } from '../plugins/openapi.js'
 import { Metadata } from './schemas.js'
 
@@ -12,18 +14,20 @@ export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
   { issuer, publicUrl },
 ) => {
   const at = (path: string) => new URL(path, publicUrl).href
-  const metadata = {
-    issuer,
-    token_endpoint: at('/oauth/token'),
-    introspection_endpoint: at('/oauth/introspect'),
-    revocation_endpoint: at('/oauth/revoke'),
-    jwks_uri: at('/.well-known/jwks.json'),
-    grant_types_supported: ['client_credentials', 'refresh_token'],
-    response_types_supported: [], // there is no authorization endpoint
-    token_endpoint_auth_methods_supported: [...bySecret, 'none'],
-    introspection_endpoint_auth_methods_supported: bySecret,
-    revocation_endpoint_auth_methods_supported: [...bySecret, 'none'],
-  }
+  const document = createDocument(
+    JSON.stringify({
+      issuer,
+      token_endpoint: at('/oauth/token'),
+      introspection_endpoint: at('/oauth/introspect'),
+      revocation_endpoint: at('/oauth/revoke'),
+      jwks_uri: at('/.well-known/jwks.json'),
+      grant_types_supported: ['client_credentials', 'refresh_token'],
+      response_types_supported: [], // there is no authorization endpoint
+      token_endpoint_auth_methods_supported: [...bySecret, 'none'],
+      introspection_endpoint_auth_methods_supported: bySecret,
+      revocation_endpoint_auth_methods_supported: [...bySecret, 'none'],
+    }),
+  )
 
   app.get(
     '/.well-known/oauth-authorization-server',
@@ -31,12 +35,9 @@ export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
       schema: {
         summary: 'The endpoints for other services (RFC 8414)',
         tags: ['tokens'],
-        response: replies({ 200: Metadata }),
+        response: replies({ 200: Metadata, 304: Type.Null() }),
       },
     },
-    async (_request, reply) => {
-      reply.header('cache-control', 'public, max-age=300')
-      return metadata
-    },
+    async (request, reply) => sendDocument(request, reply, document, 300),
   )
 }

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
+import { matchesEtag } from '../documents.js'
 import { replies } from '../plugins/openapi.js'
 import type { RevocationService } from './service.js'
 
@@ -27,12 +27,8 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       const { after } = request.query as { after?: unknown }
       const { token, etag } = await revocations.read(typeof after === 'string' ? after : undefined)
       reply.headers({ etag, 'cache-control': 'public, no-cache' })
-      if (isFresh(request, etag)) return reply.code(304).send(null)
+      if (matchesEtag(request, etag)) return reply.code(304).send(null)
       return reply.type('application/jwt').serializer(String).send(token)
     },
   )
 }
-
-const isFresh = ({ headers }: FastifyRequest, etag: string) =>
-  headers['if-none-match']?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) ??
-  false

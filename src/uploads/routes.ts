@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import accepts from 'accepts'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { callerOf } from '../audit/caller.js'
+import { matchesEtag } from '../documents.js'
 import type { Limits } from '../limits/limits.js'
 import { MessageReply, replies } from '../plugins/openapi.js'
 import { UserReply } from '../users/schemas.js'
@@ -118,7 +119,7 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
       const hash = await uploads.getPictureHash(id)
       const lives = v === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache'
       asUpload(reply, `"${hash}.${size}"`, lives)
-      if (isFresh(request, `"${hash}.${size}"`)) return reply.code(304).send(null)
+      if (matchesEtag(request, `"${hash}.${size}"`)) return reply.code(304).send(null)
       const { bytes } = await uploads.getPicture(id, size)
       return reply.type('image/webp').send(bytes)
     },
@@ -141,7 +142,7 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
       ].flat()
       const etag = `"${hash}.${type.replace(/\W/g, '')}"`
       asUpload(reply, etag, 'public, no-cache').header('vary', 'Accept')
-      if (isFresh(request, etag)) return reply.code(304).send(null)
+      if (matchesEtag(request, etag)) return reply.code(304).send(null)
       if (type === 'json') return { status: success, readme }
       const text = type === 'html' ? html : readme.markdown
       const contentType = type === 'html' ? 'text/html' : type
@@ -160,7 +161,3 @@ function asUpload(reply: FastifyReply, etag: string, cacheControl: string): Fast
     'content-disposition': 'inline',
   })
 }
-
-const isFresh = ({ headers }: FastifyRequest, etag: string) =>
-  headers['if-none-match']?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) ??
-  false
