@@ -36,9 +36,9 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(revocationRoutes, { revocations })
   await app.register(metadataRoutes, { issuer, publicUrl })
   await app.register(oauthRoutes, { oauth, clients })
-  await app.register(accountRoutes, { accounts, limits, activation })
-  await app.register(loginRoutes, { sessions, cookies, limits })
-  await app.register(confirmationRoutes, { users, limits })
+  await app.register(accountRoutes, { accounts, cookies, limits, activation })
+  await app.register(loginRoutes, { sessions, cookies })
+  await app.register(confirmationRoutes, { users, cookies, limits })
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
     accounts,
@@ -97,6 +97,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     administration,
     sessions,
     users,
+    denials: services.denials,
     limits,
     cookies,
     registration: { activation: true, discreet: activation },

@@ -1,4 +1,5 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { callerOf } from './audit/caller.js'
 import type { Config } from './config.js'
 import { prune } from './db/retention.js'
 import { createServer } from './http.js'
@@ -21,6 +22,7 @@ import { requests } from './plugins/requests.js'
 import { security } from './plugins/security.js'
 import { createServices, type Dependencies } from './services.js'
 import { createSessionCookies } from './session-cookies.js'
+import type { AccessClaims } from './tokens/claims.js'
 import { createVerifiedTokens } from './tokens/verified.js'
 
 /** What every route shares: the services, the server and its plugins, and who may ask. */
@@ -28,7 +30,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   const { db, log, now, keysEvery } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
   const services = await createServices(config, dependencies)
-  const { converter, denylist, keyring, lanes, outboxWorkers, replica, rotation, usage } = services
+  const { converter, denials, denylist, keyring, lanes, limits } = services
+  const { outboxWorkers, replica, rotation, usage } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins,
@@ -70,10 +73,12 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     log,
   })
   await app.register(keys, { keyring, rotation, every: keysEvery, log })
+  app.addHook('onRoute', limits.settleAfter)
   app.addHook('onReady', replica.feed.start)
   app.addHook('onClose', replica.feed.stop)
   app.addHook('onClose', usage.settled)
   app.addHook('onClose', converter.close)
+  app.addHook('onClose', denials.settled)
   app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
   app.addHook('onClose', async () => {
     await Promise.all(outboxWorkers.map(({ stop }) => stop()))
@@ -82,7 +87,14 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   /** Whatever is registered in `scope` from now on takes an access token. */
   function secure(scope: FastifyInstance, rules: AccessRules = {}): void {
     scope.addHook('onRoute', authenticateBeforeValidating)
-    scope.addHook('preHandler', createAuthenticate({ ...authentication, ...rules }))
+    const onDenied = rules.role === 'admin' ? noteDenial : undefined
+    const options = { ...authentication, ...rules, ...(onDenied && { onDenied }) }
+    scope.addHook('preHandler', createAuthenticate(options))
+  }
+
+  function noteDenial(request: FastifyRequest, { sub, sid }: AccessClaims): void {
+    const caller = { ...callerOf(request), user_id: sub, session_id: sid }
+    services.denials.note(caller, request.routeOptions.url ?? '')
   }
 
   return {

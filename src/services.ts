@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountService } from './accounts/service.js'
+import { createDenials } from './audit/denials.js'
 import { createAdministrationService } from './administration/service.js'
 import { createClientService } from './clients/service.js'
 import { createCodeSecrets } from './codes/secrets.js'
@@ -100,7 +101,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     newId,
   })
 
-  const limits = createLimits(db, {
+  const limits = createLimits(store.counters, {
     enabled: config.RATE_LIMIT === 'on',
     budgets: {
       login: config.RATE_LIMIT_LOGIN,
@@ -111,8 +112,9 @@ export async function createServices(config: Config, dependencies: Dependencies)
       clients: config.RATE_LIMIT_CLIENTS,
     },
     uploads: config.RATE_LIMIT_UPLOADS,
+    log,
   })
-  const devices = createDeviceMarks(keysSecret)
+  const devices = createDeviceMarks(keysSecret, now)
 
   const lanes = createLanes({ lanes: config.HASH_LANES, queue: config.HASH_QUEUE })
   const passwords = createPasswordHasher(lanes, {
@@ -127,6 +129,8 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const { deliver } = createMailService({
     store,
     codes,
+    limits,
+    devices,
     transports,
     log,
     appName: config.APP_NAME,
@@ -137,7 +141,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   )
 
   const isRequired = config.ACTIVATION === 'required'
-  const reauthentication = createReauthentication({ store, passwords, limits })
+  const reauthentication = createReauthentication({ store, passwords, limits, newId })
   const usage = createUsage(store)
   const sessions = createSessionService({
     store,
@@ -157,7 +161,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     store,
     sessions,
     reauthentication,
-    owners: createOwners({ limits, activation: isRequired, newId }),
+    owners: createOwners({ activation: isRequired, newId }),
     providers,
     newId,
   })
@@ -173,6 +177,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     passwords,
     policy,
     limits,
+    devices,
     registration: { activation: isRequired, discreet: isRequired },
     now,
     newId,
@@ -184,6 +189,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     policy,
     reauthentication,
     limits,
+    devices,
     newId,
   })
   const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl })
@@ -207,6 +213,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     audit: store.audit,
     clients,
     converter,
+    denials: createDenials({ audit: store.audit, log, now: () => now().getTime(), newId }),
     denylist,
     identities,
     keyring,

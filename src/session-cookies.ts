@@ -1,16 +1,19 @@
+import { randomBytes } from 'node:crypto'
 import type { SerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addLines, cookieValues, expired, expiredElsewhere, setCookie } from './cookies.js'
 import { AppError } from './errors.js'
+import { deviceLifetime } from './limits/device.js'
 import type { TokenPair } from './tokens/service.js'
 
 export type SessionCookies = ReturnType<typeof createSessionCookies>
 
 /**
  * `session` holds the access token and `refresh` the refresh token. `device` marks a device that logged
- * in before, `flash` names a message for the next page, and `social` keeps a login by a provider.
+ * in before, `asker` a browser that asked for a message. `flash` names a message for the next page, and
+ * `social` keeps a login by a provider.
  */
-export type CookieName = 'session' | 'refresh' | 'device' | 'flash' | 'social'
+export type CookieName = 'session' | 'refresh' | 'device' | 'asker' | 'flash' | 'social'
 
 type Options = { publicUrl: string; corsOrigins: string[]; refreshTtl: number }
 
@@ -116,8 +119,8 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     },
 
     /**
-     * A new session, in the place of every cookie that claims to be one. The mark of the device lasts a
-     * year, and no logout takes it away, since it logs nobody in.
+     * A new session, in the place of every cookie that claims to be one. No logout takes the mark of the
+     * device away, since it logs nobody in.
      */
     start(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair, device: string): void {
       for (const name of ['session', 'refresh'] as const) {
@@ -127,7 +130,23 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
         else if (name === 'refresh') addLines(reply, [expired(name, attributes(request))])
       }
       self.set(request, reply, tokens)
-      self.write(reply, 'device', device, 31_536_000)
+      self.setDevice(reply, device)
+    },
+
+    setDevice(reply: FastifyReply, mark: string): void {
+      self.write(reply, 'device', mark, deviceLifetime)
+    },
+
+    readAsker(request: FastifyRequest): string | undefined {
+      const value = self.read(request, 'asker') ?? ''
+      return /^[A-Za-z0-9_-]{22}$/.test(value) ? value : undefined
+    },
+
+    /** For a day, a browser that asked for a message is told from others. */
+    setAsker(request: FastifyRequest, reply: FastifyReply): string {
+      const value = self.readAsker(request) ?? randomBytes(16).toString('base64url')
+      self.write(reply, 'asker', value, 86_400)
+      return value
     },
 
     clear(request: FastifyRequest, reply: FastifyReply): void {

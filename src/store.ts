@@ -11,6 +11,7 @@ import { createSeal, type Seal } from './seal.js'
 import { createSessionRepository } from './sessions/repository.js'
 import { createIdentityRepository } from './social/repository.js'
 import { createKeyRepository } from './tokens/key-repository.js'
+import { createCounterRepository } from './limits/repository.js'
 import { createUploadRepository } from './uploads/repository.js'
 import { createUserRepository } from './users/repository.js'
 
@@ -77,6 +78,7 @@ const repositories = (
   audit: createAuditRepository(on),
   clients: createClientRepository(on),
   codes: createCodeRepository(on),
+  counters: createCounterRepository(on),
   denylist: createDenylistRepository(on, denyFor, onDenied),
   identities: createIdentityRepository(on),
   keys: createKeyRepository(on, keyBox),

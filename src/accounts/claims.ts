@@ -17,25 +17,23 @@ export function createClaims({ store, limits, newId }: Dependencies) {
       for (const { kind, text, canonical } of identifiers) {
         const holder = holders.find((one) => one.kind === kind)
         if (kind === 'username' || !holder || !isClaimable(holder)) continue
-        if (!(await limits.mayWrite(canonical))) continue
         const { user_id } = holder
-        await store.outbox.put({
-          id: newId(),
-          message: 'address_claim',
-          kind,
-          address: text,
-          user_id,
+        await store.transaction(async (tx) => {
+          if (!(await limits.mayWrite(tx, 'registration', canonical))) return
+          const message = 'address_claim'
+          await tx.outbox.put({ id: newId(), message, kind, address: text, user_id })
         })
       }
     },
 
     /**
      * Makes an account of the address that the code was sent to, and takes it from the one that has it.
+     * Returns the id of the new account.
      * @throws AppError `invalid_code`, also where the address was proven there meanwhile
      */
-    async redeem(code: OneTimeCode, password_hash: string, caller: Caller): Promise<void> {
+    async redeem(code: OneTimeCode, password_hash: string, caller: Caller): Promise<string> {
       const { kind, address: text, address_canonical: canonical } = code
-      await store.transaction(async (tx) => {
+      return store.transaction(async (tx) => {
         const holder = await tx.users.lockHolder(kind, canonical)
         const isFree = !holder || !(holder[`${kind}_verified`] || holder.disabled)
         if (!isFree || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
@@ -50,6 +48,7 @@ export function createClaims({ store, limits, newId }: Dependencies) {
         const user = { id, ...profile, password_hash, activated: true, verified: true }
         if (!(await tx.users.create(user))) throw new AppError('unavailable')
         await tx.audit.add({ id: newId(), event: 'user.registered', caller, user_id: id })
+        return id
       })
     },
   }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../audit/caller.js'
+import { askingCaller, typingCaller } from '../codes/asker.js'
+import type { SessionCookies } from '../session-cookies.js'
 import { ProofBody } from '../codes/schemas.js'
 import type { Limits } from '../limits/limits.js'
 import { MessageReply, replies } from '../plugins/openapi.js'
@@ -7,12 +8,17 @@ import { UserReply } from '../users/schemas.js'
 import { AddressBody, RegisterBody, ResetBody } from './schemas.js'
 import type { AccountService } from './service.js'
 
-type Options = { accounts: AccountService; limits: Limits; activation: boolean }
+type Options = {
+  accounts: AccountService
+  cookies: SessionCookies
+  limits: Limits
+  activation: boolean
+}
 
 /** Without a token: making an account, activating it, getting back into it. */
 export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, limits, activation },
+  { accounts, cookies, limits, activation },
 ) => {
   const tags = ['account']
 
@@ -28,7 +34,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      const user = await accounts.register(request.body, callerOf(request))
+      const user = await accounts.register(request.body, askingCaller(cookies, request, reply))
       const message = activation ? 'Registered: look for a message to activate it' : 'Registered'
       return reply.code(201).send({ status: 'success', message, user })
     },
@@ -46,7 +52,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      await accounts.activate(request.body, callerOf(request))
+      await accounts.activate(request.body, typingCaller(cookies, request))
       return { status: 'success' as const, message: 'Activated: you can log in' }
     },
   )
@@ -63,7 +69,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      await accounts.resend(request.body)
+      await accounts.resend(request.body, askingCaller(cookies, request, reply))
       const message = 'If an account waits for activation, a message is on its way'
       return reply.code(202).send({ status: 'success', message })
     },
@@ -81,7 +87,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      await accounts.forgot(request.body)
+      await accounts.forgot(request.body, askingCaller(cookies, request, reply))
       const message = 'If there is an account, a message is on its way'
       return reply.code(202).send({ status: 'success', message })
     },
@@ -98,8 +104,9 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
         response: replies({ 200: MessageReply }),
       },
     },
-    async (request) => {
-      await accounts.reset(request.body, callerOf(request))
+    async (request, reply) => {
+      const { device } = await accounts.reset(request.body, typingCaller(cookies, request))
+      cookies.setDevice(reply, device)
       return { status: 'success' as const, message: 'Password changed: you can log in' }
     },
   )

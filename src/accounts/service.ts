@@ -1,7 +1,9 @@
 import type { Caller } from '../audit/caller.js'
+import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError, invalidField, taken } from '../errors.js'
+import type { DeviceMarks, Owner } from '../limits/device.js'
 import type { Limits } from '../limits/limits.js'
 import { revokeCodes } from '../mail/codes.js'
 import { endAccess, isClaimable, isOwnedBy } from '../users/claim.js'
@@ -26,6 +28,7 @@ type Dependencies = {
   passwords: PasswordHasher
   policy: PasswordPolicy
   limits: Limits
+  devices: DeviceMarks
   /** How accounts are made where nothing else is said. */
   registration: Registration
   now: () => Date
@@ -36,7 +39,8 @@ export type Registration = { activation: boolean; discreet: boolean }
 
 /** How an account comes to be, and how its owner gets back into it; all without a token. */
 export function createAccountService(dependencies: Dependencies) {
-  const { store, codes, passwords, policy, limits, registration, now, newId } = dependencies
+  const { store, codes, passwords, policy, limits, devices, registration, now, newId } =
+    dependencies
   const claims = createClaims({ store, limits, newId })
 
   return {
@@ -77,7 +81,15 @@ export function createAccountService(dependencies: Dependencies) {
         if (isNew && activation && address) {
           const { kind, text } = address
           const message = 'activation'
-          await tx.outbox.put({ id: newId(), message, kind, address: text, user_id: user.id })
+          const asker = askerOf(caller)
+          await tx.outbox.put({
+            id: newId(),
+            message,
+            kind,
+            address: text,
+            user_id: user.id,
+            asker,
+          })
         }
         const user_id = isNew ? user.id : await answerAlike(tx, user, discreet)
         const event = isNew ? 'user.registered' : 'user.registered_again'
@@ -93,7 +105,7 @@ export function createAccountService(dependencies: Dependencies) {
 
     /** Activates the account that a code or link was sent for. @throws AppError `invalid_code` */
     async activate(proof: ProofBody, caller: Caller): Promise<User> {
-      const code = await codes.prove(['activation'], proof)
+      const code = await codes.prove(['activation'], proof, caller)
       return store.transaction(async (tx) => {
         const { user_id, kind, address_canonical } = code
         await tx.users.lock(user_id)
@@ -107,20 +119,24 @@ export function createAccountService(dependencies: Dependencies) {
     },
 
     /** Sends the activation message again, if an account waits for it; nobody learns whether. */
-    resend: (body: AddressBody): Promise<void> => write('activation', body),
+    resend: (body: AddressBody, caller: Caller): Promise<void> => write('activation', body, caller),
 
     /** Sends a message to reset the password, if there is an account; nobody learns whether. */
-    forgot: (body: AddressBody): Promise<void> => write('password_reset', body),
+    forgot: (body: AddressBody, caller: Caller): Promise<void> =>
+      write('password_reset', body, caller),
 
     /**
      * Sets a new password by a code or link, and ends every session. It proves the address too, so an
      * account that waited for activation is activated, and every address that was never proven goes: one
      * that nobody had proven belongs to who has the message. It does not log in. A code that claims an
-     * address makes an account instead.
+     * address makes an account instead. `device` marks the browser, for its login.
      * @throws AppError `invalid_code`, `weak_password`, `overloaded`
      */
-    async reset({ new_password, ...proof }: ResetBody, caller: Caller): Promise<void> {
-      const code = await codes.prove(['password_reset', 'address_claim'], proof)
+    async reset(
+      { new_password, ...proof }: ResetBody,
+      caller: Caller,
+    ): Promise<{ device: string }> {
+      const code = await codes.prove(['password_reset', 'address_claim'], proof, caller)
       const { user_id, kind, address, address_canonical } = code
       const isClaim = code.purpose === 'address_claim'
       const user = await store.users.find(user_id)
@@ -128,19 +144,29 @@ export function createAccountService(dependencies: Dependencies) {
       const names = isClaim ? [address] : [user.name, user.username, user.email, user.mobile]
       policy.check(new_password, names, 'new_password')
       const hash = await passwords.hash(new_password)
-      if (isClaim) return claims.redeem(code, hash, caller)
-      await store.transaction(async (tx) => {
+      if (isClaim)
+        return welcome({ id: await claims.redeem(code, hash, caller), version: 0 }, caller)
+      const version = await store.transaction(async (tx) => {
         const holder = await tx.users.lockHolder(kind, address_canonical)
         // Another address may have been proven since the message was sent.
         const isOwner = holder?.user_id === user_id && isOwnedBy(kind, holder)
         if (!isOwner || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
         await tx.users.verify(user_id, kind, address_canonical)
-        await tx.users.setPassword(user_id, hash)
+        const changed = await tx.users.setPassword(user_id, hash)
+        await limits.forgetMessages(tx, 'password_reset', address_canonical)
         await endAccess(tx, kind, holder)
         await tx.outbox.put({ id: newId(), message: 'password_changed', kind, address, user_id })
         await tx.audit.add({ id: newId(), event: 'password.reset', caller, user_id })
+        return changed
       })
+      return welcome({ id: user_id, version }, caller)
     },
+  }
+
+  /** The owner has proved an address: guesses of others no longer hold up this browser or network. */
+  async function welcome(owner: Owner, { address }: Caller): Promise<{ device: string }> {
+    await limits.guesses.welcome(owner, address)
+    return { device: devices.make(owner) }
   }
 
   /**
@@ -163,7 +189,7 @@ export function createAccountService(dependencies: Dependencies) {
     // Whoever registers others' addresses over and over does not fill their mailboxes: those messages
     // that were sent still work.
     const { canonical } = identifiers.find(({ kind }) => kind === holder.kind) ?? { canonical: '' }
-    if (!(await limits.mayWrite(canonical))) return user_id
+    if (!(await limits.mayWrite(tx, 'registration', canonical))) return user_id
     const to = { kind: holder.kind as AddressKind, address: textOf(holder.kind, identifiers) }
     if (isClaimable(holder)) {
       await tx.outbox.put({ id: newId(), message: 'address_claim', ...to, user_id })
@@ -201,10 +227,14 @@ export function createAccountService(dependencies: Dependencies) {
   }
 
   /** One row for any address: who has it, if anybody, is found when it is sent. */
-  async function write(message: 'activation' | 'password_reset', body: AddressBody): Promise<void> {
-    const { kind, text, canonical } = theAddress(body)
-    if (!(await limits.mayWrite(canonical))) return
-    await store.outbox.put({ id: newId(), message, kind, address: text })
+  async function write(
+    message: 'activation' | 'password_reset',
+    body: AddressBody,
+    caller: Caller,
+  ): Promise<void> {
+    const { kind, text } = theAddress(body)
+    const asker = askerOf(caller)
+    await store.outbox.put({ id: newId(), message, kind, address: text, asker })
   }
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Marks } from '../codes/asker.js'
 
 /** Who asks for something, and from where: what the audit log and the limits want to know. */
 export type Caller = {
@@ -8,6 +9,8 @@ export type Caller = {
   address: string
   user_agent: string | null
   request_id: string | null
+  /** Cookies by which the sender of a message's request is recognised. */
+  marks?: Marks
 }
 
 export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {

@@ -1,5 +1,6 @@
 import type { Db } from '../db/pool.js'
 import type { AddressKind } from '../users/identifiers.js'
+import type { Asker } from './asker.js'
 import type { CodeHashes } from './secrets.js'
 
 export type Purpose =
@@ -15,9 +16,15 @@ export type OneTimeCode = {
   address_canonical: string
 }
 
-type NewCode = OneTimeCode & CodeHashes & { code_ttl: number; link_ttl: number }
+export type Guessed = OneTimeCode & { is_right: boolean }
 
-/** Wrong guesses after which a typed code is dead (ASVS 6.5.1); its link, which nobody guesses, is not. */
+type NewCode = OneTimeCode &
+  CodeHashes & { code_ttl: number; link_ttl: number; asker: Asker | null }
+
+/**
+ * Wrong guesses at a typed code (ASVS 6.5.1): so many by the browser or network that asked for it, so
+ * many by all others together. Its link, which nobody guesses, lives on.
+ */
 export const maxAttempts = 5
 
 const columns = 'id, user_id, purpose, kind, address, address_canonical'
@@ -28,13 +35,15 @@ export function createCodeRepository(db: Db) {
     /** Takes the place of the code that the user had for the same purpose. Lifetimes in seconds. */
     async put(code: NewCode): Promise<void> {
       await db.query(
-        `insert into one_time_codes (${columns}, link_hash, code_hash, code_expires_at, link_expires_at)
+        `insert into one_time_codes (${columns}, link_hash, code_hash, code_expires_at, link_expires_at,
+           asker_network, asker_cookie)
          values ($1, $2, $3, $4, $5, $6, $7, $8,
-           now() + make_interval(secs => $9), now() + make_interval(secs => $10))
+           now() + make_interval(secs => $9), now() + make_interval(secs => $10), $11, $12)
          on conflict (user_id, purpose) do update set
            id = excluded.id, kind = excluded.kind, address = excluded.address,
            address_canonical = excluded.address_canonical, link_hash = excluded.link_hash,
-           code_hash = excluded.code_hash, attempts = 0, used_at = null, created_at = now(),
+           code_hash = excluded.code_hash, attempts = 0, asker_attempts = 0,
+           asker_network = excluded.asker_network, asker_cookie = excluded.asker_cookie, used_at = null, created_at = now(),
            code_expires_at = excluded.code_expires_at, link_expires_at = excluded.link_expires_at`,
         [
           code.id,
@@ -47,6 +56,8 @@ export function createCodeRepository(db: Db) {
           code.code_hash,
           code.code_ttl,
           code.link_ttl,
+          code.asker?.network ?? null,
+          code.asker?.cookie ?? null,
         ],
       )
     },
@@ -60,21 +71,25 @@ export function createCodeRepository(db: Db) {
       return rows[0]
     },
 
-    /** One guess: a wrong one is counted, exactly, however many come at once. */
+    /** One guess: a wrong one is counted, exactly, however many come at once. Undefined where no code is alive. */
     async guess(
       purposes: Purpose[],
       { kind, canonical }: { kind: AddressKind; canonical: string },
       codeHash: Buffer,
-    ): Promise<OneTimeCode | undefined> {
-      const { rows } = await db.query<OneTimeCode & { is_right: boolean }>(
-        `update one_time_codes
-         set attempts = attempts + case when code_hash = $4 then 0 else 1 end
+      { network, cookie }: Asker,
+    ): Promise<Guessed | undefined> {
+      const isAsker = 'coalesce(asker_network = $5, false) or coalesce(asker_cookie = $6, false)'
+      const { rows } = await db.query<Guessed>(
+        `update one_time_codes set
+           attempts = attempts + (not (${isAsker}) and code_hash <> $4)::integer,
+           asker_attempts = asker_attempts + ((${isAsker}) and code_hash <> $4)::integer
          where address_canonical = $1 and purpose = any ($2) and kind = $3
-           and used_at is null and code_expires_at > now() and attempts < ${maxAttempts}
+           and used_at is null and code_expires_at > now()
+           and case when ${isAsker} then asker_attempts else attempts end < ${maxAttempts}
          returning ${columns}, code_hash = $4 as is_right`,
-        [canonical, purposes, kind, codeHash],
+        [canonical, purposes, kind, codeHash, network, cookie],
       )
-      return rows.find(({ is_right }) => is_right)
+      return rows.find(({ is_right }) => is_right) ?? rows[0]
     },
 
     /** Uses a code up: true for exactly one of all who try, and only while it is alive. */

@@ -1,7 +1,9 @@
+import type { Caller } from '../audit/caller.js'
 import { AppError, invalidField } from '../errors.js'
 import { addressKinds, readIdentifier, type Identifier } from '../users/identifiers.js'
 import type { Store, Transaction } from '../store.js'
-import type { OneTimeCode, Purpose } from './repository.js'
+import { askerOf, type Asker } from './asker.js'
+import type { Guessed, OneTimeCode, Purpose } from './repository.js'
 import type { CodePair, CodeSecrets } from './secrets.js'
 import type { ProofBody } from './schemas.js'
 
@@ -17,7 +19,13 @@ const linkTtl: Record<Purpose, number> = {
   address_claim: 3_600,
 }
 
-type Addressee = { user_id: string; purpose: Purpose; identifier: Identifier; link_ttl?: number }
+type Addressee = {
+  user_id: string
+  purpose: Purpose
+  identifier: Identifier
+  link_ttl?: number
+  asker?: Asker | null
+}
 
 /** One-time codes: a link and eight digits that stand for the same thing. */
 export function createCodeService({ store, secrets, newId }: Dependencies) {
@@ -25,7 +33,7 @@ export function createCodeService({ store, secrets, newId }: Dependencies) {
     /** Makes the secrets to send; those sent before for the same purpose are dead. */
     async make(
       tx: Transaction,
-      { user_id, purpose, identifier, link_ttl }: Addressee,
+      { user_id, purpose, identifier, link_ttl, asker = null }: Addressee,
     ): Promise<CodePair> {
       const { kind, text, canonical } = identifier
       if (kind === 'username') throw new Error('a username is not an address')
@@ -39,6 +47,7 @@ export function createCodeService({ store, secrets, newId }: Dependencies) {
         address_canonical: canonical,
         code_ttl: codeTtl,
         link_ttl: link_ttl ?? linkTtl[purpose],
+        asker,
         ...hashes,
       })
       return { link, code }
@@ -46,28 +55,37 @@ export function createCodeService({ store, secrets, newId }: Dependencies) {
 
     /**
      * What a link or a typed code stands for. It is not used up: who acts on it redeems it in the same
-     * transaction (store.codes.redeem), and only one can.
+     * transaction (store.codes.redeem), and only one can. A wrong one is written to the audit log.
      * @throws AppError `invalid_code`, `validation_failed`
      */
-    async prove(purposes: Purpose[], proof: ProofBody): Promise<OneTimeCode> {
-      const found = await find(purposes, proof)
-      if (!found) throw new AppError('invalid_code')
-      return found
+    async prove(purposes: Purpose[], proof: ProofBody, caller: Caller): Promise<OneTimeCode> {
+      const found = await find(purposes, proof, caller)
+      if (found?.is_right) return found
+      const event = 'code.refused'
+      const detail = { purpose: purposes[0] ?? '' }
+      await store.audit.add({ id: newId(), event, caller, user_id: found?.user_id ?? null, detail })
+      throw new AppError('invalid_code')
     },
   }
 
-  function find(purposes: Purpose[], { token, code, ...addresses }: ProofBody) {
+  async function find(
+    purposes: Purpose[],
+    { token, code, ...addresses }: ProofBody,
+    caller: Caller,
+  ): Promise<Guessed | undefined> {
     const kinds = addressKinds.filter((kind) => addresses[kind] !== undefined)
     if (token !== undefined) {
       if (code !== undefined || kinds.length > 0) throw invalidField('token', 'must stand alone')
-      return store.codes.findByLink(purposes, secrets.hashLink(token))
+      const found = await store.codes.findByLink(purposes, secrets.hashLink(token))
+      return found && { ...found, is_right: true }
     }
     const [kind, second] = kinds
     if (code === undefined) throw invalidField('code', 'is required, or a token')
     if (kind === undefined) throw invalidField('email', 'is required, or a mobile number')
     if (second !== undefined) throw invalidField(second, 'is one address too many')
     const { canonical } = readIdentifier(kind, addresses[kind] ?? '')
-    return store.codes.guess(purposes, { kind, canonical }, secrets.hashCode(code, canonical))
+    const hash = secrets.hashCode(code, canonical)
+    return store.codes.guess(purposes, { kind, canonical }, hash, askerOf(caller))
   }
 }
 

@@ -70,7 +70,6 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
     app.post(
       url,
       {
-        preHandler: limits.perNetwork('login'),
         schema: {
           summary: 'Log in',
           tags,
@@ -81,7 +80,6 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
       async (request) => {
         const body = requireFilled(request.body, ['username', 'password'], 'is required')
         const login = await sessions.login(body, callerOf(request), cookies.read(request, 'device'))
-        await limits.refund('login', request)
         const { access_token, refresh_token } = login
         return { access_token, refresh_token }
       },

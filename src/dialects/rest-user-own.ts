@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { AdministrationService } from '../administration/service.js'
 import { callerOf } from '../audit/caller.js'
+import type { Denials } from '../audit/denials.js'
 import { AppError } from '../errors.js'
 import type { SessionService } from '../sessions/service.js'
 import { changes } from '../users/schemas.js'
@@ -14,13 +15,22 @@ type Options = {
   administration: AdministrationService
   sessions: SessionService
   users: UserService
+  denials: Denials
 }
 
 /** With a token: oneself; and anybody, for an administrator. */
 export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { administration, sessions, users },
+  { administration, sessions, users, denials },
 ) => {
+  /** @throws AppError `forbidden` */
+  function requireSelfOrAdmin(request: FastifyRequest, id: string): void {
+    const { sub, roles } = request.user
+    if (sub === id || roles.includes('admin')) return
+    denials.note(callerOf(request), request.routeOptions.url ?? '')
+    throw new AppError('forbidden')
+  }
+
   both('/user/logout', (url) =>
     app.get(
       url,
@@ -127,9 +137,4 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
       },
     ),
   )
-}
-
-/** @throws AppError `forbidden` */
-function requireSelfOrAdmin({ user }: FastifyRequest, id: string): void {
-  if (user.sub !== id && !user.roles.includes('admin')) throw new AppError('forbidden')
 }

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import type { AccountService, Registration } from '../accounts/service.js'
 import type { AdministrationService } from '../administration/service.js'
+import type { Denials } from '../audit/denials.js'
 import type { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import { prepareError } from '../plugins/errors.js'
@@ -18,6 +19,7 @@ type Options = {
   administration: AdministrationService
   sessions: SessionService
   users: UserService
+  denials: Denials
   limits: Limits
   cookies: SessionCookies
   /** Here every account waits for the code that is sent to its mobile number. */
@@ -28,8 +30,8 @@ type Options = {
 
 /** Users as resources under /user: `{"data","message","status"}`, over the services of /api. */
 export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, administration, sessions, users, limits, cookies, registration } = options
-  const { secure } = options
+  const { accounts, administration, sessions, users, denials, limits, cookies } = options
+  const { registration, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
     const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
@@ -44,7 +46,7 @@ export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options)
 
   await app.register(async (secured) => {
     secure(secured)
-    await secured.register(restUserOwn, { administration, sessions, users })
+    await secured.register(restUserOwn, { administration, sessions, users, denials })
   })
 
   await app.register(async (scope) => {

@@ -69,7 +69,6 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
   app.post(
     '/api/v1/users/login',
     {
-      preHandler: limits.perNetwork('login'),
       schema: {
         summary: 'Log in',
         tags,
@@ -87,7 +86,6 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
     async (request) => {
       const body = requireFilled(request.body, ['username', 'password'], 'is empty')
       const login = await sessions.login(body, callerOf(request), cookies.read(request, 'device'))
-      await limits.refund('login', request)
       const { access_token, refresh_token } = login
       return { msg: 'you are now connected', token: access_token, access_token, refresh_token }
     },

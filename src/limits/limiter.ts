@@ -1,101 +1,105 @@
-import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
-import type { Db } from '../db/pool.js'
+import { randomInt } from 'node:crypto'
 import { AppError } from '../errors.js'
+import type { Change, Count, Counter, CounterRepository, Outcome } from './repository.js'
 
 /** So many, in so many seconds. */
 export type Budget = { points: number; seconds: number }
 
 export type Standing = { limit: number; remaining: number; resetSeconds: number }
 
-type Options = {
-  /** Some of what is taken is given back: then a refusal must not outlast those who are under way. */
-  isRefundable?: boolean
+/** `isBlocked`: a silent counter refused. */
+export type Reservation = {
+  id: string
+  counters: Counter[]
+  standing: Standing
+  isBlocked: boolean
 }
 
-// In milliseconds: how long a refusal is repeated from memory where what was taken may come back.
+// In milliseconds. A reservation outlives every check: two waits for a lane, two hashes, five statements.
+const reservationLife = 30_000
+// How long a refusal is repeated from memory.
 const shortMemory = 1_000
 
 /**
- * A budget that all instances share: one row a key, counted by one statement. What is over it is
- * refused from memory, and costs the database nothing.
+ * Budgets that all instances share. What is checked is reserved before the check, so that parallel
+ * guesses cannot slip through together, and settled after it. A reservation that nobody settles,
+ * because the database or the process failed, expires.
  */
-export function createLimiter(
-  db: Db,
-  name: string,
-  { points, seconds }: Budget,
-  { isRefundable = false }: Options = {},
-) {
-  const limiter = new RateLimiterPostgres({
-    storeClient: {
-      query: ({ text, values }: { text: string; values: unknown[] }) => db.query(text, values),
-    },
-    storeType: 'client',
-    tableName: 'rate_limits',
-    tableCreated: true,
-    clearExpiredByTimeout: false,
-    keyPrefix: name,
-    points,
-    duration: seconds,
-    ...(!isRefundable && { inMemoryBlockOnConsumed: points + 1 }),
-  })
+export function createLimiter(counters: CounterRepository, now: () => number) {
   const refusals = new Map<string, { standing: Standing; until: number }>()
 
   return {
     /**
-     * Takes one from the budget. `customSeconds` is how long it lasts where this one opens it.
+     * Reserves one of each counter. The first one's standing is told to the client.
      * @throws AppError `rate_limited`, `unavailable`
      */
-    async take(key: string, customSeconds?: number): Promise<Standing> {
-      const recent = refusals.get(key)
-      if (recent && performance.now() < recent.until) throw rateLimited(recent.standing)
-      const options = customSeconds === undefined ? {} : { customDuration: customSeconds }
-      try {
-        return standing(await limiter.consume(key, 1, options))
-      } catch (refused) {
-        if (!(refused instanceof RateLimiterRes)) throw refused
-        if (isRefundable) await giveBack(key, standing(refused))
-        throw rateLimited(standing(refused))
+    async reserve(wanted: Counter[], pass?: string): Promise<Reservation> {
+      const at = now()
+      for (const { key } of wanted) {
+        const recent = refusals.get(key)
+        if (recent && at < recent.until) throw rateLimited(recent.standing)
+      }
+      const id = newReservation(at + reservationLife)
+      const request = { now: at, counters: wanted, reservation: id, until: at + reservationLife }
+      const counts = await counters.reserve(request, pass)
+      const pairs = wanted.map((counter) => ({
+        counter,
+        count: counts.find(({ key }) => key === counter.key) ?? none(counter.key),
+      }))
+      const taken = pairs.filter(({ count }) => count.isTaken).map(({ counter }) => counter)
+      const refused = pairs.find(
+        ({ counter, count }) =>
+          !counter.isSilent && !count.isTaken && (taken.length > 0 || isFull(counter, count, at)),
+      )
+      if (refused) {
+        if (taken.length > 0) await settle({ id, counters: taken }, 'keep')
+        throw rateLimited(remember(refused.counter, refused.count, at))
+      }
+      const [first] = pairs
+      return {
+        id,
+        counters: taken,
+        standing: first ? standingOf(first.counter, first.count, at) : unlimited,
+        isBlocked: pairs.some(({ counter, count }) => counter.isSilent && !count.isTaken),
       }
     },
 
-    /** Takes one if there is one; whether there was. @throws AppError `unavailable` */
-    async tries(key: string): Promise<boolean> {
-      try {
-        await this.take(key)
-        return true
-      } catch (error) {
-        if (error instanceof AppError && error.code === 'rate_limited') return false
-        throw error
-      }
+    settle,
+
+    /** Counts what was not reserved. @throws AppError `rate_limited` over the budget, `unavailable` */
+    async count(counter: Counter): Promise<void> {
+      const at = now()
+      const changes: Change[] = [{ counter, outcome: 'count' }]
+      const [count = none(counter.key)] = await counters.settle({ now: at, changes })
+      if (count.points > counter.most) throw rateLimited(standingOf(counter, count, at))
     },
 
-    /** Gives one back. */
-    async refund(key: string): Promise<void> {
-      await limiter.reward(key, 1)
-    },
-
-    /** How it stands; nothing is taken. */
-    async look(key: string): Promise<Standing> {
-      const found = await limiter.get(key)
-      return found ? standing(found) : { limit: points, remaining: points, resetSeconds: seconds }
-    },
-
-    /** The whole budget is there again. */
-    async reset(key: string): Promise<void> {
-      await limiter.delete(key)
-    },
+    clear: (key: string): Promise<void> => counters.clear(key),
   }
 
-  /** What is refused has not been taken. */
-  async function giveBack(key: string, standing: Standing): Promise<void> {
+  /** Ends a reservation: each counter gets its outcome, and `more` with it. @throws AppError `unavailable` */
+  async function settle(
+    { id, counters: reserved }: Pick<Reservation, 'id' | 'counters'>,
+    outcome: Outcome | ((counter: Counter) => Outcome),
+    more: Change[] = [],
+  ): Promise<void> {
+    const changes = reserved.map((counter) => ({
+      counter,
+      outcome: typeof outcome === 'string' ? outcome : outcome(counter),
+    }))
+    for (const change of changes) {
+      if (change.outcome !== 'count') refusals.delete(change.counter.key)
+    }
+    await counters.settle({ now: now(), changes: [...changes, ...more], reservation: id })
+  }
+
+  /** What is over the budget is refused from memory for a moment, and costs the database nothing. */
+  function remember(counter: Counter, count: Count, at: number): Standing {
+    const standing = standingOf(counter, count, at)
+    if (count.pending > 0 || count.open_at <= at) return standing
     if (refusals.size > 10_000) refusals.clear()
-    refusals.set(key, { standing, until: performance.now() + shortMemory })
-    await limiter.reward(key, 1)
-  }
-
-  function standing({ remainingPoints, msBeforeNext }: RateLimiterRes): Standing {
-    const resetSeconds = Math.max(1, Math.ceil(msBeforeNext / 1_000))
-    return { limit: points, remaining: Math.max(0, remainingPoints), resetSeconds }
+    refusals.set(counter.key, { standing, until: Math.min(count.open_at, at + shortMemory) })
+    return standing
   }
 }
 
@@ -107,6 +111,36 @@ export const rateLimitHeaders = ({ limit, remaining, resetSeconds }: Standing) =
   'ratelimit-remaining': String(remaining),
   'ratelimit-reset': String(resetSeconds),
 })
+
+const unlimited: Standing = { limit: 0, remaining: 0, resetSeconds: 0 }
+
+const newReservation = (until: number) =>
+  ((BigInt(until) << 20n) | BigInt(randomInt(2 ** 20))).toString()
+
+const none = (key: string): Count => ({
+  key,
+  isTaken: false,
+  points: 0,
+  pending: 0,
+  expire: 0,
+  open_at: 0,
+})
+
+const isFull = ({ most }: Counter, { points, pending, open_at }: Count, at: number) =>
+  points + pending >= most && (pending > 0 || open_at > at)
+
+function standingOf(counter: Counter, count: Count, at: number): Standing {
+  const { most, seconds } = counter
+  const { points, pending, expire, open_at, isTaken } = count
+  const isExhausted = !isTaken && points >= most
+  const until = isExhausted ? open_at : isTaken && points > 0 ? expire : at + seconds * 1_000
+  const ms = !isTaken && !isExhausted ? 0 : until - at
+  return {
+    limit: most,
+    remaining: Math.max(0, most - points - pending),
+    resetSeconds: Math.max(1, Math.ceil(ms / 1_000)),
+  }
+}
 
 const rateLimited = (standing: Standing) =>
   new AppError('rate_limited', {

@@ -1,5 +1,6 @@
 import type { Db } from '../db/pool.js'
 import type { AddressKind } from '../users/identifiers.js'
+import type { Asker } from '../codes/asker.js'
 import type { MessageName } from './messages.js'
 
 /** Without a `user_id` it is for whoever has the address when it is sent, if anybody. */
@@ -9,6 +10,8 @@ export type NewMessage = {
   kind: AddressKind
   address: string
   user_id?: string | null
+  /** From where it was asked for. */
+  asker?: Asker | null
 }
 
 export type QueuedMessage = Required<NewMessage> & { attempts: number; age: number }
@@ -16,10 +19,12 @@ export type QueuedMessage = Required<NewMessage> & { attempts: number; age: numb
 /** The only SQL about what is still to be sent. `onPut` hears of each new message. */
 export function createOutboxRepository(db: Db, onPut: () => void) {
   return {
-    async put({ id, message, kind, address, user_id = null }: NewMessage): Promise<void> {
+    async put(queued: NewMessage): Promise<void> {
+      const { id, message, kind, address, user_id = null, asker = null } = queued
       await db.query(
-        'insert into outbox (id, message, kind, address, user_id) values ($1, $2, $3, $4, $5)',
-        [id, message, kind, address, user_id],
+        `insert into outbox (id, message, kind, address, user_id, asker)
+         values ($1, $2, $3, $4, $5, $6)`,
+        [id, message, kind, address, user_id, asker && JSON.stringify(asker)],
       )
       onPut()
     },
@@ -32,10 +37,18 @@ export function createOutboxRepository(db: Db, onPut: () => void) {
       ])
     },
 
-    /** Whether it is still to be sent; until the transaction ends nobody can cancel it. */
-    async hold(id: string): Promise<boolean> {
-      const { rowCount } = await db.query('select from outbox where id = $1 for update', [id])
-      return rowCount === 1
+    /**
+     * Holds a message until the transaction ends: nobody can cancel it. Undefined where it was
+     * cancelled; else whether it was counted before. It is counted from now on.
+     */
+    async hold(id: string): Promise<{ wasCounted: boolean } | undefined> {
+      const { rows } = await db.query<{ wasCounted: boolean }>(
+        `update outbox o set is_counted = true
+         from (select id, is_counted from outbox where id = $1 for update) before
+         where o.id = before.id returning before.is_counted as "wasCounted"`,
+        [id],
+      )
+      return rows[0]
     },
 
     /**
@@ -48,7 +61,7 @@ export function createOutboxRepository(db: Db, onPut: () => void) {
          where id in (
            select id from outbox where kind = $3 and due_at <= now() order by due_at limit $1
            for update skip locked)
-         returning id, message, kind, address, user_id, attempts,
+         returning id, message, kind, address, user_id, asker, attempts,
            extract(epoch from now() - created_at)::float as age`,
         [most, hold, kind],
       )

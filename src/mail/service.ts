@@ -1,7 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { CodeService } from '../codes/service.js'
 import type { Purpose } from '../codes/repository.js'
-import type { Store } from '../store.js'
+import type { Asker } from '../codes/asker.js'
+import type { DeviceMarks } from '../limits/device.js'
+import type { Limits } from '../limits/limits.js'
+import type { Store, Transaction } from '../store.js'
 import { readIdentifier, type AddressKind, type Identifier } from '../users/identifiers.js'
 import { isClaimable } from '../users/claim.js'
 import { codedMessages } from './codes.js'
@@ -12,6 +15,8 @@ import type { Transport } from './transports.js'
 type Dependencies = {
   store: Store
   codes: CodeService
+  limits: Limits
+  devices: DeviceMarks
   /** Without one, what is for that kind of address cannot be sent. */
   transports: Partial<Record<AddressKind, Transport>>
   log: FastifyBaseLogger
@@ -21,7 +26,7 @@ type Dependencies = {
 
 /** Turns a row of the outbox into a message, and sends it. */
 export function createMailService(dependencies: Dependencies) {
-  const { store, codes, transports, log, appName, publicUrl } = dependencies
+  const { store, codes, limits, devices, transports, log, appName, publicUrl } = dependencies
 
   return {
     /**
@@ -38,7 +43,7 @@ export function createMailService(dependencies: Dependencies) {
       const addressed = await address(queued)
       if (!addressed) return
       const { message, to, code } = addressed
-      const secrets = code && (await makeCode(queued.id, { identifier: to, ...code }))
+      const secrets = code && (await makeCode(queued, to, code))
       if (code && !secrets) return
       // Each try has a code of its own: a receiver must not take it for the one before.
       const id = `${queued.id}.${String(queued.attempts)}`
@@ -76,11 +81,26 @@ export function createMailService(dependencies: Dependencies) {
     return { message: isActive ? 'address_proof' : message, to: { ...to, text }, code }
   }
 
-  /** Undefined where the message was cancelled meanwhile. */
-  function makeCode(id: string, wanted: Parameters<CodeService['make']>[1]) {
-    return store.transaction(async (tx) =>
-      (await tx.outbox.hold(id)) ? codes.make(tx, wanted) : undefined,
-    )
+  /** Undefined where the message was cancelled, or too many were sent: those that were still work. */
+  function makeCode({ id, message, asker }: QueuedMessage, to: Identifier, code: Code) {
+    return store.transaction(async (tx) => {
+      const held = await tx.outbox.hold(id)
+      if (!held) return undefined
+      const isAnybodys = message === 'activation' || message === 'password_reset'
+      if (isAnybodys && !held.wasCounted) {
+        const share = asker ? await shareOf(tx, code.user_id, asker) : ''
+        if (!(await limits.mayWrite(tx, message, to.canonical, share))) return undefined
+      }
+      return codes.make(tx, { identifier: to, ...code, asker })
+    })
+  }
+
+  /** A device or network from which the user logged in has messages of its own. */
+  async function shareOf(tx: Transaction, id: string, { device, network }: Asker): Promise<string> {
+    const { password_version: version = 0 } = (await tx.users.findCredentialById(id)) ?? {}
+    const known = devices.read(device ?? undefined, { id, version })
+    if (known !== undefined) return `device ${known}`
+    return (await limits.isKnown(tx, { id, version }, network)) ? `network ${network}` : ''
   }
 }
 
@@ -89,5 +109,7 @@ export type MailService = ReturnType<typeof createMailService>
 type Addressed = {
   message: MessageName
   to: Identifier
-  code?: { user_id: string; purpose: Purpose; link_ttl?: number }
+  code?: Code
 }
+
+type Code = { user_id: string; purpose: Purpose; link_ttl?: number }

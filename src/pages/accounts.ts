@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { AccountService } from '../accounts/service.js'
-import { callerOf } from '../audit/caller.js'
+import { askingCaller } from '../codes/asker.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../session-cookies.js'
@@ -76,7 +76,7 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
       const { password = '', next, ...values } = request.body
       try {
         const body = { ...filled(values), password }
-        await accounts.register(body, callerOf(request))
+        await accounts.register(body, askingCaller(cookies, request, reply))
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
         const content = registerForm(next, filled(values), faultsOf(error))
@@ -112,7 +112,8 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (
       const { address = '' } = request.body
       const name = readLoginName(address)
       try {
-        await accounts.forgot('username' in name ? { email: address || ' ' } : name)
+        const caller = askingCaller(cookies, request, reply)
+        await accounts.forgot('username' in name ? { email: address || ' ' } : name, caller)
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
         const faults = { address: 'It must be an e-mail address or a mobile number.' }

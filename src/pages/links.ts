@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { AccountService } from '../accounts/service.js'
 import { callerOf, type Caller } from '../audit/caller.js'
 import { AppError } from '../errors.js'
+import type { SessionCookies } from '../session-cookies.js'
 import type { Limits } from '../limits/limits.js'
 import { replies } from '../plugins/openapi.js'
 import type { UserService } from '../users/service.js'
@@ -12,6 +13,7 @@ import { faultsOf, Html, newPassword } from './forms.js'
 type Options = {
   accounts: AccountService
   users: UserService
+  cookies: SessionCookies
   limits: Limits
   send: SendPage
   minLength: number
@@ -24,7 +26,10 @@ type LinkPage = {
   button: string
   done: string
   asksPassword?: boolean
-  act: (form: { token: string; new_password: string }, caller: Caller) => Promise<unknown>
+  act: (
+    form: { token: string; new_password: string },
+    caller: Caller,
+  ) => Promise<{ device?: string }>
 }
 
 const LinkQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 200 })) })
@@ -39,7 +44,7 @@ const LinkForm = Type.Object(
 /** The pages behind the links of our messages. They show a button; only pressing it uses the link up. */
 export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, users, limits, send, minLength },
+  { accounts, users, cookies, limits, send, minLength },
 ) => {
   const links: LinkPage[] = [
     {
@@ -48,7 +53,7 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       text: 'Press the button to finish your registration.',
       button: 'Activate',
       done: 'Your account is active. You can log in now.',
-      act: ({ token }, caller) => accounts.activate({ token }, caller),
+      act: ({ token }, caller) => accounts.activate({ token }, caller).then(() => ({})),
     },
     {
       path: '/reset',
@@ -65,7 +70,7 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       text: 'Press the button to use this address from now on.',
       button: 'Confirm',
       done: 'Your address was changed.',
-      act: ({ token }, caller) => users.confirmAddress({ token }, caller),
+      act: ({ token }, caller) => users.confirmAddress({ token }, caller).then(() => ({})),
     },
   ]
 
@@ -103,7 +108,8 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       async (request, reply) => {
         const { token, new_password = '' } = request.body
         try {
-          await act({ token, new_password }, callerOf(request))
+          const { device } = await act({ token, new_password }, callerOf(request))
+          if (device !== undefined) cookies.setDevice(reply, device)
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error
           const faults = faultsOf(error)

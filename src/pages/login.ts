@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
-import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../session-cookies.js'
 import type { SessionService } from '../sessions/service.js'
 import { setFlash, takeFlash } from './flash.js'
@@ -24,7 +23,6 @@ import type { Visitors } from './visitor.js'
 type Options = {
   sessions: SessionService
   visitors: Visitors
-  limits: Limits
   cookies: SessionCookies
   send: SendPage
   providers: ProviderButton[]
@@ -45,7 +43,7 @@ const LoginQuery = Type.Object({
 
 /** Signing in. */
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { sessions, visitors, limits, cookies, send, providers, safeNext } = options
+  const { sessions, visitors, cookies, send, providers, safeNext } = options
 
   app.get(
     '/login',
@@ -64,7 +62,6 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
   app.post(
     '/login',
     {
-      preHandler: limits.perNetwork('login'),
       schema: {
         summary: 'The login form, filled in',
         tags,
@@ -85,7 +82,6 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         const caller = callerOf(request)
         const mark = cookies.read(request, 'device')
         const { device, ...login } = await sessions.login(who, caller, mark)
-        await limits.refund('login', request)
         cookies.start(request, reply, login, device)
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error

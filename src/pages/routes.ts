@@ -79,5 +79,5 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, identities, social, publicUrl })
   await app.register(accountPages, { ...shared, accounts, activation, minLength })
-  await app.register(linkPages, { accounts, users, limits, send, minLength })
+  await app.register(linkPages, { accounts, users, cookies, limits, send, minLength })
 }

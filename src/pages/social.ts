@@ -153,7 +153,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     const callback = new URL(`${publicUrl}/auth/${provider}/callback`)
     callback.search = request.url.split('?')[1] ?? ''
     const { next, login } = await social.finish(provider, callback, sealed, callerOf(request))
-    await limits.refund('login', request)
+    limits.refund(request)
     if (login) {
       const { device, ...tokens } = login
       cookies.start(request, reply, tokens, device)

@@ -67,6 +67,8 @@ type AuthenticateOptions = {
 }
 
 export type AccessRules = {
+  /** Called with the claims of who is refused for want of the role. */
+  onDenied?: (request: FastifyRequest, claims: AccessClaims) => void
   /** Who has not got it is refused. Without one the route is about the user of the token. */
   role?: string
   /** Other services may ask too, though it takes no role. */
@@ -144,7 +146,10 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
       throw new AppError('cross_site_request')
     }
     const hasRole = role === undefined || claims.roles.includes(role)
-    if (!hasRole || (!admitsClients && isOfClient(claims))) throw new AppError('forbidden')
+    if (!hasRole || (!admitsClients && isOfClient(claims))) {
+      options.onDenied?.(request, claims)
+      throw new AppError('forbidden')
+    }
     request.user = claims
     if (request.validationError) throw request.validationError
   }

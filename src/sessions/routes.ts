@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { callerOf } from '../audit/caller.js'
 import { AppError } from '../errors.js'
-import type { Limits } from '../limits/limits.js'
 import { readBearer } from '../plugins/authenticate.js'
 import type { SessionCookies } from '../session-cookies.js'
 import { MessageReply, replies } from '../plugins/openapi.js'
@@ -24,14 +23,13 @@ type Options = { sessions: SessionService; cookies: SessionCookies }
 const tags = ['sessions']
 
 /** Without an access token: getting one. */
-export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }> = async (
+export const loginRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { sessions, cookies, limits },
+  { sessions, cookies },
 ) => {
   app.post(
     '/api/login',
     {
-      preHandler: limits.perNetwork('login'),
       schema: {
         summary: 'Log in with one identifier and the password',
         tags,
@@ -45,7 +43,6 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options & { limits: Limits }
         callerOf(request),
         cookies.read(request, 'device'),
       )
-      await limits.refund('login', request)
       cookies.start(request, reply, login, device)
       return { status: 'success' as const, message: 'Login successful!', ...login }
     },

@@ -3,7 +3,8 @@ import type { NewAuditEntry } from '../audit/repository.js'
 import { createBatcher } from '../db/batch.js'
 import { AppError, invalidField } from '../errors.js'
 import type { DeviceMarks } from '../limits/device.js'
-import { keyOf } from '../limits/limits.js'
+import { judge } from '../limits/guesses.js'
+import { rateLimitHeaders } from '../limits/limiter.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { Transaction } from '../store.js'
 import type { Grant, TokenPair } from '../tokens/service.js'
@@ -25,6 +26,9 @@ type Dependencies = RenewalDependencies & {
 /** `device` marks where the login came from, for the next one. */
 export type Login = TokenPair & { user: User; device: string }
 
+/** Somebody who has been recognised, and the present password. */
+type Recognised = Pick<Credential, 'user' | 'password_version'>
+
 /** Logging in, staying in, logging out. */
 export function createSessionService(dependencies: Dependencies) {
   const { store, passwords, tokens, limits, devices, newId } = dependencies
@@ -44,28 +48,34 @@ export function createSessionService(dependencies: Dependencies) {
      * A new session. An unknown user, a wrong password and a disabled account get the same answer
      * in the same time (ASVS 6.3.8); that an account is not activated only its password tells.
      * @throws AppError `invalid_credentials`, `activation_required`, `validation_failed`,
-     *   `rate_limited`, `overloaded`
+     *   `rate_limited`, `overloaded`, `unavailable`
      */
     async login(body: LoginBody, caller: Caller, mark?: string): Promise<Login> {
       const identifier = theIdentifier(body)
       const found = await store.users.findCredential(identifier)
-      const account = found?.user.id ?? keyOf(identifier.canonical)
-      const device = devices.read(mark, account)
-      const budget = device ? `device:${device}` : `account:${account}`
-      await limits.guesses.admit(budget)
+      const account = found && { id: found.user.id, version: found.password_version }
+      const device = account && devices.read(mark, account)
+      const { address } = caller
+      const attempt = await limits.guesses.login({ identifier, address, device, account })
+      const { standing, isBlocked } = attempt
 
-      const { valid, weak } = await passwords.verify(found?.password_hash, body.password)
-      const isRight = valid && found !== undefined && !found.disabled
-      const grant = isRight && found.activated && (await begin(found, body.password, weak, caller))
-      if (!grant) {
+      const login = await judge(attempt, async () => {
+        // A blocked guess costs the same, and is checked against no password.
+        const hash = isBlocked ? undefined : found?.password_hash
+        const { valid, weak } = await passwords.verify(hash, body.password)
+        const isRight = valid && found !== undefined && !found.disabled
+        const waits = isRight && !found.activated
+        const grant = isRight && !waits && (await begin(found, body.password, weak, caller))
+        if (grant) return complete(grant, found)
         const user_id = found?.user.id ?? null
-        await store.audit.add({ id: newId(), event: 'login.failed', caller, user_id })
-        throw new AppError(
-          isRight && !found.activated ? 'activation_required' : 'invalid_credentials',
-        )
-      }
-      await limits.guesses.forgive(budget)
-      return complete(grant, found.user)
+        const detail: Record<string, boolean> = isBlocked ? { blocked: true } : {}
+        await store.audit.add({ id: newId(), event: 'login.failed', caller, user_id, detail })
+        if (waits) throw new AppError('activation_required')
+        return undefined
+      })
+      if (login) return login
+      const headers = standing && rateLimitHeaders(standing)
+      throw new AppError('invalid_credentials', headers && { headers })
     },
 
     open,
@@ -132,8 +142,8 @@ export function createSessionService(dependencies: Dependencies) {
   }
 
   /** What the client of a new session gets. */
-  function complete(grant: Grant, user: User): Login {
-    return { ...tokens.issue(grant), user, device: devices.make(user.id) }
+  function complete(grant: Grant, { user, password_version: version }: Recognised): Login {
+    return { ...tokens.issue(grant), user, device: devices.make({ id: user.id, version }) }
   }
 
   /** Undefined where the account was disabled, or its password changed, while it was being verified. */

@@ -36,7 +36,7 @@ export function createIdentityService(dependencies: Dependencies) {
           return enterOnce()
         throw error
       })
-      if (found && grant) return sessions.complete(grant, found.user)
+      if (found && grant) return sessions.complete(grant, found)
       const waits = found && !found.activated && !found.disabled
       throw new AppError(waits ? 'activation_required' : 'invalid_credentials')
     },

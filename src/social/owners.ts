@@ -1,6 +1,6 @@
 import type { Caller } from '../audit/caller.js'
+import { askerOf } from '../codes/asker.js'
 import { AppError } from '../errors.js'
-import type { Limits } from '../limits/limits.js'
 import type { MessageName } from '../mail/messages.js'
 import type { Transaction } from '../store.js'
 import { readIdentifier, type Identifier } from '../users/identifiers.js'
@@ -8,7 +8,7 @@ import type { Standing } from '../users/repository.js'
 import { endAccess, releaseAddress } from '../users/claim.js'
 import type { Profile, Provider } from './provider.js'
 
-type Dependencies = { limits: Limits; activation: boolean; newId: () => string }
+type Dependencies = { activation: boolean; newId: () => string }
 
 type Arrival = { provider: Provider; profile: Profile; email: Identifier; caller: Caller }
 
@@ -17,7 +17,7 @@ type Arrival = { provider: Provider; profile: Profile; email: Identifier; caller
  * does so once, and only where its owner has proven it on both sides: whoever merely typed an address
  * into a registration has no claim on it against who proves it (ASVS 6.8.1, R72–R76).
  */
-export function createOwners({ limits, activation, newId }: Dependencies) {
+export function createOwners({ activation, newId }: Dependencies) {
   return {
     /**
      * The id of a user, whose row is locked.
@@ -100,9 +100,7 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
     if (!created) throw new AppError('unavailable')
     if (profile.email_verified) await tx.users.verify(id, 'email', email.canonical)
     await audit(tx, 'user.registered', arrival, id)
-    if (!isReady && (await limits.mayWrite(email.canonical))) {
-      await write(tx, 'activation', arrival, id)
-    }
+    if (!isReady) await write(tx, 'activation', arrival, id)
     return id
   }
 
@@ -133,7 +131,14 @@ export function createOwners({ limits, activation, newId }: Dependencies) {
     // To the address as its owner wrote it, not as the provider does.
     const { email } = await tx.users.get(user_id)
     const address = email ?? arrival.email.text
-    await tx.outbox.put({ id: newId(), message, kind: 'email', address, user_id })
+    await tx.outbox.put({
+      id: newId(),
+      message,
+      kind: 'email',
+      address,
+      user_id,
+      asker: askerOf(arrival.caller),
+    })
   }
 
   async function audit(

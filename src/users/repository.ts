@@ -24,6 +24,8 @@ export type NewUser = {
 export type Credential = {
   user: User
   password_hash: string | null
+  /** How often the password was changed. */
+  password_version: number
   activated: boolean
   disabled: boolean
 }
@@ -168,7 +170,7 @@ export function createUserRepository(db: Db, publicUrl: string) {
 
     findCredentialById: (id: string): Promise<Credential | undefined> => findCredential('id', id),
 
-    /** Replaces a hash unless the password was changed meanwhile. */
+    /** Replaces the hash of the same password, unless that was changed meanwhile. */
     async replaceHash(id: string, oldHash: string, newHash: string): Promise<boolean> {
       const { rowCount } = await db.query(
         'update users set password_hash = $3 where id = $1 and password_hash = $2',
@@ -177,11 +179,29 @@ export function createUserRepository(db: Db, publicUrl: string) {
       return rowCount === 1
     },
 
-    async setPassword(id: string, hash: string | null): Promise<void> {
-      await db.query('update users set password_hash = $2, updated_at = now() where id = $1', [
-        id,
-        hash,
-      ])
+    /** Returns the new version; undefined if the password was changed meanwhile. */
+    async changePassword(
+      id: string,
+      oldHash: string,
+      newHash: string,
+    ): Promise<number | undefined> {
+      const { rows } = await db.query<{ version: number }>(
+        `update users set password_hash = $3, password_version = password_version + 1
+         where id = $1 and password_hash = $2 returning password_version as version`,
+        [id, oldHash, newHash],
+      )
+      return rows[0]?.version
+    },
+
+    /** Returns the new version. */
+    async setPassword(id: string, hash: string | null): Promise<number> {
+      const { rows } = await db.query<{ version: number }>(
+        `update users set password_hash = $2, password_version = password_version + 1,
+           updated_at = now()
+         where id = $1 returning password_version as version`,
+        [id, hash],
+      )
+      return rows[0]?.version ?? 0
     },
 
     /** Marks an address as verified, and the account as activated; false where it is no longer theirs. */
@@ -259,15 +279,15 @@ export function createUserRepository(db: Db, publicUrl: string) {
 
   async function findCredential(column: string, value: string): Promise<Credential | undefined> {
     const { rows } = await db.query<User & Omit<Credential, 'user'>>(
-      `select ${columns}, password_hash, activated_at is not null as activated,
+      `select ${columns}, password_hash, password_version, activated_at is not null as activated,
          disabled_at is not null as disabled
        from users where ${column} = $1`,
       [value],
     )
     const [row] = rows
     if (!row) return undefined
-    const { password_hash, activated, disabled, ...user } = row
-    return { user, password_hash, activated, disabled }
+    const { password_hash, password_version, activated, disabled, ...user } = row
+    return { user, password_hash, password_version, activated, disabled }
   }
 }
 

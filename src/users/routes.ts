@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../audit/caller.js'
+import { askingCaller, typingCaller } from '../codes/asker.js'
 import { ProofBody } from '../codes/schemas.js'
 import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../session-cookies.js'
@@ -14,8 +15,9 @@ const tags = ['account']
 /** Without a token, since the link may be opened on another device. */
 export const confirmationRoutes: FastifyPluginAsyncTypebox<{
   users: UserService
+  cookies: SessionCookies
   limits: Limits
-}> = async (app, { users, limits }) => {
+}> = async (app, { users, cookies, limits }) => {
   app.post(
     '/api/user/confirm',
     {
@@ -28,7 +30,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
       },
     },
     async (request) => {
-      const user = await users.confirmAddress(request.body, callerOf(request))
+      const user = await users.confirmAddress(request.body, typingCaller(cookies, request))
       return { status: 'success' as const, message: 'Address changed', user }
     },
   )
@@ -52,8 +54,11 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
         response: replies({ 200: ProfileReply }),
       },
     },
-    async (request) => {
-      const changed = await users.update(callerOf(request), request.body)
+    async (request, reply) => {
+      const { email, mobile } = request.body
+      const asks = email != null || mobile != null
+      const caller = asks ? askingCaller(cookies, request, reply) : callerOf(request)
+      const changed = await users.update(caller, request.body)
       const message = changed.pending.length > 0 ? 'Look for a message to confirm it' : 'Changed'
       return { status: 'success' as const, message, ...changed }
     },
@@ -86,8 +91,9 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
         response: replies({ 200: MessageReply }),
       },
     },
-    async (request) => {
-      await users.changePassword(callerOf(request), request.body)
+    async (request, reply) => {
+      const { device } = await users.changePassword(callerOf(request), request.body)
+      cookies.setDevice(reply, device)
       return { status: 'success' as const, message: 'Password changed: other sessions have ended' }
     },
   )

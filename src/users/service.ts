@@ -1,8 +1,10 @@
 import type { Caller } from '../audit/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
+import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError, taken } from '../errors.js'
+import type { DeviceMarks } from '../limits/device.js'
 import type { Limits } from '../limits/limits.js'
 import { revokeCodes } from '../mail/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
@@ -22,6 +24,7 @@ type Dependencies = {
   policy: PasswordPolicy
   reauthentication: Reauthentication
   limits: Limits
+  devices: DeviceMarks
   newId: () => string
 }
 
@@ -29,7 +32,7 @@ type Changed = { user: User; pending: AddressKind[] }
 
 /** What users do with their own account. */
 export function createUserService(dependencies: Dependencies) {
-  const { store, codes, passwords, policy, reauthentication, limits, newId } = dependencies
+  const { store, codes, passwords, policy, reauthentication, limits, devices, newId } = dependencies
 
   return {
     /** The user that a token speaks of. @throws AppError `not_found` */
@@ -56,15 +59,14 @@ export function createUserService(dependencies: Dependencies) {
       if (arriving.length > 0 || leaving.length > 0) {
         await reauthentication.byPasswordOrFreshness(caller, password)
       }
-      for (const { identifier } of arriving) {
-        await limits.requireMayWrite(before.id, identifier.canonical)
-      }
       const user = await store.transaction(async (tx) => {
         await tx.users.lock(before.id)
         // The owner of an address may have claimed the account while this request waited.
         if (!(await tx.sessions.find(caller.session_id ?? '', before.id))) {
           throw new AppError('invalid_token')
         }
+        const addresses = arriving.map(({ identifier }) => identifier.canonical)
+        await limits.requireMayWrite(tx, before.id, addresses)
         const updated = await tx.users.update(before.id, {
           ...readProfile(body),
           identifiers: atOnce,
@@ -72,7 +74,8 @@ export function createUserService(dependencies: Dependencies) {
         for (const { kind, identifier } of arriving) {
           const message = `${kind}_change` as const
           const { text: address } = identifier
-          await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id })
+          const asker = askerOf(caller)
+          await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id, asker })
         }
         for (const kind of leaving) await notifyOldAddress(tx, kind, before)
         await audit(tx, 'user.updated', caller, before.id)
@@ -87,7 +90,7 @@ export function createUserService(dependencies: Dependencies) {
      * @throws AppError `invalid_code`, `email_taken`, `mobile_taken`
      */
     async confirmAddress(proof: ProofBody, caller: Caller): Promise<User> {
-      const code = await codes.prove(['email_change', 'mobile_change'], proof)
+      const code = await codes.prove(['email_change', 'mobile_change'], proof, caller)
       const { user_id, kind, address: text, address_canonical: canonical } = code
       return store.transaction(async (tx) => {
         const holder = await tx.users.lockWithHolder(user_id, kind, canonical)
@@ -111,13 +114,13 @@ export function createUserService(dependencies: Dependencies) {
     },
 
     /**
-     * Every other session ends; this one stays.
+     * Every other session ends; this one stays. The marks of devices die; `device` is the next one.
      * @throws AppError `invalid_credentials`, `weak_password`, `rate_limited`, `overloaded`
      */
     async changePassword(
       caller: Caller,
       { old_password, new_password }: PasswordBody,
-    ): Promise<void> {
+    ): Promise<{ device: string }> {
       const oldHash = await reauthentication.byPassword(caller, old_password)
       const user = await store.users.get(caller.user_id ?? '')
       policy.check(
@@ -126,15 +129,18 @@ export function createUserService(dependencies: Dependencies) {
         'new_password',
       )
       const newHash = await passwords.hash(new_password)
-      await store.transaction(async (tx) => {
-        if (!(await tx.users.replaceHash(user.id, oldHash, newHash))) {
-          throw new AppError('invalid_credentials')
-        }
+      const version = await store.transaction(async (tx) => {
+        const changed = await tx.users.changePassword(user.id, oldHash, newHash)
+        if (changed === undefined) throw new AppError('invalid_credentials')
         await tx.sessions.endAll(user.id, caller.session_id)
         await revokeCodes(tx, user.id)
         await notify(tx, 'password_changed', user)
         await audit(tx, 'password.changed', caller, user.id)
+        return changed
       })
+      const owner = { id: user.id, version }
+      await limits.guesses.welcome(owner, caller.address)
+      return { device: devices.make(owner) }
     },
 
     /**

@@ -89,6 +89,12 @@ async function live(t: Test, service: TestApp, strict: TestApp) {
   await call(present, 'PATCH', '/api/user', { name: 'Typed Name', email: moved })
   typed.push(await linkFor(service, id ?? '', 'email_change', moved))
   await post(service, '/api/user/confirm', { token: typed.at(-1) })
+  const code = { email, code: '12345678' }
+  await app.inject({ method: 'POST', url: '/api/activate', payload: code, ...from })
+  typed.push(code.code)
+  const guess = { old_password: 'typed-wrongly', new_password: next }
+  await call(present, 'POST', '/api/user/password', guess)
+  for (let tries = 0; tries < 3; tries += 1) await call(present, 'POST', '/api/users', code)
   const passwords = { old_password: password, new_password: next }
   await call(present, 'POST', '/api/user/password', passwords)
   await call(present, 'POST', '/api/logout')
@@ -118,6 +124,9 @@ t.test('each event is written with who did it to whom, from where, in which requ
       ofUser('login.succeeded', id),
       ofUser('user.updated', id),
       ofUser('user.address_changed'),
+      ofUser('code.refused', null, null),
+      ofUser('reauthentication.failed', id),
+      ofUser('access.denied', id),
       ofUser('password.changed', id),
       ofUser('session.ended', id),
       ofUser('login.succeeded', id),
