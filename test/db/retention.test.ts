@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import t from 'tap'
+import { createPool } from '../../src/db/pool.js'
 import { prune } from '../../src/db/retention.js'
 import { housekeeping } from '../../src/plugins/housekeeping.js'
 import { bearer, logIn, signUp, testApp } from '../support/app.js'
@@ -28,9 +29,11 @@ t.test('what has expired goes, in steps, and nothing else', async (t) => {
 })
 
 t.test('one instance at a time prunes', async (t) => {
-  const { db, sql } = await testApp(t)
+  const { db: first, url, sql } = await testApp(t)
+  const db = createPool({ url, size: 2, onError: () => undefined })
+  t.teardown(() => db.close())
   await sql(`insert into token_denylist values (gen_random_uuid(), now() - interval '11 minutes')`)
-  await db.transaction(async (tx) => {
+  await first.transaction(async (tx) => {
     const other = { ...db, transaction: <R>(work: (on: typeof tx) => Promise<R>) => work(tx) }
     t.equal(await prune(other, year), 1)
     t.equal(await prune(db, year), 0)

@@ -5,6 +5,7 @@ import { loadConfig, type Config } from '../../src/config.js'
 import { createPool, type Pool } from '../../src/db/pool.js'
 import { createLogger } from '../../src/logger.js'
 import { queryAt, testDatabase } from './database.js'
+import { guardedPool } from './guarded-pool.js'
 
 export const keysSecret = 'a-long-enough-Secret-for-the-tests-0123456789'
 
@@ -38,7 +39,9 @@ export async function testApp(t: Test, options: Options = {}): Promise<TestApp> 
   const { env = {}, now, keysEvery, logTo, logger } = options
   const url = options.url ?? (await testDatabase(t))
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...forTests, ...env })
-  const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined })
+  const db = guardedPool(
+    createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined }),
+  )
   const log = logger ?? (logTo ? createLogger(config.LOG_LEVEL, logTo) : pino({ level: 'silent' }))
   const app = await buildApp(config, {
     db,
@@ -51,6 +54,7 @@ export async function testApp(t: Test, options: Options = {}): Promise<TestApp> 
   t.teardown(async () => {
     await app.close()
     await db.close()
+    for (const violation of db.violations) throw violation
   })
   return { app, db, config, url, sql: (text, values) => queryAt(url, text, values) }
 }

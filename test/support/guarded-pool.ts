@@ -1,0 +1,31 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Pool } from '../../src/db/pool.js'
+
+/**
+ * A pool that refuses a second connection to whoever holds one: inside a transaction everything goes
+ * over that transaction, or so many of them wait for each other that none comes to its end.
+ */
+export function guardedPool(pool: Pool): Pool & { violations: Error[] } {
+  const inside = new AsyncLocalStorage<true>()
+  const violations: Error[] = []
+
+  function requireOutside(): void {
+    if (!inside.getStore()) return
+    const violation = new Error('the pool was asked inside a transaction')
+    violations.push(violation)
+    throw violation
+  }
+
+  return {
+    ...pool,
+    violations,
+    async query(text, values) {
+      requireOutside()
+      return pool.query(text, values)
+    },
+    async transaction(work) {
+      requireOutside()
+      return pool.transaction((tx) => inside.run(true, () => work(tx)))
+    },
+  }
+}
