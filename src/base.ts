@@ -31,7 +31,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
   const services = await createServices(config, dependencies)
   const { converter, denials, denylist, keyring, lanes, limits } = services
-  const { outboxWorkers, replica, rotation, usage } = services
+  const { outboxWorkers, replica, restorer, rotation, usage } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins,
@@ -76,6 +76,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   app.addHook('onRoute', limits.settleAfter)
   app.addHook('onReady', replica.feed.start)
   app.addHook('onClose', replica.feed.stop)
+  app.addHook('onClose', restorer.stop)
   app.addHook('onClose', usage.settled)
   app.addHook('onClose', converter.close)
   app.addHook('onClose', denials.settled)

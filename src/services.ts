@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountService } from './accounts/service.js'
 import { createDenials } from './audit/denials.js'
@@ -10,6 +11,7 @@ import type { Config } from './config.js'
 import type { Pool } from './db/pool.js'
 import { createDeviceMarks } from './limits/device.js'
 import { createReplica } from './denylist/replica.js'
+import { createRestorer } from './denylist/restorer.js'
 import { createLimits } from './limits/limits.js'
 import { createMailService } from './mail/service.js'
 import { createLogTransport, createSmsTransport, createSmtpTransport } from './mail/transports.js'
@@ -76,9 +78,16 @@ export async function createServices(config: Config, dependencies: Dependencies)
     listenUrl: config.DENYLIST_SYNC === 'listen' ? listenUrl : undefined,
     denyFor,
     log,
-    onHeard: ({ keys, at }) => keyring.follow({ revision: keys, now: at }),
+    onHeard: ({ history, keys, at }) => keyring.follow({ history, revision: keys, now: at }),
+    onLost: (denials) => restorer.restore(denials),
   })
   const { denylist } = replica
+  const restorer = createRestorer({
+    denylist: store.denylist,
+    sessions: store.sessions,
+    log,
+    sleep: (ms) => sleep(ms, undefined, { ref: false }),
+  })
 
   const rotation = createRotation(config, store, newId)
   if (!hasFixedKey(config)) await rotation.ensure()
@@ -223,6 +232,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     outboxWorkers,
     providers,
     replica,
+    restorer,
     revocations,
     roles,
     rotation,

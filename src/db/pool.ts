@@ -8,6 +8,8 @@ export type Db = {
 }
 
 export type Pool = Db & {
+  /** One statement that waits for no connection of the pool: where all are busy it opens its own. */
+  queryAside<Row>(text: string): Promise<{ rows: Row[]; rowCount: number }>
   /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
   transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>
   /** Connections, those of them that nobody uses, and who waits for one. */
@@ -30,10 +32,9 @@ const types: pg.CustomTypesConfig = {
  * the wait on a link that went silent), for a lock.
  */
 export function createPool({ url, size, onError }: PoolOptions): Pool {
-  const pool = new pg.Pool({
+  const settings: pg.ClientConfig = {
     connectionString: url,
     application_name: 'gatehouse',
-    max: size,
     types,
     connectionTimeoutMillis: 1_000,
     query_timeout: 2_500,
@@ -41,25 +42,39 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     lock_timeout: 1_000,
     idle_in_transaction_session_timeout: 5_000,
     keepAlive: true,
-  })
+  }
+  const pool = new pg.Pool({ ...settings, max: size })
   // Without both of these a dying connection ends the process. The pool repeats what a client says.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', onError))
 
+  // Not pool.query(), which closes the connection when a statement fails.
+  async function query<Row>(text: string, values?: unknown[]) {
+    const client = await pool.connect().catch(rethrow)
+    let broken = true
+    try {
+      const result = await run<Row>(client, text, values)
+      broken = false
+      return result
+    } catch (error) {
+      broken = !(error instanceof pg.DatabaseError)
+      throw error
+    } finally {
+      client.release(broken)
+    }
+  }
+
   return {
-    // Not pool.query(), which closes the connection when a statement fails.
-    async query<Row>(text: string, values?: unknown[]) {
-      const client = await pool.connect().catch(rethrow)
-      let broken = true
+    query,
+    async queryAside<Row>(text: string) {
+      if (pool.idleCount > 0 || pool.totalCount < size) return query<Row>(text)
+      const client = new pg.Client(settings)
+      client.on('error', onError)
       try {
-        const result = await run<Row>(client, text, values)
-        broken = false
-        return result
-      } catch (error) {
-        broken = !(error instanceof pg.DatabaseError)
-        throw error
+        await client.connect().catch(rethrow)
+        return await run<Row>(client, text)
       } finally {
-        client.release(broken)
+        client.end().catch(() => undefined)
       }
     },
     status: () => ({
@@ -94,7 +109,7 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
   }
 }
 
-async function run<Row>(on: pg.PoolClient, text: string, values?: unknown[]) {
+async function run<Row>(on: pg.ClientBase, text: string, values?: unknown[]) {
   const { rows, rowCount } = await on.query(text, values).catch(rethrow)
   return { rows: rows as Row[], rowCount: rowCount ?? 0 }
 }

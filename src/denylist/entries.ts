@@ -55,6 +55,21 @@ export function createEntries(initialSlots = 1_024) {
       }
     },
 
+    /** What is denied here until after `now` (seconds), and less or not at all in `other`. */
+    missingFrom(other: { find: (id: string) => number }, now: number): Denial[] {
+      const missing: Denial[] = []
+      for (let at = 0; at < slots.length; at += slotWords) {
+        const expires_at = slots[at + 4] ?? 0
+        if (expires_at <= now) continue
+        const id = writeId(slots, at)
+        const mine = slots[at + 5] ?? dead
+        const theirs = other.find(id)
+        if (theirs === dead || (mine !== dead && theirs >= mine)) continue
+        missing.push({ id, epoch: mine === dead ? undefined : mine, expires_at })
+      }
+      return missing
+    },
+
     /** Looks at so many slots, from where it stopped; what expired before `now` (seconds) leaves. */
     sweep(now: number, most = 65_536): void {
       const count = Math.min(most, mask + 1)
@@ -158,6 +173,13 @@ function readId(id: string, words: Int32Array): boolean {
     if ((nibbles & 7) === 0) words[(nibbles >> 3) - 1] = word
   }
   return true
+}
+
+function writeId(words: Int32Array, at: number): string {
+  const hex = Array.from(words.subarray(at, at + 4), (word) =>
+    (word >>> 0).toString(16).padStart(8, '0'),
+  ).join('')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
 function hexDigit(code: number): number {

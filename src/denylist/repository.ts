@@ -1,10 +1,18 @@
 import type { Db } from '../db/pool.js'
 import { soon, type Denial } from './entries.js'
 
-/** What has been written since a snapshot, and how the database stands. */
-export type Delta = {
-  /** To ask for the next delta with. */
+/** A snapshot means something only on the history of the database that it was taken from. */
+export type Position = {
+  /** Null until an instance has named the present history. */
+  history: string | null
+  /** Transactions as `pg_snapshot` shows them. */
   snapshot: string
+}
+
+/** What has been written since a snapshot, and how the database stands: its position is the next to ask with. */
+export type Delta = Position & {
+  /** Whether the snapshot that was asked about can be of this history. */
+  known: boolean
   /** Entries as entries.ts reads them. */
   packed: Buffer
   /** The clock of the database, in milliseconds since 1970. */
@@ -21,11 +29,7 @@ export type Found = { id: string; epoch: number | null }
 export type Listed = [id: string, expires_at: number, epoch: number | null]
 
 /** Entries for others, and how the database stood before it looked for them. */
-export type Listing = Omit<Delta, 'packed' | 'lag'> & {
-  /** Whether the snapshot that was asked about is of the past of this database. */
-  known: boolean
-  denials: Listed[]
-}
+export type Listing = Omit<Delta, 'packed' | 'lag'> & { denials: Listed[] }
 
 // Somebody may have written `infinity`.
 const expiry = 'greatest(1, least(2147483647, ceil(extract(epoch from expires_at))))::bigint'
@@ -35,8 +39,16 @@ const pack = `coalesce(string_agg(
 // Two numbers, since of `infinity` a timestamp cannot be taken away.
 const age = 'extract(epoch from clock_timestamp()) - extract(epoch from min(created_at))'
 
+// In each statement that reads denials, so that no switch of servers can fall between the two.
+const history = '(select database_history()) as history'
+const position = `${history}, pg_current_snapshot()::text as snapshot`
+
+// Where two histories cannot be told apart by name, transactions that are yet to come give one away.
+const known = `coalesce(pg_snapshot_xmax($1::pg_snapshot)
+      <= pg_snapshot_xmax(pg_current_snapshot()), false) as known`
+
 const deltaWith = (more = '') => `
-  select pg_current_snapshot()::text as snapshot,
+  select ${position}, ${known},
     (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
     (select revision::float8 from key_ring) as keys, packed, lag${more}
   from (
@@ -46,7 +58,12 @@ const deltaWith = (more = '') => `
 
 /** The statements of a replica, which run on whatever connection it has. */
 export const replicaSql = {
-  snapshot: 'select pg_current_snapshot()::text as snapshot',
+  /** Names the history where that has not been done. */
+  begin: 'insert into database_incarnation default values on conflict do nothing',
+
+  position: `select ${position}`,
+
+  history: `select ${history}`,
 
   /** What was written by transactions that $1 does not show. */
   delta: deltaWith(),
@@ -56,17 +73,16 @@ export const replicaSql = {
 
   /** The next so many, in the order of their ids. */
   page: `
-    select ${pack} as packed, (array_agg(id order by id desc))[1] as last, count(*)::integer as count
+    select ${history}, ${pack} as packed,
+      (array_agg(id order by id desc))[1] as last, count(*)::integer as count
     from (select * from token_denylist where id > $1 order by id limit $2) page`,
 }
 
 // Not later than the snapshot: what is committed from then on was not looked for.
 const listing = (entries: string) => `
-  select pg_current_snapshot()::text as snapshot,
+  select ${position}, ${known},
     (extract(epoch from statement_timestamp()) * 1000)::float8 as at,
     (select revision::float8 from key_ring) as keys,
-    coalesce(pg_snapshot_xmax($1::pg_snapshot)
-      <= pg_snapshot_xmax(pg_current_snapshot()), false) as known,
     (select coalesce(json_agg(json_build_array(
         id, ${expiry}, epoch) order by id), '[]')
      from (select id, expires_at, epoch from token_denylist where ${entries} limit $2) found
@@ -108,6 +124,33 @@ export function createDenylistRepository(
       onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))
     },
 
+    /** Raises the epochs of users above these, where they are not; their access tokens are stale. */
+    async raiseEpochsAbove(epochs: { id: string; epoch: number }[]): Promise<void> {
+      const { rows } = await db.query<{ id: string; epoch: number }>(
+        `update users set epoch = lost.epoch + 1
+         from unnest($1::uuid[], $2::integer[]) as lost (id, epoch)
+         where users.id = lost.id and users.epoch <= lost.epoch
+         returning users.id, users.epoch`,
+        [epochs.map(({ id }) => id), epochs.map(({ epoch }) => epoch)],
+      )
+      onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))
+    },
+
+    /** Names the history of the database where that has not been done. */
+    async beginHistory(): Promise<void> {
+      await db.query(replicaSql.begin)
+    },
+
+    /** Of these ids those that users or clients have. */
+    async findAccounts(ids: string[]): Promise<string[]> {
+      const { rows } = await db.query<{ id: string }>(
+        `select id from users where id = any ($1)
+         union all select id from clients where id = any ($1)`,
+        [ids],
+      )
+      return rows.map(({ id }) => id)
+    },
+
     /**
      * At most so many of what was written by transactions that a snapshot does not show; without
      * one nothing but how the database stands.
@@ -121,13 +164,14 @@ export function createDenylistRepository(
       return only(await db.query<Listing>(listingPage, [snapshot, most, id]))
     },
 
-    /** What is known of these ids. */
+    /** What is known of these ids. @throws AppError `unavailable` where a standby answers, which may lag */
     async find(ids: string[]): Promise<Found[]> {
-      const { rows } = await db.query<Found>(
-        'select id, epoch from token_denylist where id = any ($1)',
+      const { rows } = await db.query<Found | { id: null }>(
+        `select (select database_history()) as history, id, epoch from (select) as one
+         left join token_denylist on id = any ($1)`,
         [ids],
       )
-      return rows
+      return rows.flatMap((row) => (row.id === null ? [] : row))
     },
   }
 }

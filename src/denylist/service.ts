@@ -56,7 +56,9 @@ export function createDenylist(dependencies: Dependencies) {
     return doubts.has(sid) || doubts.has(jti) || doubts.has(sub)
   }
 
+  /** What memory denies is denied: after a failover the database may lack what it had acknowledged. */
   async function ask(claims: AccessClaims): Promise<void> {
+    judge(claims, entries)
     judge(claims, await lookup.ask([claims.jti, claims.sid, claims.sub]))
   }
 }

@@ -2,13 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { closeAtOnce as close } from '../db/close-at-once.js'
 import type { Db } from '../db/pool.js'
-import { replicaSql, type Delta } from './repository.js'
+import { replicaSql, type Delta, type Position } from './repository.js'
 
-export type Page = { packed: Buffer; last: string | null; count: number }
+export type Page = Pick<Position, 'history'> & {
+  packed: Buffer
+  last: string | null
+  count: number
+}
 
 /** Where a feed reads, and how it is told to. */
 export type Source = {
-  snapshot(): Promise<string>
+  /** Names the history first, where that has not been done. */
+  position(): Promise<Position>
   delta(since: string): Promise<Delta>
   page(after: string, most: number): Promise<Page>
   /** Resolves when there is something to read, or after so many milliseconds. */
@@ -25,7 +30,12 @@ type Row = Record<string, unknown>
 type Query = (text: string, values?: unknown[]) => Promise<Row | undefined>
 
 const reading = (query: Query) => ({
-  snapshot: async () => ((await query(replicaSql.snapshot)) as { snapshot: string }).snapshot,
+  position: async () => {
+    const position = (await query(replicaSql.position)) as Position
+    if (position.history !== null) return position
+    await query(replicaSql.begin)
+    return (await query(replicaSql.position)) as Position
+  },
   delta: async (since: string) => (await query(replicaSql.delta, [since])) as Delta,
   page: async (after: string, most: number) =>
     (await query(replicaSql.page, [after, most])) as Page,

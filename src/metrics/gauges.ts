@@ -54,6 +54,11 @@ export function createGauges({ replica, lanes, db }: Sources): Registry {
     )
     counter('denylist_reconnects_total', 'Losses of the feed', () => status().reconnects)
     counter(
+      'denylist_history_changes_total',
+      'Changes of the history of the database, as by a failover',
+      () => status().historyChanges,
+    )
+    counter(
       'denylist_fallback_queries_total',
       'Queries that took the place of the memory',
       () => status().queries,

@@ -25,6 +25,12 @@ export const keys = fp<Options>(
       try {
         await keyring.poll()
         const loaded = keyring.snapshot()
+        const returned = keyring.returned()
+        if (returned.length > 0) {
+          log.warn({ kids: returned }, 'removed signing keys are back, removing them again')
+          await rotation.removeAgain(returned)
+          await keyring.reload()
+        }
         if (loaded && (await rotation.tend(loaded))) await keyring.reload()
       } catch (err) {
         log.warn({ err }, 'could not look after the signing keys')

@@ -12,6 +12,11 @@ export const RevocationClaims = Type.Object({
   exp: Type.Integer(),
   /** Of when it tells, in milliseconds by the clock of the database. */
   at: Type.Number(),
+  /**
+   * The history of the database that it tells of; after a failover it is another, and the list of all
+   * follows. Services of an earlier release do not say.
+   */
+  history: Type.Optional(Type.String({ maxLength: 100 })),
   /** The cursor that was asked about: an answer to another question is none. */
   after: Type.Union([Type.String(), Type.Null()]),
   /** The cursor to ask about next. */

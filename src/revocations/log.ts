@@ -1,14 +1,25 @@
 import type { DenylistRepository, Listed, Listing } from '../denylist/repository.js'
-import { shortened } from './cursor.js'
+import { AppError } from '../errors.js'
+import { shortened, writeCursor } from './cursor.js'
 
 type Options = {
-  denylist: Pick<DenylistRepository, 'listSince'>
+  denylist: Pick<DenylistRepository, 'listSince' | 'beginHistory'>
   /** Most that one look may find: where there is more the log begins anew. */
   most: number
 }
 
-/** How the database stood at the last look. Whoever has read the log to there goes on at `cursor`. */
-export type Head = { cursor: string; snapshot: string; at: number; end: number }
+/**
+ * How the database stood at the last look: a reader of all that was found by then goes on at `cursor`,
+ * the text of `shown` on this history. `snapshot` is in full.
+ */
+export type Head = {
+  history: string
+  cursor: string
+  shown: string
+  snapshot: string
+  at: number
+  end: number
+}
 
 const maxPlaces = 500
 const maxAhead = 100
@@ -26,12 +37,20 @@ export function createLog({ denylist, most }: Options) {
   const foreign = new Map<string, { place: number; ahead: Listed[] }>()
 
   return {
-    /** One at a time. What fails leaves nothing: the database may have lost its latest numbers. */
+    /**
+     * One at a time. What fails leaves nothing: the database may have lost its latest numbers.
+     * @throws AppError `unavailable` while the history of the database has no name
+     */
     async look(): Promise<{ head: Head; found: Listing }> {
       try {
         const found = await denylist.listSince(head?.snapshot ?? null, most + 1)
-        head =
-          head && found.known && found.denials.length <= most ? grow(head, found) : start(found)
+        const { history } = found
+        if (history === null) {
+          await denylist.beginHistory() // the next look finds the name
+          throw new AppError('unavailable')
+        }
+        const goesOn = head?.history === history && found.known && found.denials.length <= most
+        head = goesOn && head ? grow(head, found) : start(history, found)
         return { head, found }
       } catch (error) {
         head = undefined
@@ -55,14 +74,14 @@ export function createLog({ denylist, most }: Options) {
     },
   }
 
-  function start({ snapshot, at }: Listing): Head {
+  function start(history: string, { snapshot, at }: Listing): Head {
     begin += recent.length + 1 // what is not in the log lies between
     recent = []
     places.clear()
     foreign.clear()
-    const cursor = shortened(snapshot)
-    places.set(cursor, begin)
-    return { cursor, snapshot, at, end: begin }
+    const next = headOf(history, snapshot, at, begin)
+    places.set(next.cursor, begin)
+    return next
   }
 
   /** While nothing is found the cursor stays: it says no less, and all who wait have the same. */
@@ -70,11 +89,10 @@ export function createLog({ denylist, most }: Options) {
     if (denials.length === 0) return { ...before, snapshot, at }
     recent.push(...denials)
     trim()
-    const end = begin + recent.length
-    const cursor = shortened(snapshot)
+    const next = headOf(before.history, snapshot, at, begin + recent.length)
     // Of two snapshots that are shortened alike the earlier one has seen less.
-    if (!places.has(cursor)) places.set(cursor, end)
-    return { cursor, snapshot, at, end }
+    if (!places.has(next.cursor)) places.set(next.cursor, next.end)
+    return next
   }
 
   function trim(): void {
@@ -86,6 +104,11 @@ export function createLog({ denylist, most }: Options) {
     for (const [cursor, place] of places) if (place < begin) places.delete(cursor)
     for (const [cursor, { place }] of foreign) if (place < begin) foreign.delete(cursor)
   }
+}
+
+function headOf(history: string, snapshot: string, at: number, end: number): Head {
+  const shown = shortened(snapshot)
+  return { history, cursor: writeCursor({ history, snapshot: shown }), shown, snapshot, at, end }
 }
 
 function deleteFirst(map: Map<string, unknown>): void {

@@ -8,7 +8,7 @@ import { createLog, type Head } from './log.js'
 import { createShared } from './shared.js'
 
 type Dependencies = {
-  denylist: Pick<DenylistRepository, 'listSince' | 'listAfter'>
+  denylist: Pick<DenylistRepository, 'listSince' | 'listAfter' | 'beginHistory'>
   keyring: Pick<Keyring, 'current' | 'follow' | 'jwks'>
   /** How long an access token lives, in seconds. */
   accessTtl: number
@@ -32,7 +32,8 @@ const firstId = '00000000-0000-0000-0000-000000000000'
 /**
  * What is denied, for services that verify tokens on their own: all of it, or since a cursor, which is
  * a snapshot of the database. Any instance answers the cursors of any other, and whatever the order of
- * commits nothing is left out. However many ask, the database is asked ten times a second.
+ * commits nothing is left out. A cursor of another history of the database, as before a failover, gets
+ * the list of all. However many ask, the database is asked ten times a second.
  */
 export function createRevocations(dependencies: Dependencies) {
   const { denylist, keyring, accessTtl: lifetime, clock = monotonic } = dependencies
@@ -61,23 +62,27 @@ export function createRevocations(dependencies: Dependencies) {
   /** The keys are those of the same moment: a key that was removed is out with the next answer. */
   async function look(): Promise<Head> {
     const { head, found } = await log.look()
-    await keyring.follow({ revision: found.keys, now: found.at })
+    const { history, keys: revision, at: now } = found
+    await keyring.follow({ history, revision, now })
     return head
   }
 
   async function contentOf(head: Head, cursor: Cursor | undefined): Promise<Content> {
-    if (!cursor) return pageOf(head, null, head.cursor, firstId)
+    if (!cursor) return pageOf(head, null)
     const after = writeCursor(cursor)
+    if (cursor.history !== head.history) return pageOf(head, after)
     if (cursor.last !== undefined) return pageOf(head, after, cursor.snapshot, cursor.last)
-    const denials = log.since(after) ?? (await findSince(head, after))
-    if (!denials || denials.length > pageSize) return pageOf(head, after, head.cursor, firstId)
+    const denials = log.since(after) ?? (await findSince(head, cursor, after))
+    if (!denials || denials.length > pageSize) return pageOf(head, after)
     const next = denials.length > 0 ? head.cursor : after
-    return { after, next, full: false, more: false, denials }
+    return { history: head.history, after, next, full: false, more: false, denials }
   }
 
   /** Undefined where that is too much, or the cursor is of the future. */
-  async function findSince({ end }: Head, after: string) {
-    const { known, denials } = await inTurn(() => denylist.listSince(after, pageSize + 1))
+  async function findSince({ history, end }: Head, { snapshot }: Cursor, after: string) {
+    const found = await inTurn(() => denylist.listSince(snapshot, pageSize + 1))
+    requireHistory(history, found)
+    const { known, denials } = found
     if (!known || denials.length > pageSize) return undefined
     log.learn(after, end, denials)
     return denials
@@ -87,15 +92,27 @@ export function createRevocations(dependencies: Dependencies) {
   async function pageOf(
     head: Head,
     after: string | null,
-    snapshot: string,
-    id: string,
+    snapshot = head.shown,
+    id = firstId,
   ): Promise<Content> {
-    const { known, denials } = await inTurn(() => denylist.listAfter(id, snapshot, pageSize))
-    if (!known) return pageOf(head, after, head.cursor, firstId)
+    const { history } = head
+    const found = await inTurn(() => denylist.listAfter(id, snapshot, pageSize))
+    requireHistory(history, found)
+    const { known, denials } = found
+    if (!known && snapshot !== head.shown) return pageOf(head, after)
+    if (!known) throw new AppError('unavailable')
     const more = denials.length === pageSize
     const last = denials.at(-1)?.[0]
-    const next = writeCursor(more && last !== undefined ? { snapshot, last } : { snapshot })
-    return { after, next, full: true, more, denials }
+    const next = writeCursor({ history, snapshot, ...(more && last !== undefined && { last }) })
+    return { history, after, next, full: true, more, denials }
+  }
+
+  /**
+   * The server may change between two statements. The next look begins on the new one.
+   * @throws AppError `unavailable`
+   */
+  function requireHistory(history: string, found: Listing): void {
+    if (found.history !== history) throw new AppError('unavailable')
   }
 
   /** One query at a time for who is not served from memory. @throws AppError `overloaded` */

@@ -8,6 +8,8 @@ export type SealedKey = DatedKey & { sealed_private_key: Buffer }
 
 /** How the keys stand. Times are in milliseconds, by the clock of the database. */
 export type RingState = {
+  /** Revisions are comparable within one history of the database: after a failover one can come again. */
+  history: string | null
   /** How often the keys have changed. */
   revision: number
   now: number
@@ -23,7 +25,7 @@ type Row = RingState & (SealedKey | { kid: null })
 // Any number will do, as long as nothing else of this service locks it.
 const lockId = 4_728_101
 
-const state = `revision::float8 as revision,
+const state = `(select database_history()) as history, revision::float8 as revision,
   extract(epoch from clock_timestamp())::float8 * 1000 as now,
   extract(epoch from refresh_keys_since)::float8 * 1000 as refresh_keys_since`
 
@@ -52,9 +54,9 @@ export function createKeyRepository(db: Db, box: Seal) {
          from key_ring left join signing_keys on true
          order by signs_from, created_at, kid`,
       )
-      const { revision, now, refresh_keys_since } = theFirst(rows)
+      const { history, revision, now, refresh_keys_since } = theFirst(rows)
       const keys = rows.flatMap((row) => (row.kid === null ? [] : row))
-      return { revision, now, refresh_keys_since, keys }
+      return { history, revision, now, refresh_keys_since, keys }
     },
 
     /** Whether nobody else changes the keys before the end of this transaction. */

@@ -35,6 +35,8 @@ export async function createKeyring(options: Options) {
   const { algorithm, secret, lifetimes, keys, log } = options
   const fixed = algorithm === 'HS256' && secret ? prepareKey(secretKey(secret), options) : undefined
   const listeners: (() => void)[] = []
+  /** Keys that were removed while this instance ran. A failover may bring them back; they stay dead. */
+  const removed = new Set<string>()
   let ring = fixed ? await loadFixed(fixed) : await load()
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
@@ -42,8 +44,10 @@ export async function createKeyring(options: Options) {
   /** Keys that are known already are not opened again. One that cannot be opened hides no other. */
   async function load(known?: Ring): Promise<Ring> {
     const stored = await keys.load()
+    if (known) noteRemoved(known.stored, stored)
     const ready = new Map<string, Key>()
-    for (const key of stored.keys.filter((found) => isUsable(found, algorithm))) {
+    const remaining = stored.keys.filter(({ kid }) => !removed.has(kid))
+    for (const key of remaining.filter((found) => isUsable(found, algorithm))) {
       try {
         ready.set(key.kid, known?.keys.get(key.kid) ?? prepareKey(keys.open(key), options))
       } catch (err) {
@@ -51,7 +55,7 @@ export async function createKeyring(options: Options) {
         log.error({ err, kid: key.kid }, 'a signing key cannot be used')
       }
     }
-    const there = stored.keys.filter((key) => ready.has(key.kid) || !isUsable(key, algorithm))
+    const there = remaining.filter((key) => ready.has(key.kid) || !isUsable(key, algorithm))
     const living = livesOf(there, lifetimes).flatMap(({ kid, signsFrom, retiresAt, until }) => {
       const key = ready.get(kid)
       return key ? [{ ...key, signsFrom, retiresAt, until }] : []
@@ -61,6 +65,13 @@ export async function createKeyring(options: Options) {
 
   async function loadFixed(key: Key): Promise<Ring> {
     return ringOf([{ ...key, ...eternal }], { ...(await keys.state()), keys: [] }, lifetimes)
+  }
+
+  /** Not across a change of the history: what the new one lacks may never have been removed. */
+  function noteRemoved(before: StoredKeys, { history, keys: present }: StoredKeys): void {
+    if (before.history !== history) return
+    const kids = new Set(present.map(({ kid }) => kid))
+    for (const { kid } of before.keys) if (!kids.has(kid)) removed.add(kid)
   }
 
   async function swap(): Promise<void> {
@@ -87,9 +98,14 @@ export async function createKeyring(options: Options) {
     return queued
   }
 
-  async function follow({ revision, now }: Pick<RingState, 'revision' | 'now'>): Promise<void> {
+  async function follow({
+    history,
+    revision,
+    now,
+  }: Pick<RingState, 'history' | 'revision' | 'now'>): Promise<void> {
     if (fixed) return
-    if (revision !== ring.stored.revision) return reload()
+    const { stored } = ring
+    if (history !== stored.history || revision !== stored.revision) return reload()
     ring = { ...ring, stored: { ...ring.stored, now }, readAt: performance.now() }
   }
 
@@ -132,6 +148,10 @@ export async function createKeyring(options: Options) {
 
     /** What is loaded, and what time it is now in the database; undefined where nothing is stored. */
     snapshot: (): StoredKeys | undefined => (fixed ? undefined : { ...ring.stored, now: now() }),
+
+    /** Removed keys that the database holds again, as after a failover that lost their removal. */
+    returned: (): string[] =>
+      ring.stored.keys.flatMap(({ kid }) => (removed.has(kid) ? [kid] : [])),
 
     /** `listener` is called when other keys verify than before. */
     onChange: (listener: () => void): void => void listeners.push(listener),

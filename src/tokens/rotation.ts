@@ -73,16 +73,16 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes, newId
      * next takes its place at once, which is made if need be.
      * @throws AppError `not_found`
      */
-    async remove(kid: string): Promise<Rotated | undefined> {
-      const key = await generateKey(algorithm)
-      return exclusively(async (tx, stored) => {
-        if (!stored.keys.some((found) => found.kid === kid)) throw new AppError('not_found')
-        const isSigner = signerOf(lived(stored), algorithm, stored.now)?.kid === kid
-        await remove(tx, operator, kid, 'by hand')
-        if (!isSigner) return undefined
-        const next = nextOf(stored)
-        return next ? promote(tx, operator, next) : publish(tx, operator, key, 0)
-      })
+    remove: (kid: string) => removeAs(operator, kid, 'by hand'),
+
+    /** Removes keys again that came back because a failover lost their removal. */
+    async removeAgain(kids: string[]): Promise<void> {
+      for (const kid of kids) {
+        await removeAs(scheduler, kid, 'removal was lost').catch((error: unknown) => {
+          const isGone = error instanceof AppError && error.code === 'not_found'
+          if (!isGone) throw error // gone: another instance was quicker
+        })
+      }
     },
 
     /** The keys as they are now, in the order in which they sign, and which of them does. */
@@ -91,6 +91,18 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes, newId
       const keys = lived(stored)
       return { keys, now: stored.now, signer: signerOf(keys, algorithm, stored.now)?.kid }
     },
+  }
+
+  async function removeAs(caller: Caller, kid: string, why: string): Promise<Rotated | undefined> {
+    const key = await generateKey(algorithm)
+    return exclusively(async (tx, stored) => {
+      if (!stored.keys.some((found) => found.kid === kid)) throw new AppError('not_found')
+      const isSigner = signerOf(lived(stored), algorithm, stored.now)?.kid === kid
+      await remove(tx, caller, kid, why)
+      if (!isSigner) return undefined
+      const next = nextOf(stored)
+      return next ? promote(tx, caller, next) : publish(tx, caller, key, 0)
+    })
   }
 
   /**

@@ -33,6 +33,7 @@ const decode = createDecoder({ complete: true }) as (token: string) => {
 /**
  * Keeps the entries as the service has them: all of them once, and then what is new, twice a second. How
  * long ago an answer was true is its own word, which is signed: played again it is as old as it is.
+ * Entries stay until they expire, also where the service lists them no more, as after a failover.
  */
 export function createRevocationFeed(options: Options) {
   const { entries, keys, read, maxStale, onChange, onError, clock, signal } = options
@@ -42,6 +43,7 @@ export function createRevocationFeed(options: Options) {
   let listFrom: number | undefined
   let followedAt = -Infinity
   let lifetime = 0
+  let history: string | undefined
 
   return {
     isFresh,
@@ -113,7 +115,10 @@ export function createRevocationFeed(options: Options) {
       entries.add({ id, expires_at, epoch: epoch ?? dead })
     }
     entries.sweep(Math.min(at, Date.now()) / 1_000)
-    if (at >= followedAt) follow(claims)
+    // After a failover the clock of the database may be behind that of the one before.
+    const isNew = history !== undefined && claims.history !== history
+    if (isNew || at >= followedAt) follow(claims, isNew)
+    history = claims.history
     const wasPaging = listFrom !== undefined
     cursor = next
     if (full) listFrom = Math.min(listFrom ?? trueAt, trueAt)
@@ -122,9 +127,10 @@ export function createRevocationFeed(options: Options) {
     listFrom = undefined
     return wasPaging
   }
-  function follow({ at, keys: kids, lifetime: told }: RevocationClaims): void {
+
+  function follow({ at, keys: kids, lifetime: told }: RevocationClaims, isNew: boolean): void {
     followedAt = at
-    keys.follow(kids)
+    keys.follow(kids, isNew)
     if (told !== lifetime) onChange()
     lifetime = told
   }

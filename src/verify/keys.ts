@@ -35,6 +35,10 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
   let keys = new Map<string, PublicKey>()
   let listed = new Set<string>()
   let dropped = new Set<string>()
+  /** Of the dropped ones those that a failover took, not an operator. */
+  let lost = new Set<string>()
+  /** Dropped for good, though the service may name them again. */
+  let dead = new Set<string>()
   let loading: Promise<void> | undefined
   let askedAt = -Infinity
   let queued: Promise<void> | undefined
@@ -63,12 +67,19 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
     /**
      * The service's own word for which keys are good: one that it names no more is dead at once. The set
      * may come from an instance, or a cache, that has not heard of that yet.
+     * @param isNewHistory the database failed over: a removal that was heard of holds all the same
      */
-    follow(kids: string[]): void {
+    follow(kids: string[], isNewHistory = false): void {
       const before = new Set(usable())
       const now = new Set(kids)
       const gone = [...listed].filter((kid) => !now.has(kid))
-      dropped = new Set([...dropped, ...gone].filter((kid) => !now.has(kid)).slice(-maxKeys))
+      if (isNewHistory) {
+        const removed = [...dropped].filter((kid) => !lost.has(kid))
+        dead = new Set([...dead, ...removed].slice(-maxKeys))
+        lost = new Set(gone)
+      }
+      const stay = [...dropped, ...gone].filter((kid) => !now.has(kid) || dead.has(kid))
+      dropped = new Set(stay.slice(-maxKeys))
       listed = now
       tell(before)
     },
@@ -77,7 +88,8 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
     isDue(): boolean {
       const now = clock()
       const mine = usable()
-      const agrees = mine.length === listed.size && mine.every((kid) => listed.has(kid))
+      const theirs = [...listed].filter((kid) => !dropped.has(kid))
+      const agrees = mine.length === theirs.length && mine.every((kid) => listed.has(kid))
       return !loading && now >= askedAt + every && (now >= goodUntil || !agrees)
     },
   }

@@ -12,6 +12,12 @@ t.test(
   },
 )
 
+t.test('a feed that takes one history of the database for another is noticed', async (t) => {
+  for (const slip of ['names no history', 'renews the lease without the pool'] as const) {
+    t.match((await simulate({ from: 1, count: 1_000, slip })).fault, /not denied/, slip)
+  }
+})
+
 t.test('an SQL that takes what is in progress for seen is noticed', async (t) => {
   const slip = 'shows what is in progress'
   t.match((await simulate({ from: 1, count: 1_000, slip })).fault, /not denied/)

@@ -23,7 +23,7 @@ async function database(t: Test) {
   ])
   const ask = async <Row>(text: string, values?: unknown[]) =>
     (await db.query<Row>(text, values)).rows[0] as Row
-  const snapshot = async () => (await ask<{ snapshot: string }>(replicaSql.snapshot)).snapshot
+  const snapshot = async () => (await ask<{ snapshot: string }>(replicaSql.position)).snapshot
   const delta = (since: string) => ask<Delta>(replicaSql.delta, [since])
   const age = () =>
     db.query(`update token_denylist set created_at = created_at - interval '1 hour'`)

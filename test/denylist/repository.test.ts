@@ -30,7 +30,7 @@ async function ask<Row extends pg.QueryResultRow>(
 }
 
 const snapshotOf = async (client: pg.Client) =>
-  (await ask<{ snapshot: string }>(client, replicaSql.snapshot)).snapshot
+  (await ask<{ snapshot: string }>(client, replicaSql.position)).snapshot
 const deny = `insert into token_denylist (id, expires_at) values ($1, now() + interval '1 hour')
   on conflict (id) do update set expires_at = excluded.expires_at, xid = excluded.xid`
 

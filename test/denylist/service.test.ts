@@ -53,6 +53,15 @@ async function outcomeOf(denylist: Denylist, claims: AccessClaims): Promise<stri
 
 const expires_at = 2_000_000_000
 
+t.test('what memory denies the database cannot make good again', async (t) => {
+  const { denylist, world } = denylistOn()
+  const claims = newClaims()
+  denylist.add([{ id: claims.sid, expires_at }])
+  world.isFresh = false // and the database has lost it
+  t.equal(await outcomeOf(denylist, claims), 'invalid_token')
+  t.equal(await outcomeOf(denylist, newClaims()), 'live')
+})
+
 t.test('a fresh replica answers at once, without a promise or a query', async (t) => {
   const { denylist, world } = denylistOn()
   const claims = newClaims(2)

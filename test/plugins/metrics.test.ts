@@ -18,6 +18,7 @@ const units = {
   denylist_bytes: 'gauge',
   denylist_clock_skew_seconds: 'gauge',
   denylist_reconnects_total: 'counter',
+  denylist_history_changes_total: 'counter',
   denylist_fallback_queries_total: 'counter',
   denylist_lag_seconds: 'histogram',
   password_lanes_busy: 'gauge',

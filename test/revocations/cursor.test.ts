@@ -9,6 +9,9 @@ t.test('what the database writes is read, and written as it was', (t) => {
     const paged = `${text}~${id}`
     t.same(readCursor(paged), { snapshot: text, last: id })
     t.equal(writeCursor(readCursor(paged)!), paged)
+    const dated = `${'0a'.repeat(16)}.${paged}`
+    t.same(readCursor(dated), { history: '0a'.repeat(16), snapshot: text, last: id })
+    t.equal(writeCursor(readCursor(dated)!), dated)
   }
   t.end()
 })
@@ -19,6 +22,7 @@ t.test('what the database could not read is no cursor', (t) => {
     ...['2:4:1', '1:4:3,2', '1:4:2,2', '1:4:2,', '1:4:,2', '1:4: 2', ' 1:4:', '1:4:\n', '1:4:;'],
     ...["1:4:'", '1:4:)', '1:4:2~', `1:4:2~${id}0`, `1:4:2~${id.toUpperCase()}`, `~${id}`],
     ...[`1:4:2~${id}~${id}`, '99999999999999999999:99999999999999999999:', '१:२:', '1e1:2e1:'],
+    ...['.1:1:', `${'0a'.repeat(15)}.1:1:`, `${'0A'.repeat(16)}.1:1:`, `${'0a'.repeat(16)}1:1:`],
     `1:99999:${Array.from({ length: 400 }, (_, at) => at + 1).join(',')}`,
   ]
   for (const text of bad) t.equal(readCursor(text), undefined, JSON.stringify(text))

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { createSimulation } from './feed-simulation.js'
-import type { Slip } from './model-database.js'
+import type { Slip } from './model-server.js'
 
 type Task = { from: number; count: number; slip?: Slip | undefined }
 type Outcome = { fault: string | undefined; seconds: number }

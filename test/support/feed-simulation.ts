@@ -1,8 +1,9 @@
 import { pino } from 'pino'
 import { absent, createEntries, dead } from '../../src/denylist/entries.js'
 import { createFeed } from '../../src/denylist/feed.js'
-import { createModelDatabase, type Row, type Slip } from './model-database.js'
+import { createModelDatabase } from './model-database.js'
 import { createModelNetwork } from './model-network.js'
+import type { Row, Slip } from './model-server.js'
 import { random } from './random.js'
 import { createVirtualTime } from './virtual-time.js'
 
@@ -32,12 +33,15 @@ export function createSimulation(seed: number, slip?: Slip) {
   const feed = createFeed({
     entries,
     connect: network.connect,
+    poolHistory:
+      listens && slip !== 'renews the lease without the pool' ? network.poolHistory : undefined,
     interval: listens ? 500 : 250,
     log,
     clock: time.clock,
     sleep: time.sleep,
     random: next,
     onHeard: () => (next() < 0.05 ? time.sleep(next() * 1_500) : Promise.resolve()),
+    onLost: () => undefined,
   })
   const denied = new Map<string, Denied>()
   const result = { fault: undefined as string | undefined, isDone: false }
@@ -73,7 +77,8 @@ export function createSimulation(seed: number, slip?: Slip) {
 
   function acknowledge(row: Row): void {
     const known = denied.get(row.id)
-    if (known && known.xid > row.xid) return
+    if (known && known.seq > row.seq) return
+    if (!database.has(row)) return // a failover lost it meanwhile
     denied.set(row.id, { ...row, ackedAt: time.clock(), wasHeld: false })
   }
 
@@ -81,11 +86,21 @@ export function createSimulation(seed: number, slip?: Slip) {
     const die = next()
     if (die < 0.3) network.cut()
     else if (die < 0.6) network.silence()
-    else if (die < 0.7) network.deafen()
-    else if (die < 0.85) network.restart(next() * 2_000)
+    else if (die < 0.65) network.deafen()
+    else if (die < 0.75) network.restart(next() * 2_000)
+    else if (die < 0.8) network.crashUnnoticed()
+    else if (die < 0.95) failOver()
     else database.prune()
     check()
     if (time.clock() < troubled) time.after(next() * 1_500, trouble)
+  }
+
+  /** What was acknowledged and is lost must still be denied where it was; elsewhere nobody knows of it. */
+  function failOver(): void {
+    network.failOver(Math.floor(next() * 4))
+    for (const [id, row] of denied) {
+      if (!database.has(row) && !row.wasHeld) denied.delete(id)
+    }
   }
 
   function check(rows: Iterable<Row> = denied.values()): void {

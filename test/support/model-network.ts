@@ -1,5 +1,6 @@
 import type { Source } from '../../src/denylist/sources.js'
 import type { ModelDatabase } from './model-database.js'
+import type { ModelServer } from './model-server.js'
 import type { Random } from './random.js'
 import type { VirtualTime } from './virtual-time.js'
 
@@ -17,6 +18,8 @@ export function createModelNetwork({ time, database, random, listens }: Options)
     isCut: boolean
     isSilent: boolean
     isDeaf: boolean
+    /** Where it leads; undefined where that is the primary of the moment, as behind a pooler. */
+    server: ModelServer | undefined
     hear: () => void
     cut: () => void
   }
@@ -41,6 +44,7 @@ export function createModelNetwork({ time, database, random, listens }: Options)
       isCut: false,
       isSilent: false,
       isDeaf: false,
+      server: listens ? database.primary : undefined,
       hear: () => undefined,
       cut() {
         link.isCut = true
@@ -61,7 +65,7 @@ export function createModelNetwork({ time, database, random, listens }: Options)
     }
 
     /** Asked now, done after a while, answered after another. */
-    function ask<Result>(act: () => Result): Promise<Result> {
+    function ask<Result>(act: (server: ModelServer) => Result): Promise<Result> {
       return new Promise((resolve, reject) => {
         if (link.isCut) {
           reject(new Error('cut'))
@@ -71,7 +75,7 @@ export function createModelNetwork({ time, database, random, listens }: Options)
         time.after(delay(), () => {
           if (link.isCut || link.isSilent) return
           if (often(0.01)) link.isSilent = true // between the act and its answer
-          const result = act()
+          const result = act(link.server ?? database.primary)
           time.after(delay(), () => {
             if (!link.isSilent) resolve(result)
             link.pending.delete(reject)
@@ -81,17 +85,17 @@ export function createModelNetwork({ time, database, random, listens }: Options)
     }
 
     return {
-      snapshot: () => ask(database.snapshot),
+      position: () => ask((server) => server.position()),
       async delta(since) {
         hasNews = false
-        const delta = await ask(() => database.delta(since))
+        const delta = await ask((server) => server.delta(since))
         if (link.isDeaf) throw new Error('the connection no longer listens')
         return delta
       },
       // Two at a time, that a load takes some.
       page: (after, most) =>
-        ask(() => {
-          const page = database.page(after, 2)
+        ask((server) => {
+          const page = server.page(after, 2)
           return { ...page, count: page.count < 2 ? page.count : most }
         }),
       news: (ms) =>
@@ -131,6 +135,32 @@ export function createModelNetwork({ time, database, random, listens }: Options)
       for (const link of links) link.cut()
       database.crash()
       time.after(ms, () => void (isUp = true))
+    },
+
+    /**
+     * A standby that lagged takes over, and no query fails. A connection that listens is cut between two
+     * of them, moved, or left on the old primary, which still answers.
+     */
+    failOver(lag: number): void {
+      database.failOver(lag)
+      const die = random()
+      for (const link of links) {
+        if (!listens) continue
+        if (die < 0.3) link.cut()
+        else if (die < 0.6) link.server = database.primary
+      }
+    },
+
+    /** The server crashes and recovers between two queries: a pool notices nothing. */
+    crashUnnoticed(): void {
+      if (listens) for (const link of links) link.cut()
+      database.crash()
+    },
+
+    /** What the pool answers, which is always on the primary. */
+    async poolHistory(): Promise<string> {
+      await time.sleep(delay())
+      return database.primary.position().history
     },
 
     /** From now on all goes well, but for what is out of order already. */

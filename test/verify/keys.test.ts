@@ -1,10 +1,19 @@
 import { decodeProtectedHeader } from 'jose'
 import t, { type Test } from 'tap'
 import { openRotation } from '../../src/services.js'
+import { generateKey, publicJwk } from '../../src/tokens/key-pair.js'
+import { createKeySet } from '../../src/verify/keys.js'
 import { keysSecret, listeningApp, logIn, signUp } from '../support/app.js'
+import { changeHistory } from '../support/histories.js'
 import { until } from '../support/until.js'
 import { startProxy, startVerifier } from '../support/verifier.js'
 
+const jwks = await Promise.all(
+  ['ES256', 'EdDSA'].map(async (alg) => {
+    const key = await generateKey(alg as 'ES256')
+    return { ...publicJwk(key), kid: key.kid, alg, use: 'sig' }
+  }),
+)
 const kidOf = (token: string) => decodeProtectedHeader(token).kid ?? ''
 
 async function start(t: Test) {
@@ -34,6 +43,55 @@ t.test('a key that is removed is dead within a second, and the next is good at o
   await until(async () => (await verdict(next)) === 'good', 'the next key')
   t.equal(await verdict(access_token), 'invalid_token')
   t.ok(asked() <= 4, `${asked()} key sets`)
+})
+
+t.test('a failover that loses the removal of a key does not make it good again', async (t) => {
+  const { url, sql, verdict, rotation, access_token } = await start(t)
+  const kept = await sql('select * from signing_keys')
+  await rotation.remove(kidOf(access_token))
+  await until(async () => (await verdict(access_token)) === 'invalid_token', 'its end')
+  await sql(changeHistory)
+  // Another instance has never heard of the removal.
+  const other = await listeningApp(t, { url })
+  const [blind] = [startVerifier(t, other.origin)]
+  await sql(
+    'insert into signing_keys select * from json_populate_recordset(null::signing_keys, $1)',
+    [JSON.stringify(kept)],
+  )
+  await blind.ready
+  t.equal(await verdict(access_token), 'invalid_token')
+  await until(async () => {
+    t.not(await verdict(access_token), 'good')
+    return (
+      (await sql('select from signing_keys where kid = $1', [kidOf(access_token)])).length === 0
+    )
+  }, 'the instance that knows to remove it again')
+  t.match(await sql(`select detail from audit_log where detail->>'why' = 'removal was lost'`), [
+    { detail: { kid: kidOf(access_token) } },
+  ])
+})
+
+t.test('keys that were removed stay so, and those that a failover took may come back', (t) => {
+  const keys = createKeySet({
+    ...{ issuer: '', audience: '', onChange: () => undefined, clock: () => 0 },
+    read: async () => ({ text: JSON.stringify({ keys: jwks }), headers: new Headers() }),
+  })
+  const [removed, lost] = jwks.map(({ kid }) => kid) as [string, string]
+  const isGood = (kid: string) => keys.find(kid) !== undefined
+  return keys.load().then(() => {
+    keys.follow([removed, lost])
+    keys.follow([lost])
+    t.notOk(isGood(removed))
+    keys.follow([removed, lost])
+    t.ok(isGood(removed), 'an instance was late')
+    keys.follow([lost])
+    keys.follow([removed], true)
+    t.notOk(isGood(removed))
+    t.notOk(isGood(lost), 'not of this history')
+    keys.follow([removed, lost], true)
+    t.notOk(isGood(removed))
+    t.ok(isGood(lost), 'back where it was')
+  })
 })
 
 t.test('keys that rotate refuse nobody', async (t) => {

@@ -1,0 +1,66 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { SessionRepository } from '../sessions/repository.js'
+import type { Denial } from './entries.js'
+import type { DenylistRepository } from './repository.js'
+
+type Options = {
+  denylist: Pick<DenylistRepository, 'findAccounts' | 'raiseEpochsAbove'>
+  sessions: Pick<SessionRepository, 'end'>
+  log: FastifyBaseLogger
+  sleep: (ms: number) => Promise<void>
+}
+
+const batchSize = 500
+const pause = 1_000
+
+/**
+ * Writes denials to the database that it acknowledged and then lost, as by a failover to a standby that
+ * lagged: else a session that was logged out would live again once no memory holds its end.
+ */
+export function createRestorer({ denylist, sessions, log, sleep }: Options) {
+  let waiting: Denial[] = []
+  let running: Promise<void> | undefined
+  let isStopped = false
+
+  return {
+    /** Returns at once; tries until the denials are written or have expired. */
+    restore(denials: Denial[]): void {
+      waiting.push(...denials)
+      if (waiting.length > 0) running ??= run()
+    },
+
+    async stop(): Promise<void> {
+      isStopped = true
+      await running
+    },
+  }
+
+  async function run(): Promise<void> {
+    while (waiting.length > 0 && !isStopped) {
+      const now = Date.now() / 1_000
+      const batch = waiting.slice(0, batchSize).filter(({ expires_at }) => expires_at > now)
+      try {
+        if (batch.length > 0) await write(batch)
+        waiting = waiting.slice(batchSize)
+      } catch (err) {
+        log.warn({ err }, 'denials lost by a failover not written, retrying')
+        await sleep(pause)
+      }
+    }
+    running = undefined
+  }
+
+  async function write(batch: Denial[]): Promise<void> {
+    const ids = batch.flatMap(({ id, epoch }) => (epoch === undefined ? [id] : []))
+    const epochs = batch.flatMap(({ id, epoch }) => (epoch === undefined ? [] : [{ id, epoch }]))
+    // An account whose deletion was lost exists again. Only its owner or an operator may delete it.
+    const accounts = new Set(ids.length > 0 ? await denylist.findAccounts(ids) : [])
+    const ended = ids.filter((id) => !accounts.has(id))
+    if (ended.length > 0) await sessions.end(...ended)
+    if (epochs.length > 0) await denylist.raiseEpochsAbove(epochs)
+    log.warn({ count: ended.length + epochs.length }, 'denials lost by a failover written again')
+    if (accounts.size > 0) {
+      log.warn({ ids: [...accounts] }, 'deletions of accounts were lost by a failover')
+    }
+  }
+}
