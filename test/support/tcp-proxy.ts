@@ -2,7 +2,14 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-type Pair = { client: Socket; server: Socket; swallows: boolean }
+type Pair = {
+  client: Socket
+  server: Socket
+  swallows: boolean
+  /** No statement is under way: the server has said that it is ready. */
+  isIdle: boolean
+  isLeaving: boolean
+}
 
 /**
  * A link to what listens at `url` that a test can spoil: silent, it takes bytes and passes none on, and
@@ -21,7 +28,7 @@ export async function tcpProxy(t: Test, url: string) {
       return
     }
     const upstream = connect(Number(target.port || 5432), target.hostname)
-    const pair = { client, server: upstream, swallows: false }
+    const pair = { client, server: upstream, swallows: false, isIdle: false, isLeaving: false }
     pairs.add(pair)
     pass(client, upstream, pair)
     pass(upstream, client, pair)
@@ -40,6 +47,8 @@ export async function tcpProxy(t: Test, url: string) {
       }
       if (from === pair.server && onAnswer && !onAnswer(chunk, () => cutPair(pair))) return
       to.write(chunk)
+      pair.isIdle = from === pair.server && chunk.subarray(-6).equals(readyForQuery)
+      if (pair.isIdle && pair.isLeaving) to.end(() => cutPair(pair))
     })
     from.on('error', () => undefined)
     from.on('close', () => {
@@ -82,6 +91,14 @@ export async function tcpProxy(t: Test, url: string) {
     cut,
     /** Where connections go from now on. */
     retarget: (to: string) => void (target = new URL(to)),
+    /** Moves everybody elsewhere so that no statement fails: a connection ends between two of them. */
+    moveTo: (to: string) => {
+      target = new URL(to)
+      for (const pair of pairs) {
+        pair.isLeaving = true
+        if (pair.isIdle) cutPair(pair)
+      }
+    },
     /** A statement in the client's name, of which the client learns nothing. */
     inject: (sql: string) => {
       for (const pair of pairs) {
