@@ -153,6 +153,10 @@ function spawnLimited(memory: number): Spawned {
   }
 }
 
-/** POSIX has `ulimit -f` alone, but dash, bash and busybox know these; what fails is done without. */
+/**
+ * POSIX has `ulimit -f` alone, but dash, bash and busybox know these; what fails is done without. The
+ * descriptors are those that a supervisor handed to the service.
+ */
 const limits = (kilobytes: number) =>
-  `ulimit -c 0; ulimit -t ${cpuOfLife.most}; ulimit -d ${kilobytes}; exec "$@"`
+  `exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+ulimit -c 0; ulimit -t ${cpuOfLife.most}; ulimit -d ${kilobytes}; exec "$@"`
