@@ -42,12 +42,12 @@ export function createMailService(dependencies: Dependencies) {
       }
       const addressed = await address(queued)
       if (!addressed) return
-      const { message, to, code } = addressed
-      const secrets = code && (await makeCode(queued, to, code))
-      if (code && !secrets) return
+      const { message, to } = addressed
+      const prepared = await prepare(queued, addressed)
+      if (!prepared) return
       // Each try has a code of its own: a receiver must not take it for the one before.
       const id = `${queued.id}.${String(queued.attempts)}`
-      const letter = writeLetter(message, { appName, publicUrl, kind: queued.kind, secrets })
+      const letter = writeLetter(message, { appName, publicUrl, kind: queued.kind, ...prepared })
       await transport.send(id, to.kind === 'mobile' ? to.canonical : to.text, letter)
     },
   }
@@ -81,17 +81,22 @@ export function createMailService(dependencies: Dependencies) {
     return { message: isActive ? 'address_proof' : message, to: { ...to, text }, code }
   }
 
-  /** Undefined where the message was cancelled, or too many were sent: those that were still work. */
-  function makeCode({ id, message, asker }: QueuedMessage, to: Identifier, code: Code) {
+  /**
+   * Counts a message that anybody may ask for, whatever it turned out to say, and makes its code.
+   * Undefined where it was cancelled, or too many were sent: those that were still work.
+   */
+  async function prepare({ id, message, asker }: QueuedMessage, { to, code }: Addressed) {
+    const isAnybodys = message === 'activation' || message === 'password_reset'
+    if (!isAnybodys && !code) return { secrets: undefined }
     return store.transaction(async (tx) => {
       const held = await tx.outbox.hold(id)
       if (!held) return undefined
-      const isAnybodys = message === 'activation' || message === 'password_reset'
       if (isAnybodys && !held.wasCounted) {
-        const share = asker ? await shareOf(tx, code.user_id, asker) : ''
+        const share = asker && code ? await shareOf(tx, code.user_id, asker) : ''
         if (!(await limits.mayWrite(tx, message, to.canonical, share))) return undefined
       }
-      return codes.make(tx, { identifier: to, ...code, asker })
+      const secrets = code && (await codes.make(tx, { identifier: to, ...code, asker }))
+      return { secrets }
     })
   }
 

@@ -76,7 +76,8 @@ t.test(
     const reset = await post('/api/password/reset', { token: mail.token, new_password: next })
     t.equal(reset.status, 200)
     t.same(Object.keys(reset.body).sort(), ['message', 'status'])
-    t.same(reset.headers.getSetCookie(), [])
+    const cookies = reset.headers.getSetCookie().map((line) => line.split('=')[0])
+    t.same(cookies, ['device'], 'a mark of the device, and no session')
 
     for (const { access_token, refresh_token } of sessions) {
       t.notOk(await isAlive(access_token))
