@@ -1,12 +1,18 @@
 import { violatedConstraint, type Db } from '../db/pool.js'
 import { invalidField } from '../errors.js'
 
-/** A service with an id and a secret. `name` is its `client_id`. */
-export type Client = { id: string; name: string; roles: string[]; created_at: string }
+/** A service with an id and a secret. `name` is its `client_id`; `epoch` counts the roles that it lost. */
+export type Client = {
+  id: string
+  name: string
+  roles: string[]
+  epoch: number
+  created_at: string
+}
 
 export type NewClient = { id: string; name: string; roles: string[]; secret_hash: Buffer }
 
-const columns = `id, name, created_at,
+const columns = `id, name, epoch, created_at,
   array(select role from client_roles where client_id = id order by role) as roles`
 
 /** The only SQL about clients. */

@@ -51,8 +51,8 @@ export function createClientService({ store, limits, newId }: Dependencies) {
     async authenticate({ client_id, client_secret }: Credentials, caller: Caller): Promise<Client> {
       const found = isName(client_id) ? await store.clients.findCredential(client_id) : undefined
       if (isSecret(client_secret, found?.secret_hash) && found) {
-        const { id, name, roles, created_at } = found
-        return { id, name, roles, created_at }
+        const { id, name, roles, epoch, created_at } = found
+        return { id, name, roles, epoch, created_at }
       }
       await limits.penalise('clients', caller.address)
       // What was typed is not written down, but for a name that there is.

@@ -124,13 +124,25 @@ export function createDenylistRepository(
       onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))
     },
 
-    /** Raises the epochs of users above these, where they are not; their access tokens are stale. */
-    async raiseEpochsAbove(epochs: { id: string; epoch: number }[]): Promise<void> {
+    /** What became of these clients' epochs, which the table `client_roles` raises when they lose a role. */
+    async followClients(ids: string[]): Promise<void> {
       const { rows } = await db.query<{ id: string; epoch: number }>(
-        `update users set epoch = lost.epoch + 1
-         from unnest($1::uuid[], $2::integer[]) as lost (id, epoch)
-         where users.id = lost.id and users.epoch <= lost.epoch
-         returning users.id, users.epoch`,
+        'select id, epoch from clients where id = any ($1)',
+        [ids],
+      )
+      onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))
+    },
+
+    /** Raises the epochs of users and clients above these, where they are not; their access tokens are stale. */
+    async raiseEpochsAbove(epochs: { id: string; epoch: number }[]): Promise<void> {
+      const raise = (table: string) =>
+        `update ${table} account set epoch = lost.epoch + 1 from lost
+         where account.id = lost.id and account.epoch <= lost.epoch
+         returning account.id, account.epoch`
+      const { rows } = await db.query<{ id: string; epoch: number }>(
+        `with lost as (select * from unnest($1::uuid[], $2::integer[]) as lost (id, epoch)),
+           of_users as (${raise('users')}), of_clients as (${raise('clients')})
+         select * from of_users union all select * from of_clients`,
         [epochs.map(({ id }) => id), epochs.map(({ epoch }) => epoch)],
       )
       onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))

@@ -1,23 +1,25 @@
-import type { AccessClaims } from '../tokens/claims.js'
+import { isOfClient, type AccessClaims } from '../tokens/claims.js'
 
 /**
  * Who asks, for the app behind the proxy. Every header is there every time, empty where there is
  * nothing to say: in the place of one that is missing a proxy may leave what the client wrote.
- * `Remote-User` is the id, which is never reassigned, and which everybody has. `Remote-Email` is verified:
- * tokens of older versions carry unverified addresses, without `email_verified`.
+ * `Remote-User` is the id, which is never reassigned, and which every user has. `Remote-Email` is verified:
+ * tokens of older versions carry unverified addresses, without `email_verified`. A client is no user: only
+ * its roles are told.
  */
-export const identityHeaders = ({
-  sub,
-  email,
-  email_verified,
-  name,
-  username,
-  roles,
-}: AccessClaims) => ({
-  'remote-user': sub,
-  'remote-email': headerText(email_verified ? email : undefined),
-  'remote-name': headerText(name ?? username),
-  'remote-groups': headerText(roles.join()),
+export function identityHeaders(claims: AccessClaims) {
+  const { sub, email, email_verified, name, username, roles } = claims
+  const groups = headerText(roles.join())
+  if (isOfClient(claims)) return headersOf('', '', '', groups)
+  const address = headerText(email_verified ? email : undefined)
+  return headersOf(sub, address, headerText(name ?? username), groups)
+}
+
+const headersOf = (user: string, email: string, name: string, groups: string) => ({
+  'remote-user': user,
+  'remote-email': email,
+  'remote-name': name,
+  'remote-groups': groups,
 })
 
 /**

@@ -7,6 +7,7 @@ import { AppError } from '../errors.js'
 import { sendError } from '../plugins/errors.js'
 import { replies } from '../plugins/openapi.js'
 import { RoleName } from '../roles/schemas.js'
+import { isOfClient } from '../tokens/claims.js'
 import { identityHeaders } from './identity.js'
 import { createLoginUrl } from './original.js'
 
@@ -53,19 +54,23 @@ export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app,
       url: '/forward-auth',
       config,
       schema: {
-        summary: 'Whether a proxy may pass a request on: by any method, the body is ignored',
+        summary:
+          'Whether a proxy may pass a request of a user on: by any method, the body is ignored',
         tags,
         hide,
         response,
       },
-      handler: async (request, reply) => allow(request, reply),
+      handler: async (request, reply) => {
+        if (isOfClient(request.user)) throw new AppError('forbidden')
+        return allow(request, reply)
+      },
     })
     app.route({
       method,
       url: '/forward-auth/role/:role',
       config,
       schema: {
-        summary: 'The same, for those who have the role',
+        summary: 'The same, for users and clients that have the role',
         tags,
         hide,
         params: Params,

@@ -2,6 +2,8 @@ import type { Db } from '../db/pool.js'
 import { AppError } from '../errors.js'
 import type { Role } from './schemas.js'
 
+type Holders = { users: string[]; clients: string[] }
+
 /** The only SQL about roles. */
 export function createRoleRepository(db: Db) {
   return {
@@ -29,10 +31,10 @@ export function createRoleRepository(db: Db) {
     },
 
     /**
-     * First the role is locked, then its users, in the order in which everybody locks them.
-     * @returns the ids of the users who had it; undefined where there is no such role
+     * First the role is locked, then its users, then its clients, in the order in which everybody locks them.
+     * @returns the ids of the users and clients that had it; undefined where there is no such role
      */
-    async delete(name: string): Promise<string[] | undefined> {
+    async delete(name: string): Promise<Holders | undefined> {
       const { rowCount } = await db.query('select from roles where name = $1 for update', [name])
       if (rowCount === 0) return undefined
       const { rows } = await db.query<{ id: string }>(
@@ -40,9 +42,15 @@ export function createRoleRepository(db: Db) {
          order by id for update`,
         [name],
       )
+      const { rows: clients } = await db.query<{ id: string }>(
+        `select id from clients where id in (select client_id from client_roles where role = $1)
+         order by id for update`,
+        [name],
+      )
       await db.query('delete from user_roles where role = $1', [name])
+      await db.query('delete from client_roles where role = $1', [name])
       await db.query('delete from roles where name = $1', [name])
-      return rows.map(({ id }) => id)
+      return { users: rows.map(({ id }) => id), clients: clients.map(({ id }) => id) }
     },
 
     /** Keeps a role from being deleted until the transaction ends; whether it is there. */

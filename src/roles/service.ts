@@ -21,14 +21,15 @@ export function createRoleService({ store, newId }: Dependencies) {
       })
     },
 
-    /** Takes it from all who have it. @throws AppError `not_found`, `built_in_role` */
+    /** Takes it from all users and clients that have it. @throws AppError `not_found`, `built_in_role` */
     async delete(caller: Caller, name: string): Promise<void> {
       if (builtIn.includes(name)) throw new AppError('built_in_role')
       await store.transaction(async (tx) => {
         const holders = await tx.roles.delete(name)
         if (!holders) throw new AppError('not_found')
-        await tx.denylist.raiseEpochs(holders)
-        const detail = { role: name, users: holders.length }
+        await tx.denylist.raiseEpochs(holders.users)
+        await tx.denylist.followClients(holders.clients)
+        const detail = { role: name, users: holders.users.length }
         await tx.audit.add({ id: newId(), event: 'role.deleted', caller, detail })
       })
     },

@@ -44,6 +44,9 @@ export type Grant = {
   expires_at: string
 }
 
+/** Which client a token speaks of. */
+type ClientGrant = { id: string; name: string; roles: string[]; epoch: number }
+
 /** What another service gets (RFC 6749 §4.4.3): it asks again where a user would refresh. */
 export type ClientToken = Omit<TokenPair, 'refresh_token'>
 
@@ -93,7 +96,7 @@ export function createTokenService(options: Options) {
     },
 
     /** An access token that speaks of a client. Its session is itself: to deny `id` ends them all. */
-    issueToClient({ id, name, roles }: { id: string; name: string; roles: string[] }): ClientToken {
+    issueToClient({ id, name, roles, epoch }: ClientGrant): ClientToken {
       const iat = toSeconds(now())
       const access_token = keyring.current().sign['at+jwt']({
         sub: id,
@@ -102,7 +105,7 @@ export function createTokenService(options: Options) {
         sid: id,
         gen: 0,
         roles,
-        epoch: 0,
+        epoch,
         iat,
         exp: iat + accessTtl,
       })

@@ -1,10 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { bearerOf } from '../tokens/bearer.js'
+import { isOfClient } from '../tokens/claims.js'
 import { challenge, refusal, toRefusal } from './errors.js'
 import type { Claims, Verifier } from './verifier.js'
 
-/** `role`: who has not got it is refused. Without one any token will do, a client's too. */
-export type TokenRules = { role?: string }
+export type TokenRules = {
+  /** A token without it is refused. */
+  role?: string
+  /** Whether the token may be a client's own. By default only where a role is asked for. */
+  admitsClients?: boolean
+}
 
 /** As much of a Fastify request and reply as it takes. */
 type Hooked = { headers: { authorization?: string | undefined }; raw: { rawHeaders: string[] } }
@@ -45,14 +50,15 @@ export function requireToken(verifier: Verifies, rules: TokenRules = {}) {
 
 async function admit(
   { verify }: Verifies,
-  { role }: TokenRules,
+  { role, admitsClients = role !== undefined }: TokenRules,
   authorization: string | undefined,
   rawHeaders: string[],
 ): Promise<Claims> {
   const token = bearerOf(authorization, rawHeaders)
   if (token === undefined) throw challenge()
   const claims = await verify(token)
-  if (role !== undefined && !claims.roles.includes(role)) throw refusal('forbidden')
+  const hasRole = role === undefined || claims.roles.includes(role)
+  if (!hasRole || (!admitsClients && isOfClient(claims))) throw refusal('forbidden')
   return claims
 }
 

@@ -137,8 +137,11 @@ t.test('epochs are raised above lost ones; what was deleted is not deleted again
       [id, `user-${at}`, at],
     )
   }
+  const client = randomUUID()
+  await db.query(`insert into clients (id, name, secret_hash) values ($1, 'reports', '')`, [client])
   const expires_at = Math.ceil(Date.now() / 1_000) + 900
   restorer.restore([
+    { id: client, epoch: 400_000_000, expires_at },
     { id: behind, epoch: 400_000_000, expires_at },
     { id: ahead, epoch: 0, expires_at },
     { id: deleted, expires_at },
@@ -149,7 +152,9 @@ t.test('epochs are raised above lost ones; what was deleted is not deleted again
   t.match(await db.query('select epoch from users order by username'), {
     rows: [{ epoch: 400_000_001 }, { epoch: 1 }, { epoch: 2 }],
   })
-  t.match(await db.query('select id from token_denylist'), { rows: [{ id: behind }], rowCount: 1 })
+  t.match(await db.query('select epoch from clients'), { rows: [{ epoch: 400_000_001 }] })
+  const denied = await db.query<{ id: string }>('select id from token_denylist')
+  t.same(denied.rows.map(({ id }) => id).sort(), [behind, client].sort())
   t.ok(lines[0]?.includes('retrying'))
 })
 

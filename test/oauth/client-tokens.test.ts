@@ -61,15 +61,33 @@ t.test('an administrating client administers, and is nobody where users are', as
   t.ok([...outcomes.values()].filter((status) => status < 300).length > 15)
 })
 
-t.test('a proxy passes a client on, under its id, where it has the role', async (t) => {
+t.test('a proxy passes a client on where it has the role, and never as a user', async (t) => {
   const service = await testApp(t)
   const { app } = service
-  const headers = bearer(await tokenOf(app, await addClient(service, 'reports', ['user'])))
-  const answer = await app.inject({ url: '/forward-auth/role/user', headers })
-  t.equal(answer.statusCode, 200)
-  const [row] = await service.sql<{ id: string }>('select id from clients')
-  t.match(answer.headers, { 'remote-user': row?.id, 'remote-email': '', 'remote-groups': 'user' })
-  t.equal((await app.inject({ url: '/forward-auth/role/admin', headers })).statusCode, 403)
+  const token = await tokenOf(app, await addClient(service, 'reports', ['user']))
+  for (const headers of [bearer(token), { cookie: `session=${token}` }]) {
+    const answer = await app.inject({ url: '/forward-auth/role/user', headers })
+    t.equal(answer.statusCode, 200)
+    const nobody = { 'remote-user': '', 'remote-email': '', 'remote-name': '' }
+    t.match(answer.headers, { ...nobody, 'remote-groups': 'user' })
+    for (const url of ['/forward-auth/role/admin', '/forward-auth']) {
+      const refused = await app.inject({ url, headers })
+      t.match(refused.json(), { code: 'forbidden' }, url)
+      t.equal(refused.statusCode, 403, url)
+      t.equal(refused.headers['remote-user'], undefined)
+    }
+  }
+})
+
+t.test('a client without a role passes no proxy', async (t) => {
+  const service = await testApp(t)
+  const headers = bearer(await tokenOf(service.app, await addClient(service)))
+  for (const url of ['/forward-auth', '/forward-auth/role/user']) {
+    for (const method of ['GET', 'POST', 'OPTIONS'] as const) {
+      const answer = await service.app.inject({ method, url, headers })
+      t.equal(answer.statusCode, 403, `${method} ${url}`)
+    }
+  }
 })
 
 t.test('what a client does is written down under its id', async (t) => {

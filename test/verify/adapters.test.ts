@@ -1,10 +1,11 @@
 import Fastify from 'fastify'
 import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
-import { fastifyToken, requireToken, type Claims } from '../../src/verify/index.js'
+import { fastifyToken, requireToken, type Claims, type TokenRules } from '../../src/verify/index.js'
 import { bearer, listeningApp, logIn, signUp } from '../support/app.js'
 import { until } from '../support/until.js'
 import { listen } from '../support/listen.js'
+import { addClient, tokenOf } from '../support/oauth.js'
 import { startProxy, startVerifier } from '../support/verifier.js'
 
 type Started = ReturnType<typeof startVerifier>
@@ -70,3 +71,37 @@ for (const [name, start] of Object.entries({ Fastify: startFastify, 'node:http':
     await until(async () => (await get('/', good)).status === 200, 'somebody who can')
   })
 }
+
+t.test(
+  'a client passes where a role is asked for or clients are let in, and nowhere else',
+  async (t) => {
+    const service = await listeningApp(t)
+    const token = await tokenOf(service.app, await addClient(service, 'reports', ['user']))
+    const verifier = startVerifier(t, service.origin)
+    await verifier.ready
+    const cases: [rules: TokenRules, status: number][] = [
+      [{}, 403],
+      [{ role: 'user' }, 200],
+      [{ role: 'admin' }, 403],
+      [{ admitsClients: true }, 200],
+      [{ role: 'user', admitsClients: false }, 403],
+    ]
+    const app = Fastify()
+    for (const [nth, [rules]] of cases.entries()) {
+      app.get(`/${nth}`, { preHandler: fastifyToken(verifier, rules) }, () => 'in')
+    }
+    t.teardown(() => app.close())
+    const guards = cases.map(([rules]) => requireToken(verifier, rules))
+    const server = createServer((request, response) =>
+      guards[Number(request.url?.slice(1))]?.(request, response, () => response.end('in')),
+    )
+    const origin = await listen(t, server)
+    for (const [nth, [rules, status]] of cases.entries()) {
+      const headers = bearer(token)
+      const { statusCode } = await app.inject({ url: `/${nth}`, headers })
+      t.equal(statusCode, status, `Fastify: ${JSON.stringify(rules)}`)
+      const answer = await fetch(`${origin}/${nth}`, { headers })
+      t.equal(answer.status, status, `node:http: ${JSON.stringify(rules)}`)
+    }
+  },
+)
