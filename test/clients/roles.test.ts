@@ -95,3 +95,12 @@ t.test(
     }
   },
 )
+
+t.test('an epoch of a client is of its time, so that two histories share none', async (t) => {
+  const service = await testApp(t)
+  await addClient(service, 'reports', ['user'])
+  await service.sql('delete from client_roles')
+  const [row] = await service.sql<{ epoch: number }>('select epoch from clients')
+  const seconds = (Date.now() - Date.UTC(2025, 0)) / 1_000
+  t.ok(Math.abs((row?.epoch ?? 0) - seconds) < 60, `${row?.epoch}`)
+})
