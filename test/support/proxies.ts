@@ -62,14 +62,22 @@ const caddy: Proxy = async (t, ports) => {
 
 const proxies = { nginx, caddy }
 
-async function scratch(t: Test): Promise<string> {
+export async function scratch(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'proxy-'))
   await chmod(folder, 0o755) // nginx's workers are somebody else
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
 
-async function start(t: Test, path: string, args: string[], home: string, port: number) {
+/** Starts a server, and waits until it answers `/health/live` with one of these. */
+export async function start(
+  t: Test,
+  path: string,
+  args: string[],
+  home: string,
+  port: number,
+  statuses = [200],
+) {
   const child = spawn(path, args, {
     env: { HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -86,7 +94,7 @@ async function start(t: Test, path: string, args: string[], home: string, port: 
   const end = Date.now() + 20_000
   while (Date.now() < end && child.exitCode === null && child.pid !== undefined) {
     const isUp = await fetch(`http://127.0.0.1:${port}/health/live`).then(
-      ({ status }) => status === 200,
+      ({ status }) => statuses.includes(status),
       () => false,
     )
     if (isUp) return

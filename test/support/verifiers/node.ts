@@ -18,7 +18,7 @@ export type Service = {
 type Named = Record<string, Verify>
 
 /** The PEM of a key of the set: of the one that is named, as most do, or of the first. */
-async function fetchPem(origin: string, kid?: string): Promise<string> {
+export async function fetchPem(origin: string, kid?: string): Promise<string> {
   const answer = await fetch(`${origin}/.well-known/jwks.json`)
   const { keys } = (await answer.json()) as JSONWebKeySet
   const jwk = kid === undefined ? keys[0] : keys.find((key) => key.kid === kid)
