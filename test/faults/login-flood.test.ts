@@ -48,7 +48,7 @@ t.test(
       [...statuses.keys()].filter((status) => status !== 200 && status !== 503),
       [],
     )
-    t.ok((statuses.get(200) ?? 0) > 500, `${statuses.get(200)} succeeded`)
+    t.ok((statuses.get(200) ?? 0) > 100, `${statuses.get(200)} succeeded`)
     const grown = (peakMemory(server.child.pid) - base) / mebibyte
     t.ok(grown < lanes * 19 + 64, `memory grew by ${grown.toFixed(0)} MiB`)
   },
