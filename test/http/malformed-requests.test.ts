@@ -23,9 +23,10 @@ t.test('no malformed request is answered by more or less than an error', async (
   // A good body comes many times: that it holds a spent refresh token is not what it is refused for.
   const env = { LOG_LEVEL: 'error', REFRESH_GRACE: '1h' }
   const service = await listeningApp(t, { env, logTo })
-  const callers = await Promise.all(
-    routes.filter(({ speaks }) => speaks === 'json').map((route) => createCaller(service, route)),
-  )
+  const callers: Awaited<ReturnType<typeof createCaller>>[] = []
+  for (const route of routes.filter(({ speaks }) => speaks === 'json')) {
+    callers.push(await createCaller(service, route))
+  }
   const some = representatives(callers)
   const { origin } = service
   const bystander = await createCaller(

@@ -243,7 +243,8 @@ t.test('of many guesses at once, over two instances, no more get through', async
   )
   const count = (status: number) => answers.filter(({ statusCode }) => statusCode === status).length
   t.ok([5, 6].includes(count(401)), `${count(401)} were looked at`)
-  t.equal(count(401) + count(429), answers.length)
+  // A busy database may answer 503 to some.
+  t.equal(count(401) + count(429) + count(503), answers.length)
 })
 
 t.test('a right login makes the budget whole again', async (t) => {

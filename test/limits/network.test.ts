@@ -124,7 +124,7 @@ t.test('logins that succeed cost nothing', async (t) => {
   for (let nth = 0; nth < 10; nth += 1) {
     const answer = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
     t.equal(answer.statusCode, 200)
-    t.match(answer.headers, { 'ratelimit-limit': '3', 'ratelimit-remaining': '2' })
+    t.notOk(answer.headers['ratelimit-limit'], 'a success says nothing of the budget')
   }
   t.same(await sprayAll(app, Array(4).fill({})), [401, 401, 401, 429])
   const refused = await app.inject({ method: 'POST', url: '/api/login', payload: ada })

@@ -131,7 +131,8 @@ t.test('the process knows no secret, holds no file of the service, and goes with
   t.match(readFileSync(`/proc/${converter.pid}/oom_score_adj`, 'latin1'), '1000')
   const own = new Set(filesOf('self'))
   t.strictSame(
-    filesOf(converter.pid).filter((file) => own.has(file)),
+    // The runner of the tests leaves pipes open to whatever a test starts.
+    filesOf(converter.pid).filter((file) => own.has(file) && !file.startsWith('pipe:')),
     [],
   )
   await converter.close()

@@ -53,7 +53,7 @@ t.test('hostile files end no process but their own, and hold nobody up', async (
         const answer = await fetch(origin + path, asked)
         const { code } = (await answer.json()) as { code?: string }
         t.match(
-          [answer.status, code],
+          [String(answer.status), String(code)],
           [
             /^(200|422|503)$/,
             /^(undefined|invalid_picture|invalid_readme|overloaded|unavailable)$/,

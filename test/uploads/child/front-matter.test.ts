@@ -6,6 +6,8 @@ import { dashes } from '../../support/hostile.js'
 const matter = (yaml: string) => Buffer.from(`---\n${yaml}\n---\n# Ada\n`)
 const nested = { code: 'invalid_readme', fields: [{ message: 'nests too much' }] }
 
+const invalid = { code: 'invalid_readme', fields: [{ message: 'is not valid YAML' }] }
+
 /** Each nests in one more way of YAML's, and most in more than one. */
 const deep: Record<string, string> = {
   'lists in one line': `${'- '.repeat(4_000)}a`,
@@ -24,10 +26,14 @@ const deep: Record<string, string> = {
   'keys in brackets': '[? '.repeat(2_700),
 }
 
+/** YAML has no collection behind a property in one line: these do not nest, and are refused as wrong. */
+const flat = new Set(['anchors', 'tags'])
+
 t.test('front matter that nests is refused before its reader recurses', async (t) => {
   for (const [name, yaml] of Object.entries(deep)) {
     // The second time is when the stack's end was fatal.
-    for (let nth = 0; nth < 2; nth += 1) t.throws(() => readMarkdown(matter(yaml)), nested, name)
+    const refused = flat.has(name) ? invalid : nested
+    for (let nth = 0; nth < 2; nth += 1) t.throws(() => readMarkdown(matter(yaml)), refused, name)
   }
   t.throws(() => readMarkdown(Buffer.from(dashes)), nested)
 })
@@ -43,8 +49,8 @@ t.test('eight levels are data, whatever they are written in', async (t) => {
     ],
     [`a: ${eight('{a: ', '}')}`, { a: { a: { a: { a: { a: { a: { a: { a: 1 } } } } } } } }],
     [
-      'a:\n - b:\n    - c:\n       - d: [{e: "x"}] # so',
-      { a: [{ b: [{ c: [{ d: [{ e: 'x' }] }] }] }] },
+      'a:\n - b:\n    - c:\n       - d: {e: "x"} # so',
+      { a: [{ b: [{ c: [{ d: { e: 'x' } }] }] }] },
     ],
   ]
   for (const [yaml, value] of rows)
