@@ -5,7 +5,8 @@ import type { Algorithm, KeyPair } from '../../../src/tokens/key-pair.js'
 import type { RawRequest } from '../http/connection.js'
 
 /** What a request is answered with; without one it is the answer to every bad token. */
-export type Verdict = 'invalid_token' | 'token_stale' | 'bad_request' | 'headers_too_large'
+export type Verdict =
+  'invalid_token' | 'cookies_removed' | 'token_stale' | 'bad_request' | 'headers_too_large'
 
 /** A token to send as it should be sent, or a request to send as it is. */
 export type Case = readonly [name: string, sent: string | RawRequest, verdict?: Verdict]

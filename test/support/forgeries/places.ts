@@ -18,6 +18,11 @@ export function places(kit: Kit): Case[] {
       { target, headers },
     ]),
     ...Object.entries(requests(good)).map(([name, request]): Case => [`place: ${name}`, request]),
+    ...Object.entries(twoCookies(good)).map(([name, cookie]): Case => [
+      `place: two cookies, ${name}`,
+      { target, headers: [`Cookie: ${cookie}`] },
+      'cookies_removed',
+    ]),
     ...Object.entries(notHttp(good)).map(([name, headers]): Case => [
       `place: ${name}`,
       { target, headers },
@@ -115,7 +120,6 @@ const cookieNames = [
 
 /** Other headers, and other cookies than `session`. */
 function elsewhere({ good, refresh }: Kit): Record<string, string[]> {
-  const [header = '', payload = '', signature = ''] = good.split('.')
   return {
     nowhere: [],
     ...Object.fromEntries(
@@ -130,10 +134,6 @@ function elsewhere({ good, refresh }: Kit): Record<string, string[]> {
     'the cookie session, with the scheme': [`Cookie: session=Bearer ${good}`],
     'the cookie session, empty': ['Cookie: session='],
     'the cookie session, without a value': ['Cookie: session'],
-    'the cookie session, a bad one in front': [`Cookie: session=x.y.z; session=${good}`],
-    'the cookie session, cut in two': [
-      `Cookie: session=${header}.${payload}; session=.${signature}`,
-    ],
     'the cookie session, a signed one': [`Cookie: session=s:${good}.x`],
     'the cookie session, JSON': [`Cookie: session=j:{"token":"${good}"}`],
     'the cookie session, a bad escape': [`Cookie: session=%E0%A4%A; refresh=${refresh}`],
@@ -141,6 +141,17 @@ function elsewhere({ good, refresh }: Kit): Record<string, string[]> {
     'the value of another cookie': [`Cookie: x="session=${good}"`],
     'the header Set-Cookie': [`Set-Cookie: session=${good}`],
     'the header Cookie2': [`Cookie2: session=${good}`],
+  }
+}
+
+/** Two cookies of one name are no session, whatever they hold: the browser removes both. */
+function twoCookies(good: string): Record<string, string> {
+  const [header = '', payload = '', signature = ''] = good.split('.')
+  return {
+    'a bad one in front': `session=x.y.z; session=${good}`,
+    'a bad one behind': `session=${good}; session=x.y.z`,
+    'the same': `session=${good}; session=${good}`,
+    'cut in two': `session=${header}.${payload}; session=.${signature}`,
   }
 }
 

@@ -111,6 +111,11 @@ const refusal = (status: number, code: string, message: string, challenge?: stri
 /** Written out, so that a change of what clients see is seen here. */
 export const replies: Record<Verdict, Reply> = {
   invalid_token: refusal(401, 'invalid_token', 'Not logged in', 'Bearer'),
+  cookies_removed: {
+    ...refusal(401, 'invalid_token', 'Not logged in', 'Bearer'),
+    cookie:
+      'refresh=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax',
+  },
   token_stale: refusal(401, 'token_stale', 'The token is out of date: refresh it', 'Bearer'),
   bad_request: refusal(400, 'bad_request', 'The request cannot be understood'),
   headers_too_large: refusal(431, 'headers_too_large', 'The headers are too large'),
