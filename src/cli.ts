@@ -172,7 +172,7 @@ if (broken) reportBroken(broken)
 // What is left is a connection that does not answer, if anything.
 process.exit()
 
-/** A reader that has seen enough, such as `head`, is no fault: the exit code is that of SIGPIPE. */
+/** If a reader such as `head` closes the pipe, exit as after SIGPIPE, without an error message. */
 function reportBroken(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exitCode = 141
   else {

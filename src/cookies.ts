@@ -55,7 +55,7 @@ const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const isName = new RegExp(`^(?=.{1,253}$)(?=.*[a-z])(?:${label}\\.)+${label}$`)
 
 /**
- * The lines that remove cookies of this name that somebody else set: with any path that leads to `target`,
+ * The lines that remove cookies of this name that another host set: with any path that leads to `target`,
  * and any domain that the host is in (RFC 6265 §5.1.3, §5.1.4).
  * @param target a path of this host, perhaps with a query
  */

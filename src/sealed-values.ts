@@ -28,7 +28,7 @@ async function lockKeys(tx: Db): Promise<void> {
 }
 
 /**
- * Seals every value anew, all in one transaction. Values that the new secret opens stay as they are.
+ * Seals every value under the new secret, all in one transaction. Values that the new secret opens stay as they are.
  * @throws OperatorError when neither secret opens a value; then nothing has changed
  */
 export async function reseal(db: Pool, from: string, to: string) {

@@ -49,7 +49,7 @@ async function start(config: Config): Promise<void> {
 
 /**
  * Keeps serving until load balancers have seen that this instance is not ready. After Ctrl-C a person
- * waits, and after an error nobody knows what still works.
+ * waits, and after an error the state of the process is unknown.
  */
 async function drain(app: App, signal: NodeJS.Signals | undefined): Promise<void> {
   app.drain()

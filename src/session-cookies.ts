@@ -120,7 +120,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
 
     /**
      * A new session, in the place of every cookie that claims to be one. No logout takes the mark of the
-     * device away, since it logs nobody in.
+     * device away, since it is no credential.
      */
     start(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair, device: string): void {
       for (const name of ['session', 'refresh'] as const) {
@@ -153,7 +153,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
       addLines(reply, clearing(request))
     },
 
-    /** Removes what somebody else set for another page of this host, and no session of ours. */
+    /** Removes cookies that another host set for other pages of this host, but no session of ours. */
     clearFor(target: string, request: FastifyRequest, reply: FastifyReply): void {
       if (isSecure(request)) return
       for (const name of ['session', 'refresh']) addLines(reply, elsewhere(request, name, target))
@@ -162,7 +162,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     /**
      * Whether a page of another site sent this request. Every browser of today says so of a form or
      * a script that posts, in one of two headers that no page can set (ASVS 3.5.1, Fetch §3.2); what
-     * says neither is no browser, and its cookies nobody else can use.
+     * sends neither header is not a browser, so CSRF does not apply.
      */
     isForeign({ headers, method, protocol, host }: FastifyRequest): boolean {
       const { origin, 'sec-fetch-site': site } = headers

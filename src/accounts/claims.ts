@@ -11,7 +11,7 @@ type Dependencies = { store: Store; limits: Limits; newId: () => string }
 /** How the owner of an address gets it back from an account that never proved it. */
 export function createClaims({ store, limits, newId }: Dependencies) {
   return {
-    /** Sends whoever reads at these addresses a message to claim them, where they can be claimed. */
+    /** Sends a message to each of these addresses that can be claimed. Its reader can claim the address. */
     async offer(identifiers: Identifier[]): Promise<void> {
       const holders = await store.users.findHolders(identifiers)
       for (const { kind, text, canonical } of identifiers) {

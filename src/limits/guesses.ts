@@ -5,7 +5,7 @@ import type { Budget, Limiter, Reservation, Standing } from './limiter.js'
 import { networkOf } from './network.js'
 import type { Change, Counter } from './repository.js'
 
-/** `account` and `version` (of its password) are undefined where nobody has the identifier. */
+/** `account` and `version` (of its password) are undefined for an unknown identifier. */
 type LoginGuess = {
   identifier: Identifier
   address: string
@@ -18,7 +18,7 @@ export type Attempt = {
   /** The account takes no guess from here: answer as if the password were wrong. */
   isBlocked: boolean
   standing: Standing | undefined
-  /** It was right: the counters begin anew, and the network is known from now on. */
+  /** The guess was right: resets the counters and remembers the network. */
   right(): Promise<void>
   /** It was wrong, and counts. @throws AppError `unavailable`: then say nothing about the guess */
   wrong(): Promise<void>
@@ -40,7 +40,7 @@ export const unsettled = 'a limit was not settled: its reservation expires'
 
 const passwordRule = { most: free, seconds: day, doubles: true }
 
-/** What each counter is called; it names nobody. */
+/** The name of each counter. It contains no identifier in clear text. */
 const accountKey = (id: string) => `account:${id}`
 export const knownKey = (id: string, version: number, network: string) =>
   `known:${keyOf(`${id}\n${version}\n${network}`)}`
@@ -82,7 +82,7 @@ export function createGuesses(limiter: Limiter, login: Budget, log: FastifyBaseL
       return attemptOf(await limiter.reserve([{ key: `session:${id}`, ...passwordRule }]))
     },
 
-    /** Somebody proved to be the owner otherwise: an account that took no guesses does again. */
+    /** The owner proved the account in another way: it accepts guesses again. */
     async welcome({ id, version }: { id: string; version: number }, address: string) {
       const mark = markOf(knownKey(id, version, networkOf(address)))
       const counter = { key: accountKey(id), most: inARow, seconds: accountMemory }
@@ -126,13 +126,13 @@ export function unlimitedGuesses(): Guesses {
 
 const forgive = ({ key }: Counter) => (key.startsWith('login:') ? 'keep' : 'clear')
 
-/** A network from which somebody logged in, for as long as it lasts. */
+/** A network that a login came from, until it expires. */
 const markOf = (key: string): Change => ({
   counter: { key, most: 1, seconds: markLife },
   outcome: 'mark',
 })
 
-/** Runs `check` and settles the attempt by its result: undefined is wrong, an error is no result. */
+/** Runs `check` and settles the attempt by its result: undefined counts as a wrong guess, an error gives the guess back. */
 export async function judge<Result>(
   attempt: Attempt,
   check: () => Promise<Result | undefined>,

@@ -21,8 +21,8 @@ const reservationLife = 30_000
 const shortMemory = 1_000
 
 /**
- * Budgets that all instances share. What is checked is reserved before the check, so that parallel
- * guesses cannot slip through together, and settled after it. A reservation that nobody settles,
+ * Budgets that all instances share. Each guess is reserved before the check, so that parallel
+ * guesses cannot exceed the budget, and settled after it. A reservation that is not settled,
  * because the database or the process failed, expires.
  */
 export function createLimiter(counters: CounterRepository, now: () => number) {
@@ -66,7 +66,7 @@ export function createLimiter(counters: CounterRepository, now: () => number) {
 
     settle,
 
-    /** Counts what was not reserved. @throws AppError `rate_limited` over the budget, `unavailable` */
+    /** Counts without a reservation. @throws AppError `rate_limited` over the budget, `unavailable` */
     async count(counter: Counter): Promise<void> {
       const at = now()
       const changes: Change[] = [{ counter, outcome: 'count' }]
@@ -93,7 +93,7 @@ export function createLimiter(counters: CounterRepository, now: () => number) {
     await counters.settle({ now: now(), changes: [...changes, ...more], reservation: id })
   }
 
-  /** What is over the budget is refused from memory for a moment, and costs the database nothing. */
+  /** Refuses from memory for a moment, so that a flood over the budget costs no query. */
   function remember(counter: Counter, count: Count, at: number): Standing {
     const standing = standingOf(counter, count, at)
     if (count.pending > 0 || count.open_at <= at) return standing

@@ -10,7 +10,7 @@ export type Counter = {
   isSilent?: boolean
 }
 
-/** What becomes of a counter: one more, none, all of them forgotten, or a mark that lasts anew. */
+/** What happens to a counter: add one, keep it, reset it, or extend its mark. */
 export type Outcome = 'count' | 'keep' | 'clear' | 'mark'
 
 export type Change = { counter: Counter; outcome: Outcome }

@@ -38,7 +38,7 @@ export function createOutboxRepository(db: Db, onPut: () => void) {
     },
 
     /**
-     * Holds a message until the transaction ends: nobody can cancel it. Undefined where it was
+     * Holds a message until the transaction ends, so that it cannot be cancelled meanwhile. Undefined where it was
      * cancelled; else whether it was counted before. It is counted from now on.
      */
     async hold(id: string): Promise<{ wasCounted: boolean } | undefined> {

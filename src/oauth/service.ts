@@ -117,7 +117,7 @@ const commonOf = ({ sub, iss, aud, jti, sid, iat, exp }: AccessClaims) => ({
   ...{ sub, iss, aud, jti, sid, iat, exp },
 })
 
-/** Never an unverified address, which may be somebody else's. */
+/** Never an unverified address: it may belong to another person. */
 const nameOf = ({ id, username, email, email_verified, mobile, mobile_verified }: User) =>
   username ?? (email_verified ? email : null) ?? (mobile_verified ? mobile : null) ?? id
 

@@ -67,7 +67,7 @@ type AuthenticateOptions = {
 }
 
 export type AccessRules = {
-  /** Called with the claims of who is refused for want of the role. */
+  /** Called with the claims of a caller that lacks the role. */
   onDenied?: (request: FastifyRequest, claims: AccessClaims) => void
   /** Who has not got it is refused. Without one the route is about the user of the token. */
   role?: string

@@ -17,8 +17,8 @@ export type DeadlineOptions = {
 
 /**
  * An end for every request: one that is not answered in time is answered with 503, and what its
- * handler returns later is dropped. One look at all requests is cheaper than a timer for each.
- * Fastify's `handlerTimeout` is no such end: Node closes the request, and Fastify clears the timer,
+ * handler returns later is dropped. One sweep over all requests is cheaper than a timer for each.
+ * Fastify's `handlerTimeout` does not do this: Node closes the request, and Fastify clears the timer,
  * as soon as the body was read.
  */
 export function createDeadlines({ limit = 14_000, every = 1_000 }: DeadlineOptions = {}) {

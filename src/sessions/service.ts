@@ -26,7 +26,7 @@ type Dependencies = RenewalDependencies & {
 /** `device` marks where the login came from, for the next one. */
 export type Login = TokenPair & { user: User; device: string }
 
-/** Somebody who has been recognised, and the present password. */
+/** A user who has been authenticated, with the hash of the present password. */
 type Recognised = Pick<Credential, 'user' | 'password_version'>
 
 /** Logging in, staying in, logging out. */

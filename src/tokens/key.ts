@@ -26,10 +26,10 @@ export type Key = {
   verification: Record<TokenType, Verification>
   /**
    * Refresh tokens of releases without migration 0014: signed by this key, for the audience of access
-   * tokens. It can go, with `key_ring.refresh_keys_since`, once nobody upgrades from such a release.
+   * tokens. It can go, with `key_ring.refresh_keys_since`, once no installation upgrades from such a release.
    */
   oldRefresh: Verification
-  /** What says which tokens are revoked (revocations/); it is for whoever verifies ours. */
+  /** The audience of the list of revoked tokens (revocations/): services that verify access tokens. */
   signRevocations: (claims: object) => string
 }
 

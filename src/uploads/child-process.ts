@@ -59,7 +59,7 @@ export function startChild({ cpu, wall, memory }: Costs) {
   })
   child.on('error', ({ message }) => end(new ChildEnded('not started', message)))
   child.on('exit', (code, signal) => {
-    // Only somebody else sends SIGKILL here: end() has said why before it does.
+    // This SIGKILL came from outside (such as the kernel): end() records its reason before it kills.
     end(new ChildEnded(signal === 'SIGKILL' ? 'killed' : 'crashed', String(code ?? signal)))
   })
   child.stdin.on('error', () => undefined) // it ends, which is heard of as well

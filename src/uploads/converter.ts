@@ -90,7 +90,7 @@ export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Optio
 
   return {
     /**
-     * A picture encoded anew: upright, bounded, without metadata.
+     * A picture, encoded again: upright, bounded, without metadata.
      * @throws AppError `invalid_picture`, `overloaded`, `unavailable`
      */
     async readPicture(bytes: Buffer): Promise<Picture> {

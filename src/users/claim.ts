@@ -16,7 +16,7 @@ export const isProven = (standing: Standing): boolean =>
 
 /**
  * Whether a proof of this address, which the account has, is a proof that the account is its prover's:
- * not where only another address was proven. Whoever proved that one typed somebody else's address.
+ * not where only another address was proven. The user who proved that one typed another person's address.
  */
 export const isOwnedBy = (kind: AddressKind, standing: Standing): boolean =>
   standing[`${kind}_verified`] || !isProven(standing)
@@ -31,7 +31,7 @@ export const isClaimable = ({ verified, proven, disabled }: Holder): boolean =>
 
 /**
  * Ends everything but the password that gave access to an account before its owner proved an address:
- * sessions, codes, addresses that nobody proved, and logins by providers that were connected before the
+ * sessions, codes, unproven addresses, and logins by providers that were connected before the
  * first proof. `standing` is as it was before this proof. What the account is called and what was
  * uploaded stays: it opens nothing, and without ACTIVATION=required no owner has proven anything before.
  */

@@ -18,7 +18,7 @@ export const User = Type.Object({
   email: Nullable('unique'),
   mobile: Nullable('unique'),
   gender: Nullable('as they wish to state it'),
-  email_verified: Type.Boolean({ description: 'somebody proved it, or an administrator set it' }),
+  email_verified: Type.Boolean({ description: 'its owner proved it, or an administrator set it' }),
   mobile_verified: Type.Boolean({ description: 'the same for the mobile number' }),
   active: Type.Boolean({ description: 'activated and not disabled' }),
   roles: Type.Array(Type.String()),

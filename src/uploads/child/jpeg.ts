@@ -56,7 +56,7 @@ function readFrame(marker: number, segment: Buffer) {
   }
 }
 
-/** Where the next marker's second byte is: what is no marker is skipped, as the decoder skips it. */
+/** The position of the next marker's second byte. Other bytes are skipped, as the decoder does. */
 function nextMarker(bytes: Buffer, from: number): number {
   for (let at = from; at + 1 < bytes.length; at += 1) {
     if (bytes[at] !== 0xff) continue

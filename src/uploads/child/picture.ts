@@ -23,7 +23,7 @@ const largest = 1_024
 const smallest = 128
 
 /**
- * Decodes a picture and encodes it anew: upright, bounded, without metadata or anything behind it.
+ * Decodes a picture and encodes it again: upright, bounded, without metadata or trailing bytes.
  * @throws AppError `invalid_picture`
  */
 export async function readPicture(bytes: Buffer): Promise<Picture> {
