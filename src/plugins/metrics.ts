@@ -18,6 +18,16 @@ type Options = Sources & {
 export const metrics = fp<Options>(
   async (app, { token, durations, ...sources }) => {
     const gauges = createGauges(sources)
+    let rendering: Promise<Buffer> | undefined
+
+    /** Callers that arrive while the text is made share it: one connection can send a thousand at once. */
+    function render(): Promise<Buffer> {
+      rendering ??= gauges
+        .metrics()
+        .then((text) => Buffer.from(`${text}\n${durations.text()}`))
+        .finally(() => (rendering = undefined))
+      return rendering
+    }
 
     app.get(
       '/metrics',
@@ -31,10 +41,7 @@ export const metrics = fp<Options>(
         },
         ...(token !== undefined && { onRequest: createGuard(token) }),
       },
-      async (_request, reply) => {
-        const text = `${await gauges.metrics()}\n${durations.text()}`
-        return reply.type(gauges.contentType).serializer(String).send(text)
-      },
+      async (_request, reply) => reply.type(gauges.contentType).send(await render()),
     )
   },
   { name: 'metrics' },

@@ -47,6 +47,15 @@ t.test('Prometheus can read it', async (t) => {
   t.equal(series.get('gatehouse_denylist_fresh'), 1)
 })
 
+t.test('requests that come together share one answer', async (t) => {
+  const { app } = await testApp(t)
+  const answers = await Promise.all(Array.from({ length: 50 }, () => app.inject('/metrics')))
+  t.same(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
+  t.equal(new Set(answers.map(({ body }) => body)).size, 1)
+  const later = await app.inject('/metrics')
+  t.not(later.body, answers[0]?.body, 'the next one is made afresh')
+})
+
 t.test('of many apps in one process each has its own', async (t) => {
   const url = await testDatabase(t)
   const [one, other] = [await testApp(t, { url }), await testApp(t, { url })]
