@@ -47,10 +47,9 @@ export function createLimiter(counters: CounterRepository, now: () => number) {
         count: counts.find(({ key }) => key === counter.key) ?? none(counter.key),
       }))
       const taken = pairs.filter(({ count }) => count.isTaken).map(({ counter }) => counter)
-      const refused = pairs.find(
-        ({ counter, count }) =>
-          !counter.isSilent && !count.isTaken && (taken.length > 0 || isFull(counter, count, at)),
-      )
+      // Under parallel guesses the counts may be those of before: that a counter was not taken decides.
+      const missing = pairs.filter(({ counter, count }) => !counter.isSilent && !count.isTaken)
+      const refused = missing.find(({ counter, count }) => isFull(counter, count, at)) ?? missing[0]
       if (refused) {
         if (taken.length > 0) await settle({ id, counters: taken }, 'keep')
         throw rateLimited(remember(refused.counter, refused.count, at))
