@@ -14,8 +14,12 @@ const mallory = { email: 'mallory@example.org', password: 'correct horse battery
  */
 async function siblings(t: Test, scheme: 'http' | 'https') {
   let lines: string[] = []
-  const evil = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'text/html', 'set-cookie': lines }).end('<p>evil</p>')
+  const evil = createServer((request, response) => {
+    // Chromium asks for the icon of a page later, perhaps after the cookies were removed again.
+    const cookies = request.url === '/' ? lines : []
+    response
+      .writeHead(200, { 'content-type': 'text/html', 'set-cookie': cookies })
+      .end('<p>evil</p>')
   })
   await new Promise<void>((resolve) => evil.listen(0, '127.0.0.1', resolve))
   t.teardown(() => new Promise((resolve) => evil.close(resolve)))

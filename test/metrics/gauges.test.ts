@@ -97,12 +97,16 @@ t.test('it tells who has a connection, and who waits for one', async (t) => {
   await db.query('select 1')
   t.equal(await valueOf(app, 'database_connections'), 1)
   t.equal(await valueOf(app, 'database_connections_idle'), 1)
-  const waiting = await db.transaction(async () => {
-    const query = db.query('select 1').catch(() => undefined) // a slow machine
-    t.equal(await valueOf(app, 'database_connections_idle'), 0)
-    t.ok((await valueOf(app, 'database_waiting')) >= 1)
-    return { query }
-  })
-  await waiting.query
+  let end = (): void => undefined
+  const ended = new Promise<void>((resolve) => (end = resolve))
+  const transaction = db.transaction(() => ended)
+  await until(
+    async () => (await valueOf(app, 'database_connections_idle')) === 0,
+    'the transaction',
+  )
+  const query = db.query('select 1').catch(() => undefined) // a slow machine
+  t.ok((await valueOf(app, 'database_waiting')) >= 1)
+  end()
+  await Promise.all([transaction, query])
   t.equal(await valueOf(app, 'database_waiting'), 0)
 })

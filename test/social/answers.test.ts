@@ -262,7 +262,7 @@ t.test('a callback with a parameter twice is none', async (t) => {
     const { back, counts } = await attempt(app, forger, { callback })
     const what = callback.slice(0, 40)
     t.ok(back.status >= 400 && back.status < 500, `${what}: ${back.status}`)
-    t.notOk(back.setCookies.includes('session'), what)
+    t.notOk(back.setCookies.includes('__Host-session'), what)
     t.same(counts.after, counts.before, what)
   }
 })

@@ -29,7 +29,7 @@ t.test('who is signed in connects a provider, whatever address they have there',
     const person = personAt[provider](anAddress())
     const back = await connect(visitor, provider, person)
     t.match(back, { status: 303, location: '/welcome' })
-    t.notOk(back.setCookies.includes('session'), 'the session stays as it is')
+    t.notOk(back.setCookies.includes('__Host-session'), 'the session stays as it is')
     t.match((await visitor.home.get('/welcome')).html, 'Connected')
     t.same(await identitiesOf(access_token), [provider])
     t.match(await sink.next(email), { subject: 'Another way to log in to Gatehouse' })
@@ -172,7 +172,7 @@ t.test('no other site connects or disconnects anything', async (t) => {
       method: 'DELETE',
       headers: {
         'content-type': 'application/json',
-        cookie: `session=${visitor.cookie('session')}`,
+        cookie: `__Host-session=${visitor.cookie('session')}`,
         ...from,
       },
       body: '{}',
