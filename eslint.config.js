@@ -8,7 +8,7 @@ const entries = ['src/server.ts', 'src/cli.ts']
 
 const subtest = { from: 'package', package: '@tapjs/core', name: 'PromiseWithSubtest' }
 
-// Marked as deprecated to make it stand out; config.ts refuses plain HTTP in production.
+// Marked as deprecated to make it stand out; config/load.ts refuses plain HTTP in production.
 const plainHttp = { from: 'package', package: 'openid-client', name: 'allowInsecureRequests' }
 
 const readsEnvironment =
@@ -17,12 +17,12 @@ const readsEnvironment =
 /** `import type` is free everywhere; instances are handed over as options. */
 const directions = [
   {
-    regex: '^\\.\\./[^/]+/(service|repository)\\.js$',
+    regex: '^\\.\\./(\\.\\./)*(features/)?[^/]+/(service|repository)\\.js$',
     allowTypeImports: true,
     message: 'Another feature is reached by `import type`; app.ts hands its instance over.',
   },
   {
-    regex: '^\\.{1,2}/(app|server|cli)\\.js$',
+    regex: '^((\\.\\./)+|\\./(?=app|cli))(app|server|cli)\\.js$',
     allowTypeImports: true,
     message: 'The entries and app.ts import the features, never the other way round.',
   },

@@ -1,6 +1,6 @@
 // A refresh, beside the bare statement that it comes down to, from the same process over the same
 // connections: `node bench/refresh.js [ROUNDS]` after `npm run build`.
-import { createBatcher } from '../dist/db/batch.js'
+import { createBatcher } from '../dist/concurrency/batch.js'
 import { compare, openServices, openSessions, print } from './support/services.js'
 
 const rounds = Number(process.argv[2] ?? 15)
@@ -16,7 +16,7 @@ const [bare, stepped, refreshed] = [0, 1, 2].map((nth) =>
   sets.slice(nth * count, (nth + 1) * count),
 )
 
-// As src/sessions/renewal.ts does it.
+// As src/features/sessions/renewal.ts does it.
 const rotate = createBatcher(async (steps) => {
   const grants = await store.sessions.rotate(steps)
   const byId = new Map(grants.map((grant) => [grant.session_id, grant]))

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander'
-import { operator } from './audit/caller.js'
+import { operator } from './http/caller.js'
 import { calibrate } from './commands/calibrate.js'
 import { clientCommands } from './commands/clients.js'
 import { doctor } from './commands/doctor.js'
@@ -9,13 +9,13 @@ import { askPassword } from './commands/password.js'
 import { resetDatabase } from './commands/reset-db.js'
 import { secretCommands } from './commands/secret.js'
 import { findUser, listUsers } from './commands/users.js'
-import { ConfigError, loadConfig, type Config } from './config.js'
+import { ConfigError, loadConfig, type Config } from './config/load.js'
 import { prune } from './db/retention.js'
 import { AppError, OperatorError } from './errors.js'
-import { createLogger } from './logger.js'
-import { openResources, type Closers, type Resources } from './resources.js'
+import { createLogger } from './log/logger.js'
+import { openResources, type Closers, type Resources } from './open-resources.js'
 import { createServices, hasFixedKey, openRotation, type Services } from './services.js'
-import type { KeyRotation } from './tokens/rotation.js'
+import type { KeyRotation } from './features/tokens/rotation.js'
 
 /** stdout takes no more: its reader has gone, or its disk is full. */
 let broken: NodeJS.ErrnoException | undefined

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp, type App } from './app.js'
-import { ConfigError, loadConfig, type Config } from './config.js'
-import { createLogger } from './logger.js'
-import { openResources, type Closers } from './resources.js'
+import { ConfigError, loadConfig, type Config } from './config/load.js'
+import { createLogger } from './log/logger.js'
+import { openResources, type Closers } from './open-resources.js'
 import { stopOnSignal } from './shutdown.js'
 
 const config = readConfig()

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
-import { loadConfig } from '../../dist/config.js'
-import { openResources } from '../../dist/resources.js'
+import { loadConfig } from '../../dist/config/load.js'
+import { openResources } from '../../dist/open-resources.js'
 import { createServices } from '../../dist/services.js'
 
 /** The services on the database of DATABASE_URL, or on a new one that is deleted afterwards. */

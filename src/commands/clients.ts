@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { operator } from '../audit/caller.js'
+import { operator } from '../http/caller.js'
 import type { Services } from '../services.js'
 
 type Options = {

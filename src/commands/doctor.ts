@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs'
-import type { Config } from '../config.js'
+import type { Config } from '../config/load.js'
 import { migrationsDirectory } from '../db/migrate.js'
 import type { Db } from '../db/pool.js'
 import { OperatorError } from '../errors.js'
-import type { Transport } from '../mail/transports.js'
+import type { Transport } from '../features/messages/transports.js'
 
 type Check = { what: string; run: () => Promise<string> }
 type Options = {

@@ -1,5 +1,5 @@
-import { leadTime } from '../tokens/key-life.js'
-import type { KeyRotation, Rotated } from '../tokens/rotation.js'
+import { leadTime } from '../config/key-life.js'
+import type { KeyRotation, Rotated } from '../features/tokens/rotation.js'
 
 type Print = (line: string) => void
 type List = Awaited<ReturnType<KeyRotation['list']>>

@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs'
 import { v7 as uuidv7 } from 'uuid'
 // The services cannot start while KEYS_SECRET opens nothing.
 // eslint-disable-next-line @typescript-eslint/no-restricted-imports
-import { createAuditRepository } from '../audit/repository.js'
-import { operator } from '../audit/caller.js'
-import type { Config } from '../config.js'
+import { createAuditRepository } from '../features/audit/repository.js'
+import { operator } from '../http/caller.js'
+import type { Config } from '../config/load.js'
 import { OperatorError } from '../errors.js'
-import type { Resources } from '../resources.js'
-import { createSeal } from '../seal.js'
-import { countSealed, reseal, reset } from '../sealed-values.js'
+import type { Resources } from '../open-resources.js'
+import { createSeal } from '../crypto/seal.js'
+import { countSealed, reseal, reset } from '../db/sealed-values.js'
 import { hasFixedKey } from '../services.js'
-import { generateKey } from '../tokens/key-pair.js'
-import { createKeyRepository } from '../tokens/key-repository.js'
+import { generateKey } from '../features/tokens/key-pair.js'
+import { createKeyRepository } from '../features/tokens/key-repository.js'
 
 type Options = {
   withResources: (work: (resources: Resources, config: Config) => Promise<void>) => Promise<void>

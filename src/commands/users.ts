@@ -1,8 +1,8 @@
-import type { Account } from '../administration/schemas.js'
-import type { AdministrationService } from '../administration/service.js'
+import type { Account } from '../features/administration/schemas.js'
+import type { AdministrationService } from '../features/administration/service.js'
 import { AppError } from '../errors.js'
 import type { Store } from '../store.js'
-import { identifierKinds, readIdentifier } from '../users/identifiers.js'
+import { identifierKinds, readIdentifier } from '../features/identifiers/identifiers.js'
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 

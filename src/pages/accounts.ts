@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { AccountService } from '../accounts/service.js'
-import { askingCaller } from '../codes/asker.js'
+import type { AccountService } from '../features/registration/service.js'
+import { askingCaller } from '../features/codes/asker.js'
 import { AppError } from '../errors.js'
-import type { Limits } from '../limits/limits.js'
-import type { SessionCookies } from '../session-cookies.js'
+import type { Limits } from '../features/limits/limits.js'
+import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
   closed,

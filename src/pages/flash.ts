@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { SessionCookies } from '../session-cookies.js'
+import type { SessionCookies } from '../features/sessions/session-cookies.js'
 
 const texts = {
   login_required: 'Log in first, please.',

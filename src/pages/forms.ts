@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import accepts from 'accepts'
 import type { FastifyRequest } from 'fastify'
 import type { AppError } from '../errors.js'
-import { replies } from '../plugins/openapi.js'
+import { replies } from '../http/openapi.js'
 import type { Field } from './layout.js'
 
 export const Html = Type.String({ description: 'an HTML page' })

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { callerOf } from '../audit/caller.js'
+import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
-import type { SessionCookies } from '../session-cookies.js'
-import type { SessionService } from '../sessions/service.js'
+import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import type { SessionService } from '../features/sessions/service.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
   closed,

@@ -1,4 +1,4 @@
-import type { Identity } from '../social/schemas.js'
+import type { Identity } from '../features/identities/schemas.js'
 import { withNext } from './forms.js'
 import { renderForm, template } from './layout.js'
 

@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../audit/caller.js'
+import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
-import type { Authenticator } from '../plugins/authenticate.js'
-import type { SessionCookies } from '../session-cookies.js'
-import type { SessionService } from '../sessions/service.js'
-import type { User } from '../users/schemas.js'
-import type { UserService } from '../users/service.js'
+import type { Authenticator } from '../features/sessions/authenticate.js'
+import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import type { SessionService } from '../features/sessions/service.js'
+import type { User } from '../features/users/schemas.js'
+import type { UserService } from '../features/users/service.js'
 
 type Options = {
   authenticate: Authenticator

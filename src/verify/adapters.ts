@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { bearerOf } from '../tokens/bearer.js'
-import { isOfClient } from '../tokens/claims.js'
+import { bearerOf } from '../features/tokens/bearer.js'
+import { isOfClient } from '../features/tokens/claims.js'
 import { challenge, refusal, toRefusal } from './errors.js'
 import type { Claims, Verifier } from './verifier.js'
 

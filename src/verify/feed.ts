@@ -1,8 +1,8 @@
 import { createDecoder } from 'fast-jwt'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { dead, type Entries } from '../denylist/entries.js'
-import { areRevocations, type RevocationClaims } from '../revocations/claims.js'
-import { isCompact, keyForHeader } from '../tokens/compact.js'
+import { dead, type Entries } from '../features/denylist/entries.js'
+import { areRevocations, type RevocationClaims } from '../features/revocations/claims.js'
+import { isCompact, keyForHeader } from '../features/tokens/compact.js'
 import { StatusError, type Answer } from './http.js'
 import type { KeySet } from './keys.js'
 

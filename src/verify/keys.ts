@@ -1,9 +1,9 @@
 import { createVerifier } from 'fast-jwt'
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { revocationsAudienceOf } from '../tokens/audiences.js'
-import { thumbprint, type Algorithm } from '../tokens/key-pair.js'
-import { verifyOptions } from '../tokens/key.js'
+import { revocationsAudienceOf } from '../config/audiences.js'
+import { thumbprint, type Algorithm } from '../features/tokens/key-pair.js'
+import { verifyOptions } from '../features/tokens/key.js'
 import type { Answer } from './http.js'
 
 type Options = {

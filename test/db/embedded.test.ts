@@ -8,10 +8,10 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { locateBinaries, requireReachable } from '../../src/db/embedded-binaries.js'
-import { startEmbeddedPostgres } from '../../src/db/embedded.js'
-import { identify, isRunning, withLock } from '../../src/db/embedded-lock.js'
-import { loadOrCreateLocalSecret } from '../../src/local-secret.js'
+import { locateBinaries, requireReachable } from '../../src/db/embedded/binaries.js'
+import { startEmbeddedPostgres } from '../../src/db/embedded/start.js'
+import { identify, isRunning, withLock } from '../../src/db/embedded/lock.js'
+import { loadOrCreateLocalSecret } from '../../src/config/local-secret.js'
 
 // Other processes run the built code: it starts without a loader, so a SIGKILL hits what it aims at.
 const dist = new URL('../../dist/', import.meta.url)
@@ -283,7 +283,7 @@ t.test('without its package, or the right to link its libraries, it says so', as
   const dir = await folder(t)
   chmodSync(dir, 0o755)
   await writeFile(join(dir, 'package.json'), '{"type":"module"}')
-  await copyFile(new URL('db/embedded-binaries.js', dist), join(dir, 'binaries.js'))
+  await copyFile(new URL('db/embedded/binaries.js', dist), join(dir, 'binaries.js'))
   const copy = (await import(join(dir, 'binaries.js'))) as { locateBinaries: typeof locateBinaries }
   await t.rejects(copy.locateBinaries(), /set DATABASE_URL/)
 
@@ -327,7 +327,7 @@ function spawnHolder(t: Test, dataDir: string, holder: Holder = {}) {
   const { beginning = '', ending = hold, ...options } = holder
   const script = `${beginning}
     const { default: pg } = await import('${import.meta.resolve('pg')}')
-    const { startEmbeddedPostgres } = await import('${dist.href}db/embedded.js')
+    const { startEmbeddedPostgres } = await import('${dist.href}db/embedded/start.js')
     const log = { info: () => undefined, warn: () => undefined }
     const { url, owned, stop } = await startEmbeddedPostgres({ dataDir: '${dataDir}', log, durable: false })
     console.log(JSON.stringify({ url, owned }))

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import t from 'tap'
 import { createPool } from '../../src/db/pool.js'
 import { prune } from '../../src/db/retention.js'
-import { housekeeping } from '../../src/plugins/housekeeping.js'
+import { housekeeping } from '../../src/db/housekeeping.js'
 import { bearer, logIn, signUp, testApp } from '../support/app.js'
 
 const year = 365 * 86_400

@@ -1,9 +1,9 @@
 import type { Test } from 'tap'
 import { pino, type Logger } from 'pino'
 import { buildApp, type App } from '../../src/app.js'
-import { loadConfig, type Config } from '../../src/config.js'
+import { loadConfig, type Config } from '../../src/config/load.js'
 import { createPool, type Pool } from '../../src/db/pool.js'
-import { createLogger } from '../../src/logger.js'
+import { createLogger } from '../../src/log/logger.js'
 import { queryAt, testDatabase } from './database.js'
 import { guardedPool } from './guarded-pool.js'
 

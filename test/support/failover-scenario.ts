@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import type { Binaries } from '../../src/db/embedded-binaries.js'
+import type { Binaries } from '../../src/db/embedded/binaries.js'
 import { cluster, inParallel, logins, logOut, verify, type Login } from './cluster.js'
 import { queryAt } from './database.js'
 import { failoverDatabase } from './failover.js'

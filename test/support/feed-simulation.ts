@@ -1,6 +1,6 @@
 import { pino } from 'pino'
-import { absent, createEntries, dead } from '../../src/denylist/entries.js'
-import { createFeed } from '../../src/denylist/feed.js'
+import { absent, createEntries, dead } from '../../src/features/denylist/entries.js'
+import { createFeed } from '../../src/features/denylist/feed.js'
 import { createModelDatabase } from './model-database.js'
 import { createModelNetwork } from './model-network.js'
 import type { Row, Slip } from './model-server.js'

@@ -1,7 +1,7 @@
 // Runs the embedded PostgreSQL for the tests until it is told to end. Plain JavaScript on the built
 // code, because it outlives the process, and the loader, of global-before.
 import { rm } from 'node:fs/promises'
-import { startEmbeddedPostgres } from '../../dist/db/embedded.js'
+import { startEmbeddedPostgres } from '../../dist/db/embedded/start.js'
 
 const dataDir = process.argv[2]
 const log = { info: () => undefined, warn: () => undefined }

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded.js'
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/db/embedded/start.js'
 import { tcpProxy } from './tcp-proxy.js'
 
 /** A PostgreSQL of the test's own that can be stopped and started behind one address. */

@@ -1,4 +1,4 @@
-import type { Source } from '../../src/denylist/sources.js'
+import type { Source } from '../../src/features/denylist/sources.js'
 import type { ModelDatabase } from './model-database.js'
 import type { ModelServer } from './model-server.js'
 import type { Random } from './random.js'

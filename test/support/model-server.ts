@@ -1,5 +1,5 @@
-import type { Delta } from '../../src/denylist/repository.js'
-import type { Page } from '../../src/denylist/sources.js'
+import type { Delta } from '../../src/features/denylist/repository.js'
+import type { Page } from '../../src/features/denylist/sources.js'
 
 /** An entry of the denylist: -1 where the id is dead, else the epoch. Milliseconds since 1970. */
 export type Row = { id: string; epoch: number; expiresAt: number; xid: number; seq: number }

@@ -1,4 +1,4 @@
-import type { Decision } from '../../src/sessions/refresh-rule.js'
+import type { Decision } from '../../src/features/sessions/refresh-rule.js'
 
 /** In seconds, with room for a busy machine; the present generation then stays for five. */
 export const grace = 100

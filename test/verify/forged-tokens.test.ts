@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
-import { generateKey, type Algorithm } from '../../src/tokens/key-pair.js'
+import { generateKey, type Algorithm } from '../../src/features/tokens/key-pair.js'
 import { requireToken } from '../../src/verify/index.js'
 import { confused, relabelled, unsigned } from '../support/forgeries/algorithms.js'
 import { claims } from '../support/forgeries/claims.js'

@@ -1,7 +1,7 @@
 import { decodeProtectedHeader } from 'jose'
 import t, { type Test } from 'tap'
 import { openRotation } from '../../src/services.js'
-import { generateKey, publicJwk } from '../../src/tokens/key-pair.js'
+import { generateKey, publicJwk } from '../../src/features/tokens/key-pair.js'
 import { createKeySet } from '../../src/verify/keys.js'
 import { keysSecret, listeningApp, logIn, signUp } from '../support/app.js'
 import { changeHistory } from '../support/histories.js'

@@ -1,5 +1,5 @@
 import { constants, createPrivateKey, sign } from 'node:crypto'
-import type { KeyPair } from '../../../src/tokens/key-pair.js'
+import type { KeyPair } from '../../../src/features/tokens/key-pair.js'
 import { encode, genuine, hmac, jws, jwkOf, publicKeyOf, publishedKey, signerOf } from './kit.js'
 import type { Case, Kit, Sign } from './kit.js'
 

@@ -1,5 +1,5 @@
-import { refreshAudienceOf, revocationsAudienceOf } from '../../../src/tokens/audiences.js'
-import type { KeyPair } from '../../../src/tokens/key-pair.js'
+import { refreshAudienceOf, revocationsAudienceOf } from '../../../src/config/audiences.js'
+import type { KeyPair } from '../../../src/features/tokens/key-pair.js'
 import { keysSecret } from '../app.js'
 import { encode, genuine, hmac, jws, jwkOf, publicKeyOf, signerOf, spell } from './kit.js'
 import type { Case, Kit } from './kit.js'

@@ -1,6 +1,6 @@
 import { createHmac, hkdfSync } from 'node:crypto'
-import { refreshAudienceOf } from '../../../src/tokens/audiences.js'
-import { refreshKeyOf } from '../../../src/tokens/refresh-key.js'
+import { refreshAudienceOf } from '../../../src/config/audiences.js'
+import { refreshKeyOf } from '../../../src/features/tokens/refresh-key.js'
 import { keysSecret } from '../app.js'
 import { encode, hmac, jwkOf, jws, publicKeyOf, publishedKey, signerOf, spell } from './kit.js'
 import type { Case, Kit, Part, Sign } from './kit.js'

@@ -1,0 +1,113 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { callerOf } from './http/caller.js'
+import type { Config } from './config/load.js'
+import { prune } from './db/retention.js'
+import { createServer } from './http/server.js'
+import { createDurations } from './http/metrics/durations.js'
+import {
+  createAuthenticate,
+  createAuthenticator,
+  jwt,
+  type AccessRules,
+} from './features/sessions/authenticate.js'
+import { drain } from './http/drain.js'
+import { errors } from './http/errors.js'
+import { health } from './http/health.js'
+import { housekeeping } from './db/housekeeping.js'
+import { json } from './http/json.js'
+import { keys } from './features/tokens/key-plugin.js'
+import { metrics } from './http/metrics.js'
+import { openapi } from './http/openapi.js'
+import { requests } from './http/requests.js'
+import { security } from './http/security.js'
+import { createServices, type Dependencies } from './services.js'
+import { createSessionCookies } from './features/sessions/session-cookies.js'
+import type { AccessClaims } from './features/tokens/claims.js'
+import { createVerifiedTokens } from './features/tokens/verified.js'
+
+/** What every route shares: the services, the server and its plugins, and who may ask. */
+export async function buildBase(config: Config, dependencies: Dependencies) {
+  const { db, log, now, keysEvery } = dependencies
+  const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
+  const services = await createServices(config, dependencies)
+  const { converter, denials, denylist, keyring, lanes, limits } = services
+  const { outboxWorkers, replica, restorer, rotation, usage } = services
+  const sessionCookies = createSessionCookies({
+    publicUrl: config.PUBLIC_URL,
+    corsOrigins,
+    refreshTtl: config.REFRESH_TOKEN_TTL,
+  })
+  const verified = createVerifiedTokens({ most: 5_000 })
+  keyring.onChange(verified.clear)
+  const authentication = {
+    denylist,
+    usage,
+    verified,
+    cookies: sessionCookies,
+    issuer,
+    audience,
+    accessTtl: config.ACCESS_TOKEN_TTL,
+    now: now ? () => now().getTime() : Date.now,
+  }
+
+  const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')
+  const app = createServer({ trustProxy, log })
+  const { METRICS_TOKEN: metricsToken } = config
+  const durations =
+    metricsToken !== undefined || config.NODE_ENV !== 'production'
+      ? createDurations('gatehouse_http_request_duration_seconds')
+      : undefined
+  await app.register(requests, { log, durations })
+  await app.register(drain)
+  await app.register(errors, { log })
+  await app.register(security, { corsOrigins })
+  await app.register(json)
+  await app.register(jwt, { keyring, issuer, audience, cookies: sessionCookies })
+  await app.register(openapi, { publicUrl: config.PUBLIC_URL })
+  if (durations) {
+    await app.register(metrics, { token: metricsToken, durations, replica, lanes, db })
+  }
+  await app.register(health, { db, isReady: () => replica.feed.isReady() && keyring.canSign() })
+  await app.register(housekeeping, {
+    prune: () => prune(db, config.AUDIT_RETENTION),
+    log,
+  })
+  await app.register(keys, { keyring, rotation, every: keysEvery, log })
+  app.addHook('onRoute', limits.settleAfter)
+  app.addHook('onReady', replica.feed.start)
+  app.addHook('onClose', replica.feed.stop)
+  app.addHook('onClose', restorer.stop)
+  app.addHook('onClose', usage.settled)
+  app.addHook('onClose', converter.close)
+  app.addHook('onClose', denials.settled)
+  app.addHook('onListen', async () => outboxWorkers.forEach(({ start }) => start()))
+  app.addHook('onClose', async () => {
+    await Promise.all(outboxWorkers.map(({ stop }) => stop()))
+  })
+
+  /** Whatever is registered in `scope` from now on takes an access token. */
+  function secure(scope: FastifyInstance, rules: AccessRules = {}): void {
+    scope.addHook('onRoute', authenticateBeforeValidating)
+    const onDenied = rules.role === 'admin' ? noteDenial : undefined
+    const options = { ...authentication, ...rules, ...(onDenied && { onDenied }) }
+    scope.addHook('preHandler', createAuthenticate(options))
+  }
+
+  function noteDenial(request: FastifyRequest, { sub, sid }: AccessClaims): void {
+    const caller = { ...callerOf(request), user_id: sub, session_id: sid }
+    services.denials.note(caller, request.routeOptions.url ?? '')
+  }
+
+  return {
+    app,
+    services,
+    cookies: sessionCookies,
+    authenticate: createAuthenticator(authentication),
+    secure,
+  }
+}
+
+/** Who has no token learns nothing of what a body should look like. */
+function authenticateBeforeValidating(route: { attachValidation?: boolean }): void {
+  route.attachValidation = true
+}

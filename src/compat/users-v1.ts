@@ -1,0 +1,179 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import type { AccountService } from '../features/registration/service.js'
+import { callerOf } from '../http/caller.js'
+import type { AppError } from '../errors.js'
+import type { Limits } from '../features/limits/limits.js'
+import { prepareError } from '../http/errors.js'
+import { RoleBody, RoleName, RoleParams } from '../features/roles/schemas.js'
+import type { RoleService } from '../features/roles/service.js'
+import { Session, SessionParams } from '../features/sessions/schemas.js'
+import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import type { SessionService } from '../features/sessions/service.js'
+import type { UserService } from '../features/users/service.js'
+import { closed, requireFilled, Text } from './wire.js'
+
+type Options = {
+  accounts: AccountService
+  sessions: SessionService
+  roles: RoleService
+  users: UserService
+  limits: Limits
+  cookies: SessionCookies
+  /** Adds the hooks that refuse who has no token, or not the role. */
+  secure: (scope: FastifyInstance, role?: string) => void
+}
+
+const tags = ['dialect: /api/v1']
+const Failure = Type.Object({ error: Type.String() })
+const Said = Type.Object({ msg: Type.String() })
+const answers = <Body>(body: Body) => ({ 200: body, '4xx': Failure, '5xx': Failure })
+
+/** The words of this dialect, where they differ from ours. */
+const words: Partial<Record<string, string>> = {
+  username_taken: 'username already used',
+  email_taken: 'email already used',
+  role_taken: 'role already used',
+}
+
+/** Users with roles under /api/v1: `{"msg"}` or `{"error"}`, over the services of /api. */
+export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
+  const { accounts, sessions, roles, users, limits, cookies, secure } = options
+
+  app.setErrorHandler((thrown: AppError, request, reply) => {
+    const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
+    const [fault] = fields ?? []
+    const error = words[code] ?? (fault ? `${fault.field} ${fault.message}` : message)
+    return reply.code(statusCode === 409 ? 400 : statusCode).send({ error })
+  })
+
+  app.post(
+    '/api/v1/users/signup',
+    {
+      preHandler: limits.perNetwork('register'),
+      schema: {
+        summary: 'Register',
+        tags,
+        body: Type.Object({ username: Text, email: Text, password: Text }, closed),
+        response: answers(Said),
+      },
+    },
+    async (request) => {
+      const body = requireFilled(request.body, ['username', 'email', 'password'], 'is empty')
+      await accounts.register(body, callerOf(request))
+      return { msg: 'welcome :-)' }
+    },
+  )
+
+  app.post(
+    '/api/v1/users/login',
+    {
+      schema: {
+        summary: 'Log in',
+        tags,
+        body: Type.Object({ username: Text, password: Text }, closed),
+        response: answers(
+          Type.Object({
+            msg: Type.String(),
+            token: Type.String(),
+            access_token: Type.String(),
+            refresh_token: Type.String(),
+          }),
+        ),
+      },
+    },
+    async (request) => {
+      const body = requireFilled(request.body, ['username', 'password'], 'is empty')
+      const login = await sessions.login(body, callerOf(request), cookies.read(request, 'device'))
+      const { access_token, refresh_token } = login
+      return { msg: 'you are now connected', token: access_token, access_token, refresh_token }
+    },
+  )
+
+  await app.register(async (secured) => {
+    const own: typeof app = secured
+    secure(secured)
+
+    own.get(
+      '/api/v1/tokens',
+      {
+        schema: {
+          summary: "One's sessions",
+          tags,
+          response: answers(Type.Object({ tokens: Type.Array(Session) })),
+        },
+      },
+      async (request) => ({ tokens: await sessions.list(callerOf(request)) }),
+    )
+
+    own.delete(
+      '/api/v1/tokens',
+      { schema: { summary: 'End every session', tags, response: answers(Said) } },
+      async (request) => {
+        await sessions.endAll(callerOf(request), false)
+        return { msg: 'all tokens revoked' }
+      },
+    )
+
+    own.delete(
+      '/api/v1/tokens/:id',
+      {
+        schema: {
+          summary: 'End one session',
+          tags,
+          params: SessionParams,
+          response: answers(Said),
+        },
+      },
+      async (request) => {
+        await sessions.endOne(callerOf(request), request.params.id)
+        return { msg: 'token revoked' }
+      },
+    )
+  })
+
+  await app.register(async (secured) => {
+    const admin: typeof app = secured
+    secure(secured, 'admin')
+    const grant = Type.Object({ username: Type.String({ maxLength: 256 }), name: RoleName })
+
+    admin.post(
+      '/api/v1/roles',
+      { schema: { summary: 'Make a role', tags, body: RoleBody, response: answers(Said) } },
+      async (request) => {
+        await roles.create(callerOf(request), request.body.name)
+        return { msg: 'role created' }
+      },
+    )
+
+    admin.delete(
+      '/api/v1/roles/:name',
+      { schema: { summary: 'Delete a role', tags, params: RoleParams, response: answers(Said) } },
+      async (request) => {
+        await roles.delete(callerOf(request), request.params.name)
+        return { msg: 'role deleted' }
+      },
+    )
+
+    admin.post(
+      '/api/v1/users/:username/roles/:name',
+      { schema: { summary: 'Grant a role', tags, params: grant, response: answers(Said) } },
+      async (request) => {
+        const { username, name } = request.params
+        await roles.grant(callerOf(request), await users.getIdByUsername(username), name)
+        return { msg: 'role granted' }
+      },
+    )
+
+    admin.delete(
+      '/api/v1/users/:username/roles/:name',
+      { schema: { summary: 'Take a role away', tags, params: grant, response: answers(Said) } },
+      async (request) => {
+        const { username, name } = request.params
+        await roles.revoke(callerOf(request), await users.getIdByUsername(username), name)
+        return { msg: 'role revoked' }
+      },
+    )
+  })
+}

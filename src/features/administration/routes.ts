@@ -1,0 +1,157 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../../http/caller.js'
+import { MessageReply, replies } from '../../http/openapi.js'
+import { EndedReply } from '../sessions/schemas.js'
+import {
+  AccountParams,
+  AccountReply,
+  AccountsQuery,
+  AccountsReply,
+  CreateAccountBody,
+  EditAccountBody,
+} from './schemas.js'
+import type { AdministrationService } from './service.js'
+
+type Options = { administration: AdministrationService }
+
+const tags = ['administration']
+const params = AccountParams
+const success = 'success' as const
+
+/** For administrators: everybody's accounts. */
+export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { administration },
+) => {
+  app.get(
+    '/api/users',
+    {
+      schema: {
+        summary: 'Every user, newest first, by pages',
+        tags,
+        querystring: AccountsQuery,
+        response: replies({ 200: AccountsReply }),
+      },
+    },
+    async (request) => ({ status: success, ...(await administration.list(request.query)) }),
+  )
+
+  app.post(
+    '/api/users',
+    {
+      schema: {
+        summary: 'Make an account and invite its owner to choose a password',
+        tags,
+        body: CreateAccountBody,
+        response: replies({ 201: AccountReply }),
+      },
+    },
+    async (request, reply) => {
+      const user = await administration.create(callerOf(request), request.body)
+      return reply.code(201).send({ status: success, message: 'Invited', user })
+    },
+  )
+
+  app.get(
+    '/api/users/:id',
+    { schema: { summary: 'One user', tags, params, response: replies({ 200: AccountReply }) } },
+    async (request) => ({ status: success, user: await administration.get(request.params.id) }),
+  )
+
+  app.patch(
+    '/api/users/:id',
+    {
+      schema: {
+        summary: 'Change a user, addresses included, at once',
+        tags,
+        params,
+        body: EditAccountBody,
+        response: replies({ 200: AccountReply }),
+      },
+    },
+    async (request) => {
+      const user = await administration.edit(callerOf(request), request.params.id, request.body)
+      return { status: success, message: 'Changed', user }
+    },
+  )
+
+  app.delete(
+    '/api/users/:id',
+    {
+      schema: {
+        summary: 'Delete a user and all that belongs to them',
+        tags,
+        params,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      await administration.delete(callerOf(request), request.params.id)
+      return { status: success, message: 'User deleted' }
+    },
+  )
+
+  app.post(
+    '/api/users/:id/disable',
+    {
+      schema: {
+        summary: 'End every session of a user, and let none begin',
+        tags,
+        params,
+        response: replies({ 200: AccountReply }),
+      },
+    },
+    async (request) => {
+      const user = await administration.disable(callerOf(request), request.params.id)
+      return { status: success, message: 'User disabled', user }
+    },
+  )
+
+  app.post(
+    '/api/users/:id/enable',
+    {
+      schema: {
+        summary: 'Let a user log in again',
+        tags,
+        params,
+        response: replies({ 200: AccountReply }),
+      },
+    },
+    async (request) => {
+      const user = await administration.enable(callerOf(request), request.params.id)
+      return { status: success, message: 'User enabled', user }
+    },
+  )
+
+  app.post(
+    '/api/users/:id/password/reset',
+    {
+      schema: {
+        summary: 'Take the password of a user away and ask them to choose another',
+        tags,
+        params,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      await administration.forceReset(callerOf(request), request.params.id)
+      return { status: success, message: 'Password taken away: a message is on its way' }
+    },
+  )
+
+  app.delete(
+    '/api/users/:id/sessions',
+    {
+      schema: {
+        summary: 'End every session of a user',
+        tags,
+        params,
+        response: replies({ 200: EndedReply }),
+      },
+    },
+    async (request) => {
+      const ended = await administration.endSessions(callerOf(request), request.params.id)
+      return { status: success, message: 'Sessions ended', ended }
+    },
+  )
+}

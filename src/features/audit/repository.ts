@@ -1,0 +1,48 @@
+import type { Db } from '../../db/pool.js'
+import type { Caller } from '../../http/caller.js'
+import type { AuditEntry, AuditEvent } from './schemas.js'
+
+export type NewAuditEntry = {
+  id: string
+  event: AuditEvent
+  caller: Caller
+  /** Whom it happened to, where that is known. */
+  user_id?: string | null
+  /** Nothing secret, and nothing that was typed. */
+  detail?: Record<string, string | number | boolean>
+}
+
+type Filter = { before?: string; user_id?: string; event?: string; limit: number }
+
+/** The only SQL about the audit log. */
+export function createAuditRepository(db: Db) {
+  return {
+    async add(...entries: NewAuditEntry[]): Promise<void> {
+      const rows = entries.map(({ id, event, caller, user_id = null, detail = {} }) => {
+        const { user_id: actor_id, address, user_agent, request_id } = caller
+        return { id, event, actor_id, user_id, address, user_agent, request_id, detail }
+      })
+      await db.query(
+        `insert into audit_log (id, event, actor_id, user_id, address, user_agent, request_id, detail)
+         select id, event, actor_id, user_id, address, user_agent, request_id, detail
+         from jsonb_populate_recordset(null::audit_log, $1)`,
+        [JSON.stringify(rows)],
+      )
+    },
+
+    /** Newest first; `before` is the id of the last entry of the page before. */
+    async list({ before, user_id, event, limit }: Filter): Promise<AuditEntry[]> {
+      const { rows } = await db.query<AuditEntry>(
+        `select id, at, event, actor_id, user_id, address, user_agent, request_id, detail
+         from audit_log
+         where ($1::uuid is null or id < $1) and ($2::uuid is null or user_id = $2)
+           and ($3::text is null or event = $3)
+         order by id desc limit $4`,
+        [before ?? null, user_id ?? null, event ?? null, limit],
+      )
+      return rows
+    },
+  }
+}
+
+export type AuditRepository = ReturnType<typeof createAuditRepository>

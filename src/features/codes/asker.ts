@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { callerOf, type Caller } from '../../http/caller.js'
+import { networkOf } from '../limits/network.js'
+import type { SessionCookies } from '../sessions/session-cookies.js'
+
+/** From where a message was asked for: a network, the hash of a cookie, the mark of a device. */
+export type Asker = { network: string; cookie: string | null; device: string | null }
+
+/** What a browser sends that asks for a message, or types the code in it. */
+export type Marks = { asker?: string | undefined; device?: string | undefined }
+
+export function askerOf({ address, marks = {} }: Caller): Asker {
+  const { asker, device } = marks
+  const cookie = asker === undefined ? null : createHash('sha256').update(asker).digest('base64url')
+  return { network: networkOf(address), cookie, device: device?.slice(0, 100) ?? null }
+}
+
+/** The caller of a request that asks for a message. The reply sets the cookie that tells it again. */
+export function askingCaller(
+  cookies: SessionCookies,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Caller {
+  const asker = cookies.setAsker(request, reply)
+  return { ...callerOf(request), marks: { asker, device: cookies.read(request, 'device') } }
+}
+
+/** The caller of a request that types a code. */
+export const typingCaller = (cookies: SessionCookies, request: FastifyRequest): Caller => ({
+  ...callerOf(request),
+  marks: { asker: cookies.readAsker(request) },
+})

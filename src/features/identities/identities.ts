@@ -1,0 +1,123 @@
+import type { Caller } from '../../http/caller.js'
+import type { AuditEvent } from '../audit/schemas.js'
+import { AppError } from '../../errors.js'
+import type { Reauthentication } from '../passwords/reauthentication.js'
+import type { Login, SessionService } from '../sessions/service.js'
+import type { Store, Transaction } from '../../store.js'
+import { addressFor } from '../users/addresses.js'
+import type { Owners } from './owners.js'
+import type { Profile, Provider } from './provider.js'
+import type { Identity } from './schemas.js'
+
+type Dependencies = {
+  store: Store
+  sessions: SessionService
+  reauthentication: Reauthentication
+  owners: Owners
+  providers: Provider[]
+  newId: () => string
+}
+
+/** Who a user is elsewhere: signing in by it, adding it, taking it away. */
+export function createIdentityService(dependencies: Dependencies) {
+  const { store, sessions, reauthentication, owners, providers, newId } = dependencies
+
+  return {
+    /**
+     * A new session for whoever the provider vouches for, who may be new here.
+     * @throws AppError `invalid_credentials`, `activation_required`, `account_exists`,
+     *   `email_required`, `unavailable`
+     */
+    async signIn(provider: Provider, profile: Profile, caller: Caller): Promise<Login> {
+      const enterOnce = () => enter(provider, profile, caller)
+      // Of two who come for the first time at once, one finds what the other has made.
+      const { found, grant } = await enterOnce().catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'unavailable' && !error.cause)
+          return enterOnce()
+        throw error
+      })
+      if (found && grant) return sessions.complete(grant, found)
+      const waits = found && !found.activated && !found.disabled
+      throw new AppError(waits ? 'activation_required' : 'invalid_credentials')
+    },
+
+    /** @throws AppError `identity_taken`, `invalid_state` where the session has ended meanwhile */
+    async connect(provider: Provider, profile: Profile, caller: Caller): Promise<void> {
+      const user_id = caller.user_id ?? ''
+      const { issuer } = provider
+      const { subject, email = null } = profile
+      await store.transaction(async (tx) => {
+        await tx.users.lock(user_id)
+        // It may have ended while the provider was being asked.
+        const place = await tx.sessions.find(caller.session_id ?? '', user_id)
+        if (!place) throw new AppError('invalid_state')
+        if ((await tx.identities.find(issuer, subject)) === user_id) return
+        await owners.verifyEmail(tx, user_id, profile)
+        if (!(await tx.identities.add({ issuer, subject, user_id, email }))) {
+          throw new AppError('identity_taken')
+        }
+        const to = addressFor(await tx.users.get(user_id))
+        const message = 'identity_linked'
+        if (to) await tx.outbox.put({ id: newId(), message, ...to, user_id })
+        await audit(tx, 'identity.linked', caller, user_id, provider)
+      })
+    },
+
+    /**
+     * @throws AppError `not_found`, `last_login_method`, `reauthentication_required`,
+     *   `invalid_credentials`, `rate_limited`
+     */
+    async disconnect(name: string, caller: Caller, password?: string): Promise<void> {
+      const provider = providers.find((one) => one.name === name)
+      if (!provider) throw new AppError('not_found')
+      await this.requireMayChange(caller, password)
+      const user_id = caller.user_id ?? ''
+      await store.transaction(async (tx) => {
+        await tx.users.lock(user_id)
+        if (!(await tx.identities.remove(user_id, provider.issuer))) throw new AppError('not_found')
+        const found = await tx.users.findCredentialById(user_id)
+        const others = await tx.identities.list(user_id)
+        const isUsable = ({ issuer }: { issuer: string }) =>
+          providers.some((one) => one.issuer === issuer)
+        if (!found?.password_hash && !others.some(isUsable)) throw new AppError('last_login_method')
+        await audit(tx, 'identity.unlinked', caller, user_id, provider)
+      })
+    },
+
+    async list(userId: string): Promise<Identity[]> {
+      const found = await store.identities.list(userId)
+      return found.map(({ issuer, ...identity }) => ({
+        provider: providers.find((one) => one.issuer === issuer)?.name ?? issuer,
+        ...identity,
+      }))
+    },
+
+    /** @throws AppError `reauthentication_required`, `invalid_credentials`, `rate_limited` */
+    requireMayChange: (caller: Caller, password?: string): Promise<void> =>
+      reauthentication.byPasswordOrFreshness(caller, password),
+  }
+
+  async function enter(provider: Provider, profile: Profile, caller: Caller) {
+    return store.transaction(async (tx) => {
+      const id = await owners.findOrCreate(tx, provider, profile, caller)
+      const found = await tx.users.findCredentialById(id)
+      const mayEnter = found?.activated && !found.disabled
+      const how = { provider: provider.name }
+      const grant = mayEnter ? await sessions.open(tx, found, caller, how) : undefined
+      if (!grant) await audit(tx, 'login.failed', caller, id, provider)
+      return { found, grant }
+    })
+  }
+
+  async function audit(
+    tx: Transaction,
+    event: AuditEvent,
+    caller: Caller,
+    user_id: string,
+    { name }: Provider,
+  ): Promise<void> {
+    await tx.audit.add({ id: newId(), event, caller, user_id, detail: { provider: name } })
+  }
+}
+
+export type IdentityService = ReturnType<typeof createIdentityService>

@@ -1,0 +1,47 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { callerOf } from '../../http/caller.js'
+import { MessageReply, replies } from '../../http/openapi.js'
+import { DeleteBody } from '../users/schemas.js'
+import type { IdentityService } from './identities.js'
+import { IdentitiesReply, IdentityParams } from './schemas.js'
+
+type Options = { identities: IdentityService }
+
+const tags = ['users']
+
+/** By which providers one can log in; logging in by one is a page's matter (pages/social.ts). */
+export const identityRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { identities }) => {
+  app.get(
+    '/api/user/identities',
+    {
+      schema: {
+        summary: 'The providers that are connected',
+        tags,
+        response: replies({ 200: IdentitiesReply }),
+      },
+    },
+    async (request) => ({
+      status: 'success' as const,
+      identities: await identities.list(request.user.sub),
+    }),
+  )
+
+  app.delete(
+    '/api/user/identities/:provider',
+    {
+      schema: {
+        summary: 'Disconnect a provider; needs the password, or a login of the last five minutes',
+        tags,
+        params: IdentityParams,
+        body: Type.Union([DeleteBody, Type.Null()]),
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      const { password } = request.body ?? {}
+      await identities.disconnect(request.params.provider, callerOf(request), password)
+      return { status: 'success' as const, message: 'Disconnected' }
+    },
+  )
+}

@@ -1,0 +1,43 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { createDocument, sendDocument } from '../../http/documents.js'
+import { replies } from '../../http/openapi.js'
+import { Metadata } from './schemas.js'
+
+type Options = { issuer: string; publicUrl: string }
+
+const bySecret = ['client_secret_basic', 'client_secret_post']
+
+/** Where clients find all the rest (RFC 8414). */
+export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { issuer, publicUrl },
+) => {
+  const at = (path: string) => new URL(path, publicUrl).href
+  const document = createDocument(
+    JSON.stringify({
+      issuer,
+      token_endpoint: at('/oauth/token'),
+      introspection_endpoint: at('/oauth/introspect'),
+      revocation_endpoint: at('/oauth/revoke'),
+      jwks_uri: at('/.well-known/jwks.json'),
+      grant_types_supported: ['client_credentials', 'refresh_token'],
+      response_types_supported: [], // there is no authorization endpoint
+      token_endpoint_auth_methods_supported: [...bySecret, 'none'],
+      introspection_endpoint_auth_methods_supported: bySecret,
+      revocation_endpoint_auth_methods_supported: [...bySecret, 'none'],
+    }),
+  )
+
+  app.get(
+    '/.well-known/oauth-authorization-server',
+    {
+      schema: {
+        summary: 'The endpoints for other services (RFC 8414)',
+        tags: ['tokens'],
+        response: replies({ 200: Metadata, 304: Type.Null() }),
+      },
+    },
+    async (request, reply) => sendDocument(request, reply, document, 300),
+  )
+}

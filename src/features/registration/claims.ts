@@ -1,0 +1,57 @@
+import type { Caller } from '../../http/caller.js'
+import type { OneTimeCode } from '../codes/repository.js'
+import { AppError } from '../../errors.js'
+import type { Limits } from '../limits/limits.js'
+import type { Store } from '../../store.js'
+import { isClaimable, releaseAddress } from '../users/claim.js'
+import type { Identifier } from '../identifiers/identifiers.js'
+
+type Dependencies = { store: Store; limits: Limits; newId: () => string }
+
+/** How the owner of an address gets it back from an account that never proved it. */
+export function createClaims({ store, limits, newId }: Dependencies) {
+  return {
+    /** Sends a message to each of these addresses that can be claimed. Its reader can claim the address. */
+    async offer(identifiers: Identifier[]): Promise<void> {
+      const holders = await store.users.findHolders(identifiers)
+      for (const { kind, text, canonical } of identifiers) {
+        const holder = holders.find((one) => one.kind === kind)
+        if (kind === 'username' || !holder || !isClaimable(holder)) continue
+        const { user_id } = holder
+        await store.transaction(async (tx) => {
+          if (!(await limits.mayWrite(tx, 'registration', canonical))) return
+          const message = 'address_claim'
+          await tx.outbox.put({ id: newId(), message, kind, address: text, user_id })
+        })
+      }
+    },
+
+    /**
+     * Makes an account of the address that the code was sent to, and takes it from the one that has it.
+     * Returns the id of the new account.
+     * @throws AppError `invalid_code`, also where the address was proven there meanwhile
+     */
+    async redeem(code: OneTimeCode, password_hash: string, caller: Caller): Promise<string> {
+      const { kind, address: text, address_canonical: canonical } = code
+      return store.transaction(async (tx) => {
+        const holder = await tx.users.lockHolder(kind, canonical)
+        const isFree = !holder || !(holder[`${kind}_verified`] || holder.disabled)
+        if (!isFree || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
+        if (holder) {
+          await releaseAddress(tx, kind, holder, newId)
+          const { user_id } = holder
+          await tx.audit.add({ id: newId(), event: 'user.address_changed', caller, user_id })
+        }
+        const id = newId()
+        const identifiers = [{ kind, text, canonical }]
+        const profile = { name: null, gender: null, identifiers }
+        const user = { id, ...profile, password_hash, activated: true, verified: true }
+        if (!(await tx.users.create(user))) throw new AppError('unavailable')
+        await tx.audit.add({ id: newId(), event: 'user.registered', caller, user_id: id })
+        return id
+      })
+    },
+  }
+}
+
+export type Claims = ReturnType<typeof createClaims>

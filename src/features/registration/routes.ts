@@ -1,0 +1,113 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { askingCaller, typingCaller } from '../codes/asker.js'
+import type { SessionCookies } from '../sessions/session-cookies.js'
+import { ProofBody } from '../codes/schemas.js'
+import type { Limits } from '../limits/limits.js'
+import { MessageReply, replies } from '../../http/openapi.js'
+import { UserReply } from '../users/schemas.js'
+import { AddressBody, RegisterBody, ResetBody } from './schemas.js'
+import type { AccountService } from './service.js'
+
+type Options = {
+  accounts: AccountService
+  cookies: SessionCookies
+  limits: Limits
+  activation: boolean
+}
+
+/** Without a token: making an account, activating it, getting back into it. */
+export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { accounts, cookies, limits, activation },
+) => {
+  const tags = ['account']
+
+  app.post(
+    '/api/register',
+    {
+      preHandler: limits.perNetwork('register'),
+      schema: {
+        summary: 'Make an account from at least one identifier and a password',
+        tags,
+        body: RegisterBody,
+        response: replies({ 201: UserReply }),
+      },
+    },
+    async (request, reply) => {
+      const user = await accounts.register(request.body, askingCaller(cookies, request, reply))
+      const message = activation ? 'Registered: look for a message to activate it' : 'Registered'
+      return reply.code(201).send({ status: 'success', message, user })
+    },
+  )
+
+  app.post(
+    '/api/activate',
+    {
+      preHandler: limits.perNetwork('codes'),
+      schema: {
+        summary: 'Activate an account by the code or the link that was sent',
+        tags,
+        body: ProofBody,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      await accounts.activate(request.body, typingCaller(cookies, request))
+      return { status: 'success' as const, message: 'Activated: you can log in' }
+    },
+  )
+
+  app.post(
+    '/api/activate/resend',
+    {
+      preHandler: limits.perNetwork('forgot'),
+      schema: {
+        summary: 'Send the activation message again; the answer tells nothing',
+        tags,
+        body: AddressBody,
+        response: replies({ 202: MessageReply }),
+      },
+    },
+    async (request, reply) => {
+      await accounts.resend(request.body, askingCaller(cookies, request, reply))
+      const message = 'If an account waits for activation, a message is on its way'
+      return reply.code(202).send({ status: 'success', message })
+    },
+  )
+
+  app.post(
+    '/api/password/forgot',
+    {
+      preHandler: limits.perNetwork('forgot'),
+      schema: {
+        summary: 'Send a message to reset the password; the answer tells nothing',
+        tags,
+        body: AddressBody,
+        response: replies({ 202: MessageReply }),
+      },
+    },
+    async (request, reply) => {
+      await accounts.forgot(request.body, askingCaller(cookies, request, reply))
+      const message = 'If there is an account, a message is on its way'
+      return reply.code(202).send({ status: 'success', message })
+    },
+  )
+
+  app.post(
+    '/api/password/reset',
+    {
+      preHandler: limits.perNetwork('codes'),
+      schema: {
+        summary: 'Set a new password by the code or the link that was sent; ends every session',
+        tags,
+        body: ResetBody,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request, reply) => {
+      const { device } = await accounts.reset(request.body, typingCaller(cookies, request))
+      cookies.setDevice(reply, device)
+      return { status: 'success' as const, message: 'Password changed: you can log in' }
+    },
+  )
+}

@@ -1,0 +1,102 @@
+import type { Db } from '../../db/pool.js'
+import { AppError } from '../../errors.js'
+import type { Role } from './schemas.js'
+
+type Holders = { users: string[]; clients: string[] }
+
+/** The only SQL about roles. */
+export function createRoleRepository(db: Db) {
+  return {
+    async list(): Promise<Role[]> {
+      const { rows } = await db.query<Role>(
+        `select name, created_at,
+           (select count(*)::integer from user_roles where role = name) as users
+         from roles order by name`,
+      )
+      return rows
+    },
+
+    /** @throws AppError `role_taken` */
+    async create(name: string): Promise<Role> {
+      const { rows } = await db.query<Role>(
+        `insert into roles (name) values ($1) on conflict do nothing
+         returning name, created_at, 0 as users`,
+        [name],
+      )
+      if (!rows[0])
+        throw new AppError('role_taken', {
+          fields: [{ field: 'name', message: 'is already used' }],
+        })
+      return rows[0]
+    },
+
+    /**
+     * First the role is locked, then its users, then its clients, in the order in which everybody locks them.
+     * @returns the ids of the users and clients that had it; undefined where there is no such role
+     */
+    async delete(name: string): Promise<Holders | undefined> {
+      const { rowCount } = await db.query('select from roles where name = $1 for update', [name])
+      if (rowCount === 0) return undefined
+      const { rows } = await db.query<{ id: string }>(
+        `select id from users where id in (select user_id from user_roles where role = $1)
+         order by id for update`,
+        [name],
+      )
+      const { rows: clients } = await db.query<{ id: string }>(
+        `select id from clients where id in (select client_id from client_roles where role = $1)
+         order by id for update`,
+        [name],
+      )
+      await db.query('delete from user_roles where role = $1', [name])
+      await db.query('delete from client_roles where role = $1', [name])
+      await db.query('delete from roles where name = $1', [name])
+      return { users: rows.map(({ id }) => id), clients: clients.map(({ id }) => id) }
+    },
+
+    /** Keeps a role from being deleted until the transaction ends; whether it is there. */
+    async hold(name: string): Promise<boolean> {
+      const { rowCount } = await db.query('select from roles where name = $1 for key share', [name])
+      return rowCount === 1
+    },
+
+    /** Whether the user had not got it yet; both are there and held. */
+    async grant(userId: string, name: string): Promise<boolean> {
+      const { rowCount } = await db.query(
+        'insert into user_roles (user_id, role) values ($1, $2) on conflict do nothing',
+        [userId, name],
+      )
+      return rowCount === 1
+    },
+
+    /** Whether the user had it. */
+    async revoke(userId: string, name: string): Promise<boolean> {
+      const { rowCount } = await db.query(
+        'delete from user_roles where user_id = $1 and role = $2',
+        [userId, name],
+      )
+      return rowCount === 1
+    },
+
+    /**
+     * Runs what might leave nobody in charge. Such changes take turns, by a lock on the role's row, so
+     * that two who each see the other cannot both go.
+     * @throws AppError `last_admin` after it, for the transaction to be rolled back
+     */
+    async keepingAnAdmin<Result>(change: () => Promise<Result>): Promise<Result> {
+      const countAdmins = async () => {
+        const { rows } = await db.query<{ count: number }>(
+          `select count(*)::integer as count from user_roles join users on id = user_id
+           where role = 'admin' and activated_at is not null and disabled_at is null`,
+        )
+        return rows[0]?.count ?? 0
+      }
+      await db.query(`select from roles where name = 'admin' for no key update`)
+      const before = await countAdmins()
+      const result = await change()
+      if (before > 0 && (await countAdmins()) === 0) throw new AppError('last_admin')
+      return result
+    },
+  }
+}
+
+export type RoleRepository = ReturnType<typeof createRoleRepository>

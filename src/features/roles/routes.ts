@@ -1,0 +1,84 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { GrantParams } from '../administration/schemas.js'
+import { callerOf } from '../../http/caller.js'
+import { MessageReply, replies } from '../../http/openapi.js'
+import { RoleBody, RoleParams, RoleReply, RolesReply } from './schemas.js'
+import type { RoleService } from './service.js'
+
+type Options = { roles: RoleService }
+
+const tags = ['roles']
+const success = 'success' as const
+
+/** For administrators: which roles there are, and who has them. */
+export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { roles }) => {
+  app.get(
+    '/api/roles',
+    { schema: { summary: 'Every role', tags, response: replies({ 200: RolesReply }) } },
+    async () => ({ status: success, roles: await roles.list() }),
+  )
+
+  app.post(
+    '/api/roles',
+    {
+      schema: {
+        summary: 'Make a role',
+        tags,
+        body: RoleBody,
+        response: replies({ 201: RoleReply }),
+      },
+    },
+    async (request, reply) => {
+      const role = await roles.create(callerOf(request), request.body.name)
+      return reply.code(201).send({ status: success, message: 'Role created', role })
+    },
+  )
+
+  app.delete(
+    '/api/roles/:name',
+    {
+      schema: {
+        summary: 'Delete a role, and take it from all who have it',
+        tags,
+        params: RoleParams,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      await roles.delete(callerOf(request), request.params.name)
+      return { status: success, message: 'Role deleted' }
+    },
+  )
+
+  app.post(
+    '/api/users/:id/roles/:name',
+    {
+      schema: {
+        summary: 'Grant a role to a user',
+        tags,
+        params: GrantParams,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      await roles.grant(callerOf(request), request.params.id, request.params.name)
+      return { status: success, message: 'Role granted' }
+    },
+  )
+
+  app.delete(
+    '/api/users/:id/roles/:name',
+    {
+      schema: {
+        summary: 'Take a role from a user',
+        tags,
+        params: GrantParams,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request) => {
+      await roles.revoke(callerOf(request), request.params.id, request.params.name)
+      return { status: success, message: 'Role revoked' }
+    },
+  )
+}

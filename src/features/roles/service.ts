@@ -1,0 +1,67 @@
+import type { Caller } from '../../http/caller.js'
+import { AppError } from '../../errors.js'
+import type { Store, Transaction } from '../../store.js'
+import type { Role } from './schemas.js'
+
+type Dependencies = { store: Store; newId: () => string }
+
+const builtIn = ['admin', 'user']
+
+/** Roles, and who has them. A change makes the access tokens of those it touches stale. */
+export function createRoleService({ store, newId }: Dependencies) {
+  return {
+    list: (): Promise<Role[]> => store.roles.list(),
+
+    /** @throws AppError `role_taken` */
+    async create(caller: Caller, name: string): Promise<Role> {
+      return store.transaction(async (tx) => {
+        const role = await tx.roles.create(name)
+        await tx.audit.add({ id: newId(), event: 'role.created', caller, detail: { role: name } })
+        return role
+      })
+    },
+
+    /** Takes it from all users and clients that have it. @throws AppError `not_found`, `built_in_role` */
+    async delete(caller: Caller, name: string): Promise<void> {
+      if (builtIn.includes(name)) throw new AppError('built_in_role')
+      await store.transaction(async (tx) => {
+        const holders = await tx.roles.delete(name)
+        if (!holders) throw new AppError('not_found')
+        await tx.denylist.raiseEpochs(holders.users)
+        await tx.denylist.followClients(holders.clients)
+        const detail = { role: name, users: holders.users.length }
+        await tx.audit.add({ id: newId(), event: 'role.deleted', caller, detail })
+      })
+    },
+
+    /** @throws AppError `not_found` for the user or the role */
+    async grant(caller: Caller, userId: string, name: string): Promise<void> {
+      await store.transaction((tx) => this.grantIn(tx, caller, userId, name))
+    },
+
+    /** The same, in a transaction that is under way. */
+    async grantIn(tx: Transaction, caller: Caller, user_id: string, name: string): Promise<void> {
+      if (!(await tx.roles.hold(name))) throw new AppError('not_found')
+      await tx.users.lock(user_id)
+      if (!(await tx.roles.grant(user_id, name))) return
+      await tx.denylist.raiseEpochs([user_id])
+      const detail = { role: name }
+      await tx.audit.add({ id: newId(), event: 'role.granted', caller, user_id, detail })
+    },
+
+    /** @throws AppError `not_found` where the user has not got it, `last_admin` */
+    async revoke(caller: Caller, user_id: string, name: string): Promise<void> {
+      await store.transaction((tx) =>
+        tx.roles.keepingAnAdmin(async () => {
+          await tx.users.lock(user_id)
+          if (!(await tx.roles.revoke(user_id, name))) throw new AppError('not_found')
+          await tx.denylist.raiseEpochs([user_id])
+          const detail = { role: name }
+          await tx.audit.add({ id: newId(), event: 'role.revoked', caller, user_id, detail })
+        }),
+      )
+    },
+  }
+}
+
+export type RoleService = ReturnType<typeof createRoleService>

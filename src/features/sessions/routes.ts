@@ -1,0 +1,148 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { callerOf } from '../../http/caller.js'
+import { AppError } from '../../errors.js'
+import { readBearer } from './authenticate.js'
+import type { SessionCookies } from './session-cookies.js'
+import { MessageReply, replies } from '../../http/openapi.js'
+import {
+  EndedReply,
+  EndSessionsQuery,
+  LoginBody,
+  LoginReply,
+  LogoutBody,
+  RefreshBody,
+  RefreshReply,
+  SessionParams,
+  SessionsReply,
+} from './schemas.js'
+import type { SessionService } from './service.js'
+
+type Options = { sessions: SessionService; cookies: SessionCookies }
+
+const tags = ['sessions']
+
+/** Without an access token: getting one. */
+export const loginRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { sessions, cookies },
+) => {
+  app.post(
+    '/api/login',
+    {
+      schema: {
+        summary: 'Log in with one identifier and the password',
+        tags,
+        body: LoginBody,
+        response: replies({ 200: LoginReply }),
+      },
+    },
+    async (request, reply) => {
+      const { device, ...login } = await sessions.login(
+        request.body,
+        callerOf(request),
+        cookies.read(request, 'device'),
+      )
+      cookies.start(request, reply, login, device)
+      return { status: 'success' as const, message: 'Login successful!', ...login }
+    },
+  )
+
+  app.post(
+    '/api/refresh',
+    {
+      schema: {
+        summary: 'Exchange a refresh token (body, Bearer or cookie) for the next pair',
+        tags,
+        body: RefreshBody,
+        response: replies({ 200: RefreshReply }),
+      },
+    },
+    async (request, reply) => {
+      const token = request.body?.refresh_token ?? readBearer(request) ?? cookieToken(request)
+      const tokens = await sessions.refresh(token, callerOf(request))
+      cookies.set(request, reply, tokens)
+      return { status: 'success' as const, ...tokens }
+    },
+  )
+
+  /** @throws AppError `invalid_token` without a cookie, `cross_site_request` */
+  function cookieToken(request: FastifyRequest): string {
+    const token = cookies.requireToken(request, 'refresh')
+    if (cookies.isForeign(request)) throw new AppError('cross_site_request')
+    return token
+  }
+}
+
+/** With an access token: giving it back. */
+export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { sessions, cookies },
+) => {
+  app.post(
+    '/api/logout',
+    {
+      schema: {
+        summary: 'End this session, or every one of the user',
+        tags,
+        body: LogoutBody,
+        response: replies({ 200: MessageReply }),
+      },
+    },
+    async (request, reply) => {
+      await sessions.logout(callerOf(request), request.body?.everywhere ?? false)
+      cookies.clear(request, reply)
+      return { status: 'success' as const, message: 'Logged out' }
+    },
+  )
+
+  app.get(
+    '/api/sessions',
+    {
+      schema: {
+        summary: 'Where one is logged in, the session used last first',
+        tags,
+        response: replies({ 200: SessionsReply }),
+      },
+    },
+    async (request) => ({
+      status: 'success' as const,
+      sessions: await sessions.list(callerOf(request)),
+    }),
+  )
+
+  app.delete(
+    '/api/sessions',
+    {
+      schema: {
+        summary: 'End every session of the user, or every other one',
+        tags,
+        querystring: EndSessionsQuery,
+        response: replies({ 200: EndedReply }),
+      },
+    },
+    async (request, reply) => {
+      const keepsThis = request.query.keep === 'current'
+      const ended = await sessions.endAll(callerOf(request), keepsThis)
+      if (!keepsThis) cookies.clear(request, reply)
+      return { status: 'success' as const, message: 'Sessions ended', ended }
+    },
+  )
+
+  app.delete(
+    '/api/sessions/:id',
+    {
+      schema: {
+        summary: 'End one session of the user',
+        tags,
+        params: SessionParams,
+        response: replies({ 200: EndedReply }),
+      },
+    },
+    async (request, reply) => {
+      await sessions.endOne(callerOf(request), request.params.id)
+      if (request.params.id === request.user.sid) cookies.clear(request, reply)
+      return { status: 'success' as const, message: 'Session ended', ended: 1 }
+    },
+  )
+}

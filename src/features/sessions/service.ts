@@ -1,0 +1,201 @@
+import type { Caller } from '../../http/caller.js'
+import type { NewAuditEntry } from '../audit/repository.js'
+import { createBatcher } from '../../concurrency/batch.js'
+import { AppError, invalidField } from '../../errors.js'
+import type { DeviceMarks } from './device.js'
+import { judge } from '../limits/guesses.js'
+import { rateLimitHeaders } from '../limits/limiter.js'
+import type { PasswordHasher } from '../passwords/hash.js'
+import type { Transaction } from '../../store.js'
+import type { Grant, TokenPair } from '../tokens/service.js'
+import { identifierKinds, readIdentifier, type Identifier } from '../identifiers/identifiers.js'
+import type { Credential } from '../users/repository.js'
+import type { User } from '../users/schemas.js'
+import { createRenewal, type RenewalDependencies } from './renewal.js'
+import type { LoginBody, Session } from './schemas.js'
+
+type Dependencies = RenewalDependencies & {
+  passwords: PasswordHasher
+  devices: DeviceMarks
+  /** How long a session lives, in seconds. */
+  refreshTtl: number
+  /** Most sessions that a user may have. */
+  most: number
+}
+
+/** `device` marks where the login came from, for the next one. */
+export type Login = TokenPair & { user: User; device: string }
+
+/** A user who has been authenticated, with the hash of the present password. */
+type Recognised = Pick<Credential, 'user' | 'password_version'>
+
+/** Logging in, staying in, logging out. */
+export function createSessionService(dependencies: Dependencies) {
+  const { store, passwords, tokens, limits, devices, newId } = dependencies
+  const { refreshTtl, most } = dependencies
+
+  /** Each its own session. */
+  const endTogether = createBatcher(async (callers: Caller[]) => {
+    await store.transaction(async (tx) => {
+      await tx.sessions.end(...callers.map(({ session_id }) => session_id ?? ''))
+      await tx.audit.add(...callers.map((caller) => noteOf(caller, 1)))
+    })
+    return callers.map(() => undefined)
+  })
+
+  return {
+    /**
+     * A new session. An unknown user, a wrong password and a disabled account get the same answer
+     * in the same time (ASVS 6.3.8); that an account is not activated only its password tells.
+     * @throws AppError `invalid_credentials`, `activation_required`, `validation_failed`,
+     *   `rate_limited`, `overloaded`, `unavailable`
+     */
+    async login(body: LoginBody, caller: Caller, mark?: string): Promise<Login> {
+      const identifier = theIdentifier(body)
+      const found = await store.users.findCredential(identifier)
+      const account = found && { id: found.user.id, version: found.password_version }
+      const device = account && devices.read(mark, account)
+      const { address } = caller
+      const attempt = await limits.guesses.login({ identifier, address, device, account })
+      const { standing, isBlocked } = attempt
+
+      const login = await judge(attempt, async () => {
+        // A blocked guess costs the same, and is checked against no password.
+        const hash = isBlocked ? undefined : found?.password_hash
+        const { valid, weak } = await passwords.verify(hash, body.password)
+        const isRight = valid && found !== undefined && !found.disabled
+        const waits = isRight && !found.activated
+        const grant = isRight && !waits && (await begin(found, body.password, weak, caller))
+        if (grant) return complete(grant, found)
+        const user_id = found?.user.id ?? null
+        const detail: Record<string, boolean> = isBlocked ? { blocked: true } : {}
+        await store.audit.add({ id: newId(), event: 'login.failed', caller, user_id, detail })
+        if (waits) throw new AppError('activation_required')
+        return undefined
+      })
+      if (login) return login
+      const headers = standing && rateLimitHeaders(standing)
+      throw new AppError('invalid_credentials', headers && { headers })
+    },
+
+    open,
+    complete,
+
+    ...createRenewal(dependencies),
+
+    /** Ends this session, or all of the user's: the tokens are dead when this returns. */
+    async logout(caller: Caller, everywhere: boolean): Promise<void> {
+      if (!everywhere) return endTogether(caller)
+      await end(caller, async (tx) => {
+        const count = await tx.sessions.endAll(caller.user_id ?? '')
+        await tx.sessions.end(caller.session_id ?? '')
+        return Math.max(1, count)
+      })
+    },
+
+    /** Where the user is logged in. */
+    async list({ user_id, session_id }: Caller): Promise<Session[]> {
+      const found = await store.sessions.list(user_id ?? '')
+      return found.map((session) => ({ ...session, current: session.id === session_id }))
+    },
+
+    /** @throws AppError `not_found` where the user has no such session */
+    async endOne(caller: Caller, id: string): Promise<void> {
+      await end(caller, async (tx) => {
+        if (!(await tx.sessions.endOf(caller.user_id ?? '', id))) throw new AppError('not_found')
+        return 1
+      })
+    },
+
+    /** Ends every session of the user, or every other one; how many. */
+    endAll: (caller: Caller, keepsThis: boolean): Promise<number> =>
+      end(caller, (tx) =>
+        tx.sessions.endAll(caller.user_id ?? '', keepsThis ? caller.session_id : null),
+      ),
+  }
+
+  /**
+   * Begins the session of a user who has been recognised; undefined where the account was disabled, or
+   * its password changed, since it was read. `how` is for the audit log.
+   */
+  async function open(
+    tx: Transaction,
+    { user, password_hash }: Pick<Credential, 'user' | 'password_hash'>,
+    caller: Caller,
+    how: Record<string, string> = {},
+  ): Promise<Grant | undefined> {
+    const { user_agent, address } = caller
+    const { id: user_id } = user
+    const id = newId()
+    const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address }
+    const grant = await tx.sessions.create(session)
+    if (!grant) return undefined
+    const who = { ...caller, user_id, session_id: id }
+    const note = (
+      event: 'login.succeeded' | 'session.ended',
+      detail: Record<string, string | number>,
+    ) => tx.audit.add({ id: newId(), event, caller: who, user_id, detail })
+    await note('login.succeeded', { session: id, ...how })
+    const ended = await tx.sessions.endOldest(user_id, id, most - 1)
+    if (ended > 0) await note('session.ended', { ended, most })
+    return grant
+  }
+
+  /** What the client of a new session gets. */
+  function complete(grant: Grant, { user, password_version: version }: Recognised): Login {
+    return { ...tokens.issue(grant), user, device: devices.make({ id: user.id, version }) }
+  }
+
+  /** Undefined where the account was disabled, or its password changed, while it was being verified. */
+  async function begin(
+    found: Credential,
+    password: string,
+    weak: boolean,
+    caller: Caller,
+    tries = 2,
+  ) {
+    const password_hash = weak ? await strengthen(found, password) : (found.password_hash ?? '')
+    const credential = { user: found.user, password_hash }
+    const grant = await store.transaction((tx) => open(tx, credential, caller))
+    if (grant || tries === 1) return grant
+    // Another login may have strengthened the hash meanwhile: then the new one decides.
+    const now = await store.users.findCredentialById(found.user.id)
+    const again = await passwords.verify(now?.password_hash, password)
+    if (!now || !again.valid) return undefined
+    return begin(now, password, again.weak, caller, tries - 1)
+  }
+
+  /** Hashes again what was hashed more cheaply; the hash that is stored now. */
+  async function strengthen(
+    { user, password_hash }: Credential,
+    password: string,
+  ): Promise<string> {
+    const oldHash = password_hash ?? ''
+    const newHash = await passwords.hash(password).catch(() => undefined)
+    if (newHash === undefined) return oldHash // too busy: the next login does it
+    return (await store.users.replaceHash(user.id, oldHash, newHash)) ? newHash : oldHash
+  }
+
+  async function end(caller: Caller, work: (tx: Transaction) => Promise<number>): Promise<number> {
+    return store.transaction(async (tx) => {
+      const ended = await work(tx)
+      await tx.audit.add(noteOf(caller, ended))
+      return ended
+    })
+  }
+
+  function noteOf(caller: Caller, ended: number): NewAuditEntry {
+    const { user_id } = caller
+    return { id: newId(), event: 'session.ended', caller, user_id, detail: { ended } }
+  }
+}
+
+export type SessionService = ReturnType<typeof createSessionService>
+
+function theIdentifier(body: LoginBody): Identifier {
+  const [kind, second] = identifierKinds.filter((name) => body[name] !== undefined)
+  if (kind === undefined)
+    throw invalidField('email', 'is required, or a username, or a mobile number')
+  if (second !== undefined) throw invalidField(second, 'is one identifier too many')
+  return readIdentifier(kind, body[kind] ?? '')
+}

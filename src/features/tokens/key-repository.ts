@@ -1,0 +1,112 @@
+import type { Db } from '../../db/pool.js'
+import { OperatorError } from '../../errors.js'
+import type { Seal } from '../../crypto/seal.js'
+import type { DatedKey } from '../../config/key-life.js'
+import type { KeyPair } from './key-pair.js'
+
+export type SealedKey = DatedKey & { sealed_private_key: Buffer }
+
+/** How the keys stand. Times are in milliseconds, by the clock of the database. */
+export type RingState = {
+  /** Revisions are comparable within one history of the database: after a failover one can come again. */
+  history: string | null
+  /** How often the keys have changed. */
+  revision: number
+  now: number
+  /** When refresh tokens got keys of their own; null where there was no session before. */
+  refresh_keys_since: number | null
+}
+
+/** One state of the keys, in the order in which they sign. */
+export type StoredKeys = RingState & { keys: SealedKey[] }
+
+type Row = RingState & (SealedKey | { kid: null })
+
+// Any number will do, as long as nothing else of this service locks it.
+const lockId = 4_728_101
+
+const state = `(select database_history()) as history, revision::float8 as revision,
+  extract(epoch from clock_timestamp())::float8 * 1000 as now,
+  extract(epoch from refresh_keys_since)::float8 * 1000 as refresh_keys_since`
+
+/** @throws Error where the one row of `key_ring` was deleted */
+function theFirst([row]: Row[]): Row {
+  if (!row) throw new Error('the row of key_ring is missing')
+  return row
+}
+
+/**
+ * The only SQL about signing keys; private parts are stored sealed. A trigger counts
+ * every change in `key_ring`, and notifies of it.
+ */
+export function createKeyRepository(db: Db, box: Seal) {
+  const label = ({ kid, algorithm }: Pick<KeyPair, 'kid' | 'algorithm'>) => `${algorithm} ${kid}`
+
+  return {
+    async state(): Promise<RingState> {
+      const { rows } = await db.query<Row>(`select ${state} from key_ring`)
+      return theFirst(rows)
+    },
+
+    async load(): Promise<StoredKeys> {
+      const { rows } = await db.query<Row>(
+        `select ${state}, kid, algorithm, sealed_private_key, created_at, signs_from
+         from key_ring left join signing_keys on true
+         order by signs_from, created_at, kid`,
+      )
+      const { history, revision, now, refresh_keys_since } = theFirst(rows)
+      const keys = rows.flatMap((row) => (row.kid === null ? [] : row))
+      return { history, revision, now, refresh_keys_since, keys }
+    },
+
+    /** Whether nobody else changes the keys before the end of this transaction. */
+    async lock(): Promise<boolean> {
+      const { rows } = await db.query<{ mine: boolean }>(
+        `select pg_try_advisory_xact_lock(${String(lockId)}) as mine`,
+      )
+      return rows[0]?.mine ?? false
+    },
+
+    /** Publishes a key, which signs after so many seconds; from when that is. */
+    async add(key: KeyPair, delay: number): Promise<string> {
+      const { rows } = await db.query<{ signs_from: string }>(
+        `insert into signing_keys
+           (kid, algorithm, sealed_private_key, created_at, signs_from)
+         values ($1, $2, $3, statement_timestamp(),
+           statement_timestamp() + make_interval(secs => $4)) returning signs_from`,
+        [key.kid, key.algorithm, box.seal(key.private_key, label(key)), delay],
+      )
+      return rows[0]?.signs_from ?? ''
+    },
+
+    /** Lets a published key sign from now on. */
+    async signNow(kid: string): Promise<string> {
+      const { rows } = await db.query<{ signs_from: string }>(
+        `update signing_keys set signs_from = statement_timestamp() where kid = $1
+         returning signs_from`,
+        [kid],
+      )
+      return rows[0]?.signs_from ?? ''
+    },
+
+    async remove(kid: string): Promise<void> {
+      await db.query('delete from signing_keys where kid = $1', [kid])
+    },
+
+    /** @throws Error when it was sealed with another secret, or for another kid or algorithm */
+    open({ sealed_private_key, kid, algorithm }: SealedKey): KeyPair {
+      try {
+        const private_key = box.open(sealed_private_key, label({ kid, algorithm }))
+        return { kid, algorithm, private_key }
+      } catch (cause) {
+        throw new OperatorError(
+          `signing key ${kid} was sealed with another KEYS_SECRET: set that one, or change it with ` +
+            '"gatehouse keys reseal --from FILE". If it is lost, run "gatehouse keys reset --yes"',
+          { cause },
+        )
+      }
+    },
+  }
+}
+
+export type KeyRepository = ReturnType<typeof createKeyRepository>

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto'
+import type { Caller } from '../../http/caller.js'
+import { AppError } from '../../errors.js'
+import type { Store } from '../../store.js'
+import type { User } from '../users/schemas.js'
+import type { Readme } from './child/front-matter.js'
+import type { Converter } from './converter.js'
+
+type Dependencies = { store: Store; converter: Converter }
+
+export type Version = { hash: string }
+
+/** What users show of themselves: a picture and a README, one each. */
+export function createUploadService({ store, converter }: Dependencies) {
+  return {
+    /** Takes the place of the picture that was there. @throws AppError `invalid_picture`, `overloaded` */
+    async putPicture({ user_id }: Caller, bytes: Buffer): Promise<User> {
+      const picture = await converter.readPicture(bytes)
+      await store.uploads.putPicture(user_id ?? '', hashOf(picture.large), picture)
+      return store.users.get(user_id ?? '')
+    },
+
+    /** @throws AppError `not_found` */
+    async deletePicture({ user_id }: Caller): Promise<void> {
+      if (!(await store.uploads.deletePicture(user_id ?? ''))) throw new AppError('not_found')
+    },
+
+    /** @throws AppError `not_found` */
+    async getPictureHash(userId: string): Promise<string> {
+      return found(await store.uploads.findPictureHash(userId))
+    },
+
+    /** @throws AppError `not_found` */
+    async getPicture(userId: string, size: 'large' | 'small') {
+      return found(await store.uploads.findPicture(userId, size))
+    },
+
+    /** Takes the place of the README that was there. @throws AppError `invalid_readme`, `overloaded` */
+    async putReadme({ user_id }: Caller, bytes: Buffer): Promise<Readme> {
+      const { html, ...readme } = await converter.readReadme(bytes)
+      await store.uploads.putReadme(user_id ?? '', { ...readme, html, hash: hashOf(bytes) })
+      return readme
+    },
+
+    /** @throws AppError `not_found` */
+    async deleteReadme({ user_id }: Caller): Promise<void> {
+      if (!(await store.uploads.deleteReadme(user_id ?? ''))) throw new AppError('not_found')
+    },
+
+    /** @throws AppError `not_found` */
+    async getReadme(userId: string) {
+      return found(await store.uploads.findReadme(userId))
+    },
+  }
+}
+
+export type UploadService = ReturnType<typeof createUploadService>
+
+const hashOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
+
+/** @throws AppError `not_found` */
+function found<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new AppError('not_found')
+  return value
+}

@@ -1,0 +1,78 @@
+import { revokeCodes } from '../messages/codes.js'
+import type { Transaction } from '../../store.js'
+import { addressFor } from './addresses.js'
+import {
+  addressKinds,
+  identifierKinds,
+  readIdentifier,
+  type AddressKind,
+  type IdentifierKind,
+} from '../identifiers/identifiers.js'
+import type { Holder, Standing } from './repository.js'
+
+/** Whether some address of the account was proven. */
+export const isProven = (standing: Standing): boolean =>
+  standing.email_verified || standing.mobile_verified
+
+/**
+ * Whether a proof of this address, which the account has, is a proof that the account is its prover's:
+ * not where only another address was proven. The user who proved that one typed another person's address.
+ */
+export const isOwnedBy = (kind: AddressKind, standing: Standing): boolean =>
+  standing[`${kind}_verified`] || !isProven(standing)
+
+/**
+ * Whether an account has an address without any right to it: another of its addresses was proven, this
+ * one never was. The account is not its owner's, so a reset must not open it; its owner gets one of
+ * their own.
+ */
+export const isClaimable = ({ verified, proven, disabled }: Holder): boolean =>
+  proven && !verified && !disabled
+
+/**
+ * Ends everything but the password that gave access to an account before its owner proved an address:
+ * sessions, codes, unproven addresses, and logins by providers that were connected before the
+ * first proof. `standing` is as it was before this proof. What the account is called and what was
+ * uploaded stays: it opens nothing, and without ACTIVATION=required no owner has proven anything before.
+ */
+export async function endAccess(
+  tx: Transaction,
+  proven: AddressKind,
+  standing: Standing,
+): Promise<void> {
+  const { user_id } = standing
+  await tx.sessions.endAll(user_id)
+  await revokeCodes(tx, user_id)
+  if (isProven(standing)) await tx.identities.removeUnproven(user_id)
+  else await tx.identities.removeAll(user_id)
+  const unproven = addressKinds.filter((kind) => kind !== proven && !standing[`${kind}_verified`])
+  const identifiers = unproven.map((kind) => ({ kind, identifier: null }))
+  if (identifiers.length > 0) await tx.users.update(user_id, { identifiers })
+}
+
+/**
+ * Takes an unverified address from the account that has it, because its owner proved it elsewhere. Where
+ * nothing else would be left to log in with, the account gets a username that nobody could have taken.
+ */
+export async function releaseAddress(
+  tx: Transaction,
+  kind: AddressKind,
+  { user_id }: Standing,
+  newId: () => string,
+): Promise<void> {
+  const before = await tx.users.get(user_id)
+  const identifiers: {
+    kind: IdentifierKind
+    identifier: ReturnType<typeof readIdentifier> | null
+  }[] = [{ kind, identifier: null }]
+  if (identifierKinds.every((one) => one === kind || before[one] === null)) {
+    const identifier = readIdentifier('username', `user-${newId()}`)
+    identifiers.push({ kind: 'username', identifier })
+  }
+  const after = await tx.users.update(user_id, { identifiers })
+  await revokeCodes(tx, user_id)
+  const to = addressFor(after)
+  if (to && after[`${to.kind}_verified`]) {
+    await tx.outbox.put({ id: newId(), message: 'address_released', ...to, user_id })
+  }
+}

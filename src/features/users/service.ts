@@ -1,0 +1,206 @@
+import type { Caller } from '../../http/caller.js'
+import type { AuditEvent } from '../audit/schemas.js'
+import { askerOf } from '../codes/asker.js'
+import type { CodeService } from '../codes/service.js'
+import type { ProofBody } from '../codes/schemas.js'
+import { AppError, taken } from '../../errors.js'
+import type { DeviceMarks } from '../sessions/device.js'
+import type { Limits } from '../limits/limits.js'
+import { revokeCodes } from '../messages/codes.js'
+import type { PasswordHasher } from '../passwords/hash.js'
+import type { PasswordPolicy } from '../passwords/policy.js'
+import type { Reauthentication } from '../passwords/reauthentication.js'
+import type { Store, Transaction } from '../../store.js'
+import { addressFor } from './addresses.js'
+import { isNewAddress, readIdentifierChanges, readProfile } from './changes.js'
+import { releaseAddress } from './claim.js'
+import { addressKinds, readIdentifier, type AddressKind } from '../identifiers/identifiers.js'
+import type { PasswordBody, ProfileBody, User } from './schemas.js'
+
+type Dependencies = {
+  store: Store
+  codes: CodeService
+  passwords: PasswordHasher
+  policy: PasswordPolicy
+  reauthentication: Reauthentication
+  limits: Limits
+  devices: DeviceMarks
+  newId: () => string
+}
+
+type Changed = { user: User; pending: AddressKind[] }
+
+/** What users do with their own account. */
+export function createUserService(dependencies: Dependencies) {
+  const { store, codes, passwords, policy, reauthentication, limits, devices, newId } = dependencies
+
+  return {
+    /** The user that a token speaks of. @throws AppError `not_found` */
+    get: (id: string): Promise<User> => store.users.get(id),
+
+    /** @throws AppError `not_found`, `validation_failed` */
+    async getIdByUsername(username: string): Promise<string> {
+      const [holder] = await store.users.findHolders([readIdentifier('username', username)])
+      if (!holder) throw new AppError('not_found')
+      return holder.user_id
+    },
+
+    /**
+     * Changes the profile at once; a new address only once a message to it was answered.
+     * @throws AppError `validation_failed`, `username_taken`, `reauthentication_required`,
+     *   `invalid_credentials`, `rate_limited`, `invalid_token` where the session has ended meanwhile
+     */
+    async update(caller: Caller, { password, ...body }: ProfileBody): Promise<Changed> {
+      const before = await store.users.get(caller.user_id ?? '')
+      const wanted = readIdentifierChanges(body, before)
+      const arriving = wanted.filter(isNewAddress)
+      const atOnce = wanted.filter((change) => !isNewAddress(change))
+      const leaving = addressKinds.filter((kind) => atOnce.some((change) => change.kind === kind))
+      if (arriving.length > 0 || leaving.length > 0) {
+        await reauthentication.byPasswordOrFreshness(caller, password)
+      }
+      const user = await store.transaction(async (tx) => {
+        await tx.users.lock(before.id)
+        // The owner of an address may have claimed the account while this request waited.
+        if (!(await tx.sessions.find(caller.session_id ?? '', before.id))) {
+          throw new AppError('invalid_token')
+        }
+        const addresses = arriving.map(({ identifier }) => identifier.canonical)
+        await limits.requireMayWrite(tx, before.id, addresses)
+        const updated = await tx.users.update(before.id, {
+          ...readProfile(body),
+          identifiers: atOnce,
+        })
+        for (const { kind, identifier } of arriving) {
+          const message = `${kind}_change` as const
+          const { text: address } = identifier
+          const asker = askerOf(caller)
+          await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id, asker })
+        }
+        for (const kind of leaving) await notifyOldAddress(tx, kind, before)
+        await audit(tx, 'user.updated', caller, before.id)
+        return updated
+      })
+      return { user, pending: arriving.map(({ kind }) => kind) }
+    },
+
+    /**
+     * Puts a new address in the place of the old one, by the code or link that was sent to it. An account
+     * that has it, and never proved it, loses it.
+     * @throws AppError `invalid_code`, `email_taken`, `mobile_taken`
+     */
+    async confirmAddress(proof: ProofBody, caller: Caller): Promise<User> {
+      const code = await codes.prove(['email_change', 'mobile_change'], proof, caller)
+      const { user_id, kind, address: text, address_canonical: canonical } = code
+      return store.transaction(async (tx) => {
+        const holder = await tx.users.lockWithHolder(user_id, kind, canonical)
+        const before = await tx.users.get(user_id)
+        if (!(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
+        if (holder && holder.user_id !== user_id) {
+          if (holder[`${kind}_verified`] || holder.disabled) throw taken(kind)
+          await releaseAddress(tx, kind, holder, newId)
+          await audit(tx, 'user.address_changed', caller, holder.user_id)
+        }
+        const identifier = { kind, text, canonical }
+        const user = await tx.users.update(user_id, {
+          identifiers: [{ kind, identifier, verified: true }],
+        })
+        // The other address may still wait for its own answer.
+        await revokeCodes(tx, user_id, kind === 'email' ? 'mobile_change' : 'email_change')
+        await notifyOldAddress(tx, kind, before)
+        await audit(tx, 'user.address_changed', caller, user_id)
+        return user
+      })
+    },
+
+    /**
+     * Every other session ends; this one stays. The marks of devices die; `device` is the next one.
+     * @throws AppError `invalid_credentials`, `weak_password`, `rate_limited`, `overloaded`
+     */
+    async changePassword(
+      caller: Caller,
+      { old_password, new_password }: PasswordBody,
+    ): Promise<{ device: string }> {
+      const oldHash = await reauthentication.byPassword(caller, old_password)
+      const user = await store.users.get(caller.user_id ?? '')
+      policy.check(
+        new_password,
+        [user.name, user.username, user.email, user.mobile],
+        'new_password',
+      )
+      const newHash = await passwords.hash(new_password)
+      const version = await store.transaction(async (tx) => {
+        const changed = await tx.users.changePassword(user.id, oldHash, newHash)
+        if (changed === undefined) throw new AppError('invalid_credentials')
+        await tx.sessions.endAll(user.id, caller.session_id)
+        await revokeCodes(tx, user.id)
+        await notify(tx, 'password_changed', user)
+        await audit(tx, 'password.changed', caller, user.id)
+        return changed
+      })
+      const owner = { id: user.id, version }
+      await limits.guesses.welcome(owner, caller.address)
+      return { device: devices.make(owner) }
+    },
+
+    /**
+     * Removes the account, and all that belongs to it. Without a password only a login of the last
+     * five minutes will do, and only where `freshIsEnough`.
+     * @throws AppError `reauthentication_required`, `invalid_credentials`, `last_admin`, `rate_limited`
+     */
+    async delete(
+      caller: Caller,
+      password: string | undefined,
+      { freshIsEnough = false } = {},
+    ): Promise<void> {
+      const id = caller.user_id ?? ''
+      const { password_hash } = (await store.users.findCredentialById(id)) ?? {}
+      if (password_hash && password === undefined && !freshIsEnough) {
+        throw new AppError('reauthentication_required')
+      }
+      await reauthentication.byPasswordOrFreshness(caller, password)
+      await this.remove(caller, id)
+    },
+
+    /** Removes anybody's account. @throws AppError `not_found`, `last_admin` */
+    async remove(caller: Caller, id: string): Promise<void> {
+      await store.transaction((tx) =>
+        tx.roles.keepingAnAdmin(async () => {
+          const user = await tx.users.lock(id)
+          await tx.sessions.endAll(id)
+          await tx.users.delete(id)
+          await notify(tx, 'account_deleted', user, null)
+          await audit(tx, 'user.deleted', caller, id)
+        }),
+      )
+    },
+  }
+
+  async function notify(
+    tx: Transaction,
+    message: 'password_changed' | 'account_deleted',
+    user: User,
+    user_id: string | null = user.id,
+  ): Promise<void> {
+    const to = addressFor(user)
+    if (to) await tx.outbox.put({ id: newId(), message, ...to, user_id })
+  }
+
+  async function notifyOldAddress(tx: Transaction, kind: AddressKind, before: User): Promise<void> {
+    const address = before[kind]
+    if (address === null) return
+    const message = 'address_changed'
+    await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id })
+  }
+
+  async function audit(
+    tx: Transaction,
+    event: AuditEvent,
+    caller: Caller,
+    user_id: string,
+  ): Promise<void> {
+    await tx.audit.add({ id: newId(), event, caller, user_id })
+  }
+}
+
+export type UserService = ReturnType<typeof createUserService>

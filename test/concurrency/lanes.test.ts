@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { createLanes } from '../../src/concurrency/lanes.js'
+
+/** Work that ends when the test says so. */
+function gate() {
+  let open = (): void => undefined
+  const opened = new Promise<void>((resolve) => (open = resolve))
+  return { open, work: () => opened }
+}
+
+t.test('no more run than there are lanes, and no more wait than the queue holds', async (t) => {
+  const lanes = createLanes({ lanes: 2, queue: 3 })
+  const { open, work } = gate()
+  const jobs = Array.from({ length: 5 }, () => lanes.run(work))
+  t.equal(lanes.busy, 2)
+  t.equal(lanes.waiting, 3)
+  await t.rejects(lanes.run(work), { code: 'overloaded', statusCode: 503, retryAfter: 2 })
+  open()
+  await Promise.all(jobs)
+  t.equal(lanes.busy, 0)
+  t.equal(lanes.waiting, 0)
+})
+
+t.test('who waits longer than the patience is turned away, and no lane is lost', async (t) => {
+  const lanes = createLanes({ lanes: 1, queue: 10, patience: 20 })
+  const { open, work } = gate()
+  const first = lanes.run(work)
+  await t.rejects(lanes.run(work), { code: 'overloaded' })
+  t.equal(lanes.waiting, 0)
+  open()
+  await first
+  t.equal(await lanes.run(() => Promise.resolve('free')), 'free')
+})
+
+t.test('work that fails leaves its lane', async (t) => {
+  const lanes = createLanes({ lanes: 1, queue: 1 })
+  await t.rejects(
+    lanes.run(() => Promise.reject(new Error('no'))),
+    /no/,
+  )
+  t.equal(lanes.busy, 0)
+})
+
+t.test('they are served in the order they came', async (t) => {
+  const lanes = createLanes({ lanes: 1, queue: 10 })
+  const order: number[] = []
+  const job = (n: number) => lanes.run(async () => order.push(await sleep(2, n)))
+  await Promise.all([1, 2, 3, 4].map(job))
+  t.same(order, [1, 2, 3, 4])
+})

@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import { absent, createEntries, dead } from '../../../src/features/denylist/entries.js'
+import { random } from '../../support/random.js'
+
+t.test('what was added is found, in either case, and nothing else is', (t) => {
+  const entries = createEntries()
+  const [token, user] = [randomUUID(), randomUUID()]
+  entries.add({ id: token, expires_at: 100 })
+  entries.add({ id: user, epoch: 3, expires_at: 100 })
+  t.equal(entries.find(token), dead)
+  t.equal(entries.find(token.toUpperCase()), dead)
+  t.equal(entries.find(user), 3)
+  t.equal(entries.size, 2)
+  for (const id of [
+    randomUUID(),
+    '',
+    'x',
+    `${token}0`,
+    token.replaceAll('-', ''),
+    'g'.repeat(36),
+  ]) {
+    t.equal(entries.find(id), absent, id)
+  }
+  t.end()
+})
+
+t.test('a death is final and an epoch only rises, in whatever order they come', (t) => {
+  const entries = createEntries()
+  const [first, second] = [randomUUID(), randomUUID()]
+  for (const epoch of [4, 2, 5, 5, 1]) entries.add({ id: first, epoch, expires_at: 100 })
+  t.equal(entries.find(first), 5)
+  entries.add({ id: first, expires_at: 50 })
+  entries.add({ id: first, epoch: 9, expires_at: 100 })
+  t.equal(entries.find(first), dead)
+  entries.add({ id: second, epoch: 0, expires_at: 100 })
+  t.equal(entries.find(second), 0)
+  t.equal(entries.size, 2)
+  entries.sweep(75)
+  t.equal(entries.size, 2, 'the later expiry counts')
+  t.end()
+})
+
+t.test('packed entries are read as the database writes them', (t) => {
+  const entries = createEntries()
+  const ids = Array.from({ length: 300 }, () => randomUUID())
+  const packed = Buffer.concat(
+    ids.map((id, at) => {
+      const entry = Buffer.alloc(28)
+      Buffer.from(id.replaceAll('-', ''), 'hex').copy(entry)
+      entry.writeBigInt64BE(BigInt(1_900_000_000 + at), 16)
+      entry.writeInt32BE(at % 2 === 0 ? -1 : at, 24)
+      return entry
+    }),
+  )
+  entries.addPacked(packed)
+  t.equal(entries.size, 300)
+  t.same(
+    ids.map((id) => entries.find(id)),
+    ids.map((_id, at) => (at % 2 === 0 ? dead : at)),
+  )
+  for (let pass = 0; pass < 2; pass += 1) entries.sweep(1_900_000_100)
+  t.equal(entries.size, 200)
+  t.end()
+})
+
+t.test('20,000 random additions, repeats and sweeps agree with a Map, however ids collide', (t) => {
+  for (const seed of [1, 2, 3]) {
+    const next = random(seed)
+    const entries = createEntries(8)
+    const model = new Map<string, number>()
+    // Few values of the words that decide the place, so that long runs form and break.
+    const id = () => {
+      const word = (most: number) => Math.floor(next() * most).toString(16)
+      return `${word(9_999).padStart(8, '0')}-0000-7000-8000-0000000${word(16)}000${word(4)}`
+    }
+    let now = 0
+    let wrong = 0
+    for (let step = 0; step < 20_000; step += 1) {
+      const one = id()
+      if (one.length !== 36) throw new Error(one)
+      if (next() < 0.6) {
+        const expires_at = now + 1 + Math.floor(next() * 500)
+        entries.add({ id: one, expires_at })
+        model.set(one, Math.max(model.get(one) ?? 0, expires_at))
+      } else if (next() < 0.02) {
+        now += 50
+        for (let pass = 0; pass < 2; pass += 1) entries.sweep(now)
+        for (const [known, expiry] of model) if (expiry < now) model.delete(known)
+        if (entries.size !== model.size) wrong += 1
+      } else if ((entries.find(one) === dead) !== model.has(one)) wrong += 1
+    }
+    t.equal(wrong, 0)
+    t.same(
+      [...model.keys()].filter((known) => entries.find(known) !== dead),
+      [],
+    )
+  }
+  t.end()
+})
+
+t.test('a million entries take less than 100 MB, and leave when they expire', (t) => {
+  const entries = createEntries()
+  const id = (n: number) => {
+    const hex = Math.imul(n, 0x9e3779b1) >>> 0
+    return `01890a5d-ac96-774b-8${n.toString(16).padStart(8, '0').slice(0, 3)}-${n
+      .toString(16)
+      .padStart(4, '0')
+      .slice(-4)}${hex.toString(16).padStart(8, '0')}`
+  }
+  for (let n = 0; n < 1_000_000; n += 1) entries.add({ id: id(n), expires_at: 10 + (n % 2) })
+  t.equal(entries.size, 1_000_000)
+  t.ok(entries.bytes < 100_000_000, `${entries.bytes} bytes`)
+  let missing = 0
+  for (let n = 0; n < 1_000_000; n += 1) if (entries.find(id(n)) !== dead) missing += 1
+  t.equal(missing, 0)
+  for (let pass = 0; pass < 40; pass += 1) entries.sweep(11)
+  t.equal(entries.size, 500_000)
+  t.end()
+})

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { absent, dead } from '../../../src/features/denylist/entries.js'
+import { createLookup } from '../../../src/features/denylist/lookup.js'
+import type { Found } from '../../../src/features/denylist/repository.js'
+
+/** A database that answers what the test says, when it says it, and the questions that it got. */
+function lookupOn(answer: (ids: string[]) => Promise<Found[]>) {
+  const questions: string[][] = []
+  let time = 0
+  const find = (ids: string[]) => {
+    questions.push(ids)
+    return answer(ids)
+  }
+  const lookup = createLookup({ denylist: { find }, clock: () => time })
+  return { lookup, questions, pass: (ms: number) => void (time += ms) }
+}
+
+const never = () => new Promise<never>(() => undefined)
+const outcomeOf = (asked: Promise<unknown>) =>
+  asked.then(
+    () => 'answered',
+    (error: unknown) => (error as { code?: string }).code,
+  )
+
+t.test('an id is dead, of an epoch, or not there', async (t) => {
+  const { lookup } = lookupOn(async () => [
+    { id: 'token', epoch: null },
+    { id: 'user', epoch: 3 },
+  ])
+  const { find } = await lookup.ask(['token', 'session', 'user'])
+  t.same(['token', 'session', 'user'].map(find), [dead, absent, 3])
+  t.equal(lookup.count, 1)
+})
+
+t.test('who asks during a query shares the next one, and none is told what is older', async (t) => {
+  let release: () => void = () => undefined
+  const { lookup, questions } = lookupOn(async () => {
+    await new Promise<void>((resolve) => (release = resolve))
+    return []
+  })
+  const first = lookup.ask(['a'])
+  await sleep(1)
+  const others = ['b', 'c', 'b'].map((id) => lookup.ask([id]))
+  await sleep(1)
+  t.same(questions, [['a']], 'one at a time')
+  release()
+  await first
+  await sleep(1)
+  t.same(questions, [['a'], ['b', 'c']])
+  release()
+  await Promise.all(others)
+  t.equal(lookup.count, 2)
+})
+
+t.test(
+  'a database that says nothing holds up one query, and then nobody for a moment',
+  async (t) => {
+    let isSilent = true
+    const { lookup, questions, pass } = lookupOn(() => (isSilent ? never() : Promise.resolve([])))
+    const start = performance.now()
+    const all = await Promise.all(
+      Array.from({ length: 200 }, (_, at) => outcomeOf(lookup.ask([String(at)]))),
+    )
+    const took = performance.now() - start
+    t.same(new Set(all), new Set(['unavailable']))
+    t.equal(questions.length, 1)
+    t.ok(took >= 240 && took < 2_000, `all were refused after ${took.toFixed(0)} ms`)
+
+    t.equal(await outcomeOf(lookup.ask(['x'])), 'unavailable')
+    t.equal(questions.length, 1, 'nobody asks while it rests')
+    pass(251)
+    isSilent = false
+    t.equal(await outcomeOf(lookup.ask(['x'])), 'answered')
+  },
+)
+
+t.test('who waits behind a query that fails is refused with it', async (t) => {
+  const { lookup, questions } = lookupOn(never)
+  const first = outcomeOf(lookup.ask(['a']))
+  await sleep(1)
+  const second = outcomeOf(lookup.ask(['b']))
+  t.same(await Promise.all([first, second]), ['unavailable', 'unavailable'])
+  t.equal(questions.length, 1)
+})
+
+t.test('an answer that comes too late changes nothing', async (t) => {
+  let release: (rows: Found[]) => void = () => undefined
+  const { lookup, pass } = lookupOn(() => new Promise((resolve) => (release = resolve)))
+  t.equal(await outcomeOf(lookup.ask(['a'])), 'unavailable')
+  const stale = release
+  pass(251)
+  const again = lookup.ask(['a'])
+  await sleep(1)
+  stale([])
+  release([{ id: 'a', epoch: null }])
+  t.equal((await again).find('a'), dead)
+})

@@ -1,0 +1,154 @@
+import t from 'tap'
+import { ada, bearer, logIn, signUp, testApp } from '../../support/app.js'
+
+t.test('a login answers tokens, the user and two cookies', async (t) => {
+  const { app } = await testApp(t)
+  await signUp(app, { name: 'Ada', ...ada })
+  const answer = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
+  t.equal(answer.statusCode, 200)
+  t.equal(answer.headers['cache-control'], 'no-store')
+  t.match(answer.json(), {
+    status: 'success',
+    message: 'Login successful!',
+    access_token: /^[\w-]+\.[\w-]+\.[\w-]+$/,
+    refresh_token: /^[\w-]+\.[\w-]+\.[\w-]+$/,
+    token_type: 'Bearer',
+    expires_in: 900,
+    user: { name: 'Ada', email: ada.email },
+  })
+  for (const name of ['session', 'refresh']) {
+    const cookie = answer.cookies.find((cookie) => cookie.name === name)
+    t.match(cookie, { path: '/', httpOnly: true, sameSite: 'Lax' })
+    t.notOk(cookie?.secure)
+  }
+})
+
+t.test('cookies are Secure behind TLS, by PUBLIC_URL or by a trusted proxy', async (t) => {
+  const { app } = await testApp(t, { env: { PUBLIC_URL: 'https://auth.example.org' } })
+  await signUp(app)
+  const answer = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
+  t.ok(answer.cookies.every(({ secure }) => secure))
+
+  const { app: proxied } = await testApp(t)
+  await signUp(proxied)
+  const headers = { 'x-forwarded-proto': 'https' }
+  const trusted = await proxied.inject({ method: 'POST', url: '/api/login', payload: ada, headers })
+  t.ok(trusted.cookies.every(({ secure }) => secure))
+  const spoofed = await proxied.inject({
+    method: 'POST',
+    url: '/api/login',
+    payload: ada,
+    headers,
+    remoteAddress: '203.0.113.9',
+  })
+  t.notOk(spoofed.cookies.some(({ secure }) => secure))
+})
+
+t.test('any identifier will do, in any spelling', async (t) => {
+  const { app } = await testApp(t)
+  const { user } = await signUp(app, { ...ada, username: 'Ada', mobile: '+442079460000' })
+  for (const identifier of [
+    { email: 'ADA@example.org' },
+    { username: 'ada' },
+    { mobile: '+44 20 7946 0000' },
+  ]) {
+    const { user: found } = await logIn(app, { ...identifier, password: ada.password })
+    t.equal(found.id, user.id)
+  }
+})
+
+t.test('unknown user, wrong password and disabled account are answered alike', async (t) => {
+  const { app, sql } = await testApp(t)
+  await signUp(app)
+  const attempt = async (payload: object) => {
+    const { statusCode, headers, body } = await app.inject({
+      method: 'POST',
+      url: '/api/login',
+      payload,
+    })
+    return { statusCode, body, challenge: headers['www-authenticate'] }
+  }
+  const wrong = await attempt({ ...ada, password: 'wrong horse battery' })
+  t.equal(wrong.statusCode, 401)
+  t.match(JSON.parse(wrong.body), {
+    status: 'error',
+    code: 'invalid_credentials',
+    message: 'Invalid credentials',
+  })
+  t.same(await attempt({ ...ada, email: 'eve@example.org' }), wrong)
+  await sql('update users set disabled_at = now()')
+  t.same(await attempt(ada), wrong)
+  await sql('update users set activated_at = null')
+  t.same(await attempt(ada), wrong)
+  await sql('update users set disabled_at = null')
+  t.same(await attempt({ ...ada, password: 'wrong horse battery' }), wrong)
+  t.match(JSON.parse((await attempt(ada)).body), { code: 'activation_required' })
+})
+
+t.test('a stored hash that is no hash is a failed login, not an error', async (t) => {
+  const { app, sql } = await testApp(t)
+  await signUp(app)
+  const hashes = [
+    '',
+    'x',
+    '$argon2id$v=19$m=1024,t=1,p=1$',
+    'pbkdf2:sha256:1$a$b',
+    '$argon2id$v=19$m=4194304,t=9,p=1$c29tZXNhbHQ$aGFzaA',
+    null,
+  ]
+  for (const hash of hashes) {
+    await sql('update users set password_hash = $1', [hash])
+    const answer = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
+    t.equal(answer.statusCode, 401, String(hash))
+  }
+})
+
+t.test('a login with a weaker hash leaves a stronger one, once', async (t) => {
+  const { app, sql, url } = await testApp(t)
+  await signUp(app)
+  const hash = async () =>
+    (await sql<{ password_hash: string }>('select password_hash from users'))[0]?.password_hash
+  const { app: stronger } = await testApp(t, {
+    url,
+    env: { ARGON2_MEMORY: '2048', ARGON2_ITERATIONS: '2' },
+  })
+  await logIn(stronger)
+  const strong = await hash()
+  t.match(strong, /\$m=2048,t=2,p=1\$/)
+  await logIn(stronger)
+  t.equal(await hash(), strong)
+  await logIn(app)
+  t.equal(await hash(), strong, 'never weaker again')
+})
+
+t.test('many that log in at once while the hash is strengthened all get in', async (t) => {
+  const { app, url } = await testApp(t)
+  await signUp(app)
+  const { app: stronger } = await testApp(t, { url, env: { ARGON2_MEMORY: '2048' } })
+  const logins = await Promise.all(Array.from({ length: 10 }, () => logIn(stronger)))
+  t.ok(logins.every(({ access_token }) => access_token))
+})
+
+t.test('each login is a session of its own, and one logout leaves the others', async (t) => {
+  const { app, sql } = await testApp(t)
+  const first = await signUp(app)
+  const second = await logIn(app)
+  t.equal((await sql('select from sessions')).length, 2)
+  await app.inject({ method: 'POST', url: '/api/logout', headers: bearer(first.access_token) })
+  const answer = await app.inject({ url: '/api/user', headers: bearer(second.access_token) })
+  t.equal(answer.statusCode, 200)
+})
+
+t.test('exactly one identifier, exactly one password', async (t) => {
+  const { app } = await testApp(t)
+  const bodies: [string, object][] = [
+    ['email', { password: ada.password }],
+    ['username', { ...ada, username: 'ada' }],
+    ['password', { email: ada.email }],
+    ['password', { email: ada.email, password: '' }],
+  ]
+  for (const [field, payload] of bodies) {
+    const answer = await app.inject({ method: 'POST', url: '/api/login', payload })
+    t.match(answer.json(), { code: 'validation_failed', errors: [{ field }] })
+  }
+})

@@ -1,0 +1,150 @@
+import t, { type Test } from 'tap'
+import { bearer, signUp, testApp, type LoginAnswer } from '../../support/app.js'
+import { addClient, post } from '../../support/oauth.js'
+import { passTime } from '../../support/pass-time.js'
+import { until } from '../../support/until.js'
+
+// A thief has a copy of the victim's refresh token, and each may come first. Unless a test says otherwise no
+// access token is shown to Gatehouse, as where only other services with the JWK set see them.
+
+async function stolen(t: Test) {
+  const service = await testApp(t)
+  const { app, sql } = service
+  const login = await signUp(app)
+
+  /** The next pair for a pair, after the grace of everything before; undefined where it is refused. */
+  async function refresh({ refresh_token }: LoginAnswer): Promise<LoginAnswer | undefined> {
+    const payload = { refresh_token }
+    const answer = await app.inject({ method: 'POST', url: '/api/refresh', payload })
+    await passTime(sql, '11 seconds')
+    return answer.statusCode === 200 ? answer.json<LoginAnswer>() : undefined
+  }
+
+  async function mustRefresh(pair: LoginAnswer): Promise<LoginAnswer> {
+    const next = await refresh(pair)
+    if (!next) throw new Error('it was refused')
+    return next
+  }
+
+  const events = async () => {
+    const rows = await sql<{ event: string }>(
+      `select event from audit_log where event like 'session.refresh%' order by id`,
+    )
+    return rows.map(({ event }) => event.replace('session.refresh_', ''))
+  }
+
+  const isOver = async () => (await sql('select from sessions')).length === 0
+
+  return { ...service, login, refresh, mustRefresh, events, isOver }
+}
+
+const isAlive = async ({ app }: Awaited<ReturnType<typeof stolen>>, pair: LoginAnswer) =>
+  (await app.inject({ url: '/api/user', headers: bearer(pair.access_token) })).statusCode === 200
+
+t.test('a thief and the victim in turn are found out at the second repeat', async (t) => {
+  const service = await stolen(t)
+  const { login, refresh, events, isOver } = service
+  let [victim, thief] = [login, login]
+  const refused: string[] = []
+  for (let generation = 0; generation < 6 && refused.length === 0; generation += 1) {
+    const taken = await refresh(victim)
+    if (taken) victim = taken
+    else refused.push('victim')
+    const copied = await refresh(thief)
+    if (copied) thief = copied
+    else refused.push('thief')
+  }
+  t.strictSame(await events(), ['repeated', 'reuse'])
+  t.ok(await isOver())
+  t.notOk(await isAlive(service, victim))
+  t.notOk(await isAlive(service, thief))
+})
+
+t.test('a thief who is two steps ahead is found out when the victim comes', async (t) => {
+  const { login, refresh, mustRefresh, events, isOver } = await stolen(t)
+  const thief = await mustRefresh(await mustRefresh(login))
+  t.equal(await refresh(login), undefined, 'two steps back')
+  t.strictSame(await events(), ['reuse'])
+  t.equal(await refresh(thief), undefined)
+  t.ok(await isOver())
+})
+
+t.test('a rotation does not make good for a repeat', async (t) => {
+  const { login, refresh, mustRefresh, events, isOver } = await stolen(t)
+  const second = await mustRefresh(login)
+  await mustRefresh(login)
+  let pair = second
+  let before = login
+  for (let nth = 0; nth < 4; nth += 1) {
+    before = pair
+    pair = await mustRefresh(pair)
+  }
+  t.equal(await refresh(before), undefined)
+  t.strictSame(await events(), ['repeated', 'reuse'])
+  t.ok(await isOver())
+})
+
+t.test('an access token of the generation before does not make good for a repeat', async (t) => {
+  const service = await stolen(t)
+  const { login, refresh, mustRefresh, events } = service
+  const second = await mustRefresh(login)
+  const third = await mustRefresh(second)
+  await mustRefresh(second)
+  t.ok(await isAlive(service, second))
+  t.ok(await isAlive(service, login))
+  t.equal(await refresh(second), undefined)
+  t.strictSame(await events(), ['repeated', 'reuse'])
+  t.notOk(await isAlive(service, third))
+})
+
+t.test(
+  'an access token of the present generation makes good for a repeat, wherever it is shown',
+  async (t) => {
+    const service = await stolen(t)
+    const { app, sql, login, refresh, mustRefresh, events } = service
+    const client = await addClient(service)
+    const places = {
+      'an own route': (pair: LoginAnswer) => isAlive(service, pair),
+      'forward-auth': async ({ access_token }: LoginAnswer) =>
+        (await app.inject({ url: '/forward-auth', headers: bearer(access_token) })).statusCode ===
+        200,
+      introspection: async ({ access_token }: LoginAnswer) =>
+        (await post(app, 'introspect', { token: access_token }, client)).json<{ active: boolean }>()
+          .active,
+    }
+    let pair = login
+    for (const [place, show] of Object.entries(places)) {
+      await mustRefresh(pair) // its answer is lost
+      const again = await mustRefresh(pair)
+      t.ok(await show(again), place)
+      const isReset = async () => (await sql('select from sessions where repeats = 0')).length === 1
+      await until(isReset, 'the sighting to be written down')
+      pair = again
+    }
+    t.strictSame(await events(), ['repeated', 'repeated', 'repeated'])
+    await mustRefresh(pair)
+    await mustRefresh(pair)
+    t.equal(await refresh(pair), undefined, 'two in a row are too many')
+  },
+)
+
+t.test('a repeat is written down with who asked, from where', async (t) => {
+  const { app, sql, login, mustRefresh } = await stolen(t)
+  await mustRefresh(login)
+  await app.inject({
+    method: 'POST',
+    url: '/api/refresh',
+    payload: { refresh_token: login.refresh_token },
+    remoteAddress: '203.0.113.9',
+    headers: { 'user-agent': 'Other/1.0' },
+  })
+  const [session] = await sql<{ id: string }>('select id from sessions')
+  t.match(await sql(`select * from audit_log where event = 'session.refresh_repeated'`), [
+    {
+      user_id: login.user.id,
+      address: '203.0.113.9',
+      user_agent: 'Other/1.0',
+      detail: { session: session?.id },
+    },
+  ])
+})

@@ -1,0 +1,129 @@
+import sharp from 'sharp'
+import t from 'tap'
+import { prepareJpeg } from '../../../../src/features/uploads/child/jpeg.js'
+import { preparePng } from '../../../../src/features/uploads/child/png.js'
+import { prepareWebp } from '../../../../src/features/uploads/child/webp.js'
+import { comments, framesWebp, png, scansJpeg } from '../../../support/hostile.js'
+import { animated, gradient, picture, pngChunk, withChunk } from '../../../support/pictures.js'
+
+/** What is refused before any decoder sees it, and why. */
+const refusal = (reason: string) => ({ code: 'invalid_picture', cause: { message: reason } })
+
+t.test('what encoders write is left as it is', async (t) => {
+  const source = () => gradient(300, 200)
+  for (const progressive of [false, true]) {
+    const jpeg = await source().jpeg({ progressive, mozjpeg: progressive }).toBuffer()
+    t.strictSame(prepareJpeg(jpeg), jpeg)
+    const exif = await source().jpeg({ progressive }).withMetadata({ orientation: 6 }).toBuffer()
+    t.strictSame(prepareJpeg(exif), exif)
+    t.same(
+      (await sharp(preparePng(await source().png({ progressive }).toBuffer())).stats()).channels
+        .length,
+      3,
+    )
+  }
+  for (const webp of [
+    await source().webp().toBuffer(),
+    await source().webp({ lossless: true }).toBuffer(),
+    await source().webp().withMetadata({ orientation: 6 }).toBuffer(),
+    await animated('webp'),
+  ]) {
+    t.strictSame(prepareWebp(webp), webp)
+  }
+})
+
+t.test('scans of a JPEG are counted, wherever its decoder would find them', async (t) => {
+  t.equal((await sharp(scansJpeg(64, 48, 2_647)).metadata()).format, 'jpeg', 'it is legal')
+  t.ok(prepareJpeg(scansJpeg(64, 48, 64)))
+  const many = scansJpeg(64, 48, 65)
+  t.throws(() => prepareJpeg(many), refusal('there are too many scans'))
+  const start = many.indexOf(Buffer.from('ffda', 'hex'))
+  const between = (hex: string) =>
+    Buffer.concat([many.subarray(0, start), Buffer.from(hex, 'hex'), many.subarray(start)])
+  for (const hex of ['0000', 'ffff', 'ff01', 'ffd0', 'fffe0004abcd', 'fffe0002']) {
+    t.throws(() => prepareJpeg(between(hex)), refusal('there are too many scans'), hex)
+  }
+})
+
+t.test('a JPEG ends at its end, and has one frame and few segments', async (t) => {
+  const jpeg = await picture('jpeg')
+  t.strictSame(prepareJpeg(Buffer.concat([jpeg, scansJpeg(64, 48, 2_647)])), jpeg)
+  const cut = jpeg.subarray(0, -2)
+  t.strictSame(prepareJpeg(cut), cut, 'one that is cut is left to the decoder')
+  const behindHead = (inserted: Buffer) =>
+    Buffer.concat([jpeg.subarray(0, 2), inserted, jpeg.subarray(2)])
+  const comment = Buffer.from('fffe0003aa', 'hex')
+  const segments = behindHead(Buffer.concat(Array<Buffer>(1_001).fill(comment)))
+  t.throws(() => prepareJpeg(segments), refusal('there are too many segments'))
+  const frame = Buffer.from('ffc0000b080001000101011100', 'hex')
+  t.throws(() => prepareJpeg(behindHead(frame)), refusal('there are two frames'))
+  const lossless = Buffer.from('ffc3000b080001000101011100', 'hex')
+  t.throws(() => prepareJpeg(behindHead(lossless)), refusal('the frame is of another kind'))
+  t.throws(() => prepareJpeg(jpeg.subarray(0, 20)), refusal('there is no scan'))
+})
+
+t.test(
+  'sides and pixels are bounded, the more so where a picture is held as a whole',
+  async (t) => {
+    const rows: [width: number, height: number, interlaced: boolean, reason: string | undefined][] =
+      [
+        [16_384, 1_000, false, undefined],
+        [16_385, 1, false, 'a side is too long'],
+        [1, 8_000_000, false, 'a side is too long'],
+        [0, 1, false, 'a side is 0'],
+        [5_000, 5_000, false, undefined],
+        [5_001, 5_000, false, 'there are too many pixels'],
+        [4_000, 2_000, true, undefined],
+        [4_001, 2_000, true, 'there are too many pixels'],
+      ]
+    for (const [width, height, interlaced, reason] of rows) {
+      const bytes = png({ width: 1, height: 1, interlaced })
+      bytes.writeUInt32BE(width, 16)
+      bytes.writeUInt32BE(height, 20)
+      const name = `${width} × ${height}`
+      if (reason) t.throws(() => preparePng(bytes), refusal(reason), name)
+      else t.ok(preparePng(bytes), name)
+    }
+    const progressive = scansJpeg(64, 48, 2)
+    const frame = progressive.indexOf(Buffer.from('ffc2', 'hex'))
+    progressive.writeUInt16BE(2_001, frame + 5)
+    progressive.writeUInt16BE(4_000, frame + 7)
+    t.throws(() => prepareJpeg(progressive), refusal('there are too many pixels'))
+    const webp = await gradient(16, 16).webp({ lossless: true }).toBuffer()
+    const huge = framesWebp(webp, 16_384, 16_384, 1)
+    t.throws(() => prepareWebp(huge), refusal('there are too many pixels'))
+  },
+)
+
+t.test('of a PNG only the chunks that show are decoded', async (t) => {
+  const plain = await picture('png')
+  const loud = comments(3, 1_000).reduce(withChunk, plain)
+  t.ok(loud.length > plain.length)
+  t.strictSame(preparePng(loud), preparePng(plain), 'comments')
+  t.strictSame(preparePng(Buffer.concat([plain, loud])), preparePng(plain), 'what is behind it')
+  const profile = await gradient(30, 20).png().withIccProfile('p3').toBuffer()
+  t.ok((await sharp(preparePng(profile)).metadata()).icc, 'a profile is kept')
+  const turned = await gradient(30, 20).png().withMetadata({ orientation: 6 }).toBuffer()
+  t.equal((await sharp(preparePng(turned)).metadata()).orientation, 6, 'the orientation is kept')
+  const unknown = withChunk(plain, pngChunk('ABCD', Buffer.alloc(1)))
+  t.throws(() => preparePng(unknown), refusal('a critical chunk is unknown'))
+  const empty = Array<Buffer>(10_001).fill(pngChunk('IDAT', Buffer.alloc(0)))
+  t.throws(
+    () => preparePng(png({ width: 1, height: 1, chunks: empty })),
+    refusal('there are too many chunks'),
+  )
+  t.throws(() => preparePng(plain.subarray(0, -12)), refusal('the end is missing'))
+  t.throws(() => preparePng(plain.subarray(0, -13)), refusal('a chunk is cut'))
+})
+
+t.test('the frames and chunks of a WebP are counted', async (t) => {
+  const still = await gradient(16, 16).webp({ lossless: true }).toBuffer()
+  const some = framesWebp(still, 16, 16, 3)
+  t.equal((await sharp(some).metadata()).pages, 3, 'it is legal')
+  t.strictSame(prepareWebp(some), some)
+  t.strictSame(prepareWebp(Buffer.concat([some, still])), some, 'what is behind it is cut off')
+  const frames = framesWebp(still, 16, 16, 1_001)
+  t.throws(() => prepareWebp(frames), refusal('there are too many frames'))
+  t.throws(() => prepareWebp(some.subarray(0, 16)), refusal('there is no chunk'))
+  t.throws(() => prepareWebp(some.subarray(0, 24)), refusal('the header is cut'))
+})

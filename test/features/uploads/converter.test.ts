@@ -1,0 +1,154 @@
+import { pino } from 'pino'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import type { Costs } from '../../../src/features/uploads/child-process.js'
+import { createConverter } from '../../../src/features/uploads/converter.js'
+import { png, scansJpeg } from '../../support/hostile.js'
+import { picture } from '../../support/pictures.js'
+import { until } from '../../support/until.js'
+
+// Times are long, since a machine may be busy; each test makes short the one that it is about.
+const patient: Costs = { cpu: 60_000, wall: 60_000, memory: 400 * 1_048_576 }
+const log = pino({ level: 'silent' })
+const readme = Buffer.from('---\na: 1\n---\n# Ada\n')
+const read = { front_matter: { a: 1 }, markdown: '# Ada\n', html: '<h1>Ada</h1>\n' }
+/** It takes seconds of CPU. */
+const slow = scansJpeg(4_000, 2_000, 64)
+
+async function warmConverter(t: Test, costs: Partial<Costs> = {}, idle = 60_000) {
+  const converter = createConverter({ log, costs: { ...patient, ...costs }, idle })
+  t.teardown(converter.close)
+  const isRead = () =>
+    converter.readReadme(readme).then(
+      () => true,
+      () => false,
+    )
+  await until(isRead, 'the process to start, which a busy machine delays')
+  const [pid = 0] = converter.pids()
+  return { ...converter, pid }
+}
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+t.test('one process does it all, begins when needed, and goes when idle', async (t) => {
+  const converter = createConverter({ log, costs: patient, idle: 1_000 })
+  t.teardown(converter.close)
+  const bytes = await picture('png')
+  t.strictSame(converter.pids(), [])
+  t.strictSame(await converter.readReadme(readme), read)
+  const [pid = 0] = converter.pids()
+  t.ok((await converter.readPicture(bytes)).large.length > 0)
+  t.strictSame(converter.pids(), [pid])
+  await until(() => converter.pids().length === 0 && !isAlive(pid), 'the process to end')
+  t.strictSame(await converter.readReadme(readme), read)
+  t.not(converter.pids()[0], pid)
+})
+
+t.test('there are two processes at most, and what does not fit is turned away', async (t) => {
+  const converter = await warmConverter(t)
+  let most = 0
+  const watch = setInterval(() => (most = Math.max(most, converter.pids().length)), 1)
+  const all = await Promise.allSettled(
+    Array.from({ length: 12 }, () => converter.readReadme(readme)),
+  )
+  clearInterval(watch)
+  t.equal(most, 2)
+  const refused = all.filter(({ status }) => status === 'rejected')
+  t.equal(refused.length, 2, 'two work, and eight wait')
+  t.match(refused[0], { reason: { code: 'overloaded', retryAfter: Number } })
+})
+
+t.test(
+  'a file that takes too much CPU time or memory is refused, and ends its process',
+  async (t) => {
+    for (const [costs, bytes] of [
+      [{ cpu: 150 }, slow],
+      [
+        { memory: 110 * 1_048_576 },
+        png({ width: 4_000, height: 2_000, bits: 16, colour: 6, interlaced: true }),
+      ],
+    ] as const) {
+      const converter = await warmConverter(t, costs)
+      await t.rejects(converter.readPicture(bytes), { code: 'invalid_picture' })
+      await until(() => !isAlive(converter.pid), 'the process to end').catch(() => undefined)
+      t.strictSame(await converter.readReadme(readme), read, 'the next one is read')
+    }
+  },
+)
+
+t.test('a process that crashes refuses its file alone', async (t) => {
+  const converter = await warmConverter(t)
+  const crashed = converter.readPicture(slow)
+  process.kill(converter.pid, 'SIGABRT')
+  await t.rejects(crashed, { code: 'invalid_picture' })
+  t.strictSame(await converter.readReadme(readme), read)
+})
+
+t.test('a file that nobody judged may be sent again', async (t) => {
+  const converter = await warmConverter(t, { wall: 8_000 })
+  process.kill(converter.pid, 'SIGSTOP')
+  await t.rejects(converter.readReadme(readme), { code: 'overloaded', retryAfter: 1 })
+  t.notOk(isAlive(converter.pid) && converter.pids().includes(converter.pid))
+  t.strictSame(await converter.readReadme(readme), read)
+  const [pid = 0] = converter.pids()
+  const killed = converter.readPicture(slow)
+  process.kill(pid, 'SIGKILL')
+  await t.rejects(killed, { code: 'unavailable', retryAfter: 1 })
+  t.strictSame(await converter.readReadme(readme), read)
+})
+
+t.test('a process that ended while it was idle is replaced', async (t) => {
+  const converter = await warmConverter(t)
+  process.kill(converter.pid, 'SIGKILL')
+  await until(() => !isAlive(converter.pid), 'the process to end')
+  t.strictSame(await converter.readReadme(readme), read)
+})
+
+t.test('the process knows no secret, holds no file of the service, and goes with it', async (t) => {
+  process.env.DATABASE_URL = 'postgres://canary'
+  const converter = await warmConverter(t)
+  const names = readFileSync(`/proc/${converter.pid}/environ`, 'latin1')
+    .split('\0')
+    .map((line) => line.split('=')[0])
+    // The shell's, and those that the test's runner gives to every process.
+    .filter((name) => name && !/^(PWD|NODE_OPTIONS|_TAPJS_.*)$/.test(name))
+  t.strictSame(names.toSorted(), [
+    'MALLOC_ARENA_MAX',
+    'UV_THREADPOOL_SIZE',
+    'VIPS_BLOCK_UNTRUSTED',
+    'VIPS_DISC_THRESHOLD',
+  ])
+  const limit = /^Max data size +(\d+)/m.exec(
+    readFileSync(`/proc/${converter.pid}/limits`, 'latin1'),
+  )
+  t.ok(Number(limit?.[1]) >= patient.memory, 'the kernel bounds its memory')
+  t.match(readFileSync(`/proc/${converter.pid}/oom_score_adj`, 'latin1'), '1000')
+  const own = new Set(filesOf('self'))
+  t.strictSame(
+    // The runner of the tests leaves pipes open to whatever a test starts.
+    filesOf(converter.pid).filter((file) => own.has(file) && !file.startsWith('pipe:')),
+    [],
+  )
+  await converter.close()
+  await until(() => !isAlive(converter.pid), 'the process to end')
+  await t.rejects(converter.readReadme(readme), { code: 'unavailable' })
+})
+
+/** Sockets and pipes, by what they are. */
+function filesOf(pid: number | 'self'): string[] {
+  const folder = `/proc/${pid}/fd`
+  const links = readdirSync(folder).map((name) => {
+    try {
+      return readlinkSync(`${folder}/${name}`)
+    } catch {
+      return '' // the one that lists them
+    }
+  })
+  return links.filter((link) => /^(socket|pipe):/.test(link))
+}
