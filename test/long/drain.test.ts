@@ -55,6 +55,7 @@ const haproxy = (_folder: string, port: number, [one, two]: number[]) => `
     timeout connect 2s
     timeout client 30s
     timeout server 30s
+    timeout check 5s
     http-reuse always
   frontend in
     bind 127.0.0.1:${port}
