@@ -1,5 +1,6 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { kinds, readFrames, writeFrame, type Kind } from './frames.js'
@@ -119,7 +120,7 @@ export function startChild({ cpu, wall, memory }: Costs) {
 export type Child = ReturnType<typeof startChild>
 
 // The tests run the sources, which only a loader understands: their child is the one that was built.
-const built = import.meta.url.replace('/src/uploads/', '/dist/uploads/')
+const built = import.meta.url.replace('/src/features/', '/dist/features/')
 const entry = fileURLToPath(new URL('./child/main.js', built))
 
 /** All that the child has: nothing of the service's own environment, which holds secrets. */
@@ -147,9 +148,19 @@ function spawnLimited(memory: number): Spawned {
     const child = spawn(command, args, { env: environment, stdio: ['pipe', 'pipe', 'ignore'] })
     // Without file descriptors there are no pipes, and the error comes as an event.
     if ((child.stdout as Readable | undefined) === undefined) throw new Error('no pipes')
+    yieldToService(child.pid)
     return child
   } catch (cause) {
     throw new ChildEnded('not started', cause instanceof Error ? cause.message : '')
+  }
+}
+
+/** Where cores are few, the service answers first. */
+function yieldToService(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // The process has ended, or the system forbids it: its limits hold all the same.
   }
 }
 
