@@ -1,6 +1,6 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
+import { setPriority } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { kinds, readFrames, writeFrame, type Kind } from './frames.js'
@@ -155,10 +155,12 @@ function spawnLimited(memory: number): Spawned {
   }
 }
 
-/** Where cores are few, the service answers first. */
+// Where cores are few, the service answers first: a child weighs a third of it.
+const priority = 5
+
 function yieldToService(pid: number | undefined): void {
   try {
-    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+    if (pid !== undefined) setPriority(pid, priority)
   } catch {
     // The process has ended, or the system forbids it: its limits hold all the same.
   }
