@@ -1,6 +1,6 @@
 /**
  * Every error that a client can meet: code → HTTP status and message. Codes are stable and public
- * (the OpenAPI enum and README's table derive from this object); messages are for people.
+ * (the OpenAPI enum and docs/reference/errors.md derive from this object); messages are for people.
  */
 export const errors = {
   validation_failed: [400, 'The request is not valid'],

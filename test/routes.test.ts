@@ -55,7 +55,10 @@ const publicRoutes = [
   'POST /user/activate-account/',
 ]
 
-/** Of these every method is a route; README and the OpenAPI document have them once. */
+const reference = (name: string) =>
+  readFileSync(new URL(`../docs/reference/${name}.md`, import.meta.url), 'utf8')
+
+/** Of these every method is a route; docs and the OpenAPI document have them once. */
 const isForAny = (url: string) => url.startsWith('/forward-auth')
 
 const isDialect = (url: string) => /^\/(user|api\/v1)(\/|$)/.test(url)
@@ -108,36 +111,29 @@ t.test('every route refuses who has no token, but for a literal list', async (t)
   }
 })
 
-t.test(
-  'every route declares its replies, and README and the OpenAPI document list it',
-  async (t) => {
-    const { app, routes } = await routesOf(t)
-    const document = app.swagger() as unknown as {
-      paths: Record<string, Record<string, { responses: object }>>
-    }
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-    for (const route of routes) {
-      const [method = '', url = ''] = route.split(' ')
-      if (method === 'HEAD') continue
-      const listed = isForAny(url)
-        ? `any ${url}`
-        : isDialect(url)
-          ? route.replace(/\/$/, '')
-          : route
-      t.ok(readme.includes(`| \`${listed}\` |`), `README lists ${route}`)
-      if (url === '/openapi.json' || (isForAny(url) && method !== 'GET')) continue
-      const operation = document.paths[url.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]
-      t.ok(
-        operation && Object.keys(operation.responses).some((status) => status.startsWith('2')),
-        route,
-      )
-    }
-  },
-)
+t.test('every route declares its replies, and docs and the OpenAPI document list it', async (t) => {
+  const { app, routes } = await routesOf(t)
+  const document = app.swagger() as unknown as {
+    paths: Record<string, Record<string, { responses: object }>>
+  }
+  const page = reference('routes')
+  for (const route of routes) {
+    const [method = '', url = ''] = route.split(' ')
+    if (method === 'HEAD') continue
+    const listed = isForAny(url) ? `any ${url}` : isDialect(url) ? route.replace(/\/$/, '') : route
+    t.ok(page.includes(`| \`${listed}\` |`), `docs list ${route}`)
+    if (url === '/openapi.json' || (isForAny(url) && method !== 'GET')) continue
+    const operation = document.paths[url.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]
+    t.ok(
+      operation && Object.keys(operation.responses).some((status) => status.startsWith('2')),
+      route,
+    )
+  }
+})
 
-t.test('README lists every error code with its status', (t) => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+t.test('docs list every error code with its status', (t) => {
+  const page = reference('errors')
   for (const [code, [status]] of Object.entries(errors))
-    t.match(readme, `| \`${code}\` | ${status} |`)
+    t.match(page, `| \`${code}\` | ${status} |`)
   t.end()
 })

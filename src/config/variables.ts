@@ -14,7 +14,7 @@ import {
 
 /**
  * The whole configuration, one environment variable a property: the source of types, defaults,
- * `.env.example` and README's table. A property marked `secret` may also come as `NAME_FILE`.
+ * `.env.example` and docs/reference/configuration.md. A property marked `secret` may also come as `NAME_FILE`.
  */
 export const Environment = Type.Object({
   NODE_ENV: OneOf(

@@ -238,16 +238,15 @@ t.test('hashing leaves libuv two threads', (t) => {
   t.end()
 })
 
-t.test('.env.example and README name every variable, and no other', (t) => {
+t.test('.env.example and docs name every variable, and no other', (t) => {
   const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')
   const names = Object.keys(Environment.properties).sort()
   const example = [...read('.env.example').matchAll(/^#? ?([A-Z][A-Z0-9_]+)=/gm)].map(
     ([, name]) => name,
   )
   t.same(example.sort(), names)
-  const table = [...read('README.md').matchAll(/^\| `([A-Z][A-Z0-9_]+)` \|/gm)].map(
-    ([, name]) => name,
-  )
+  const page = read('docs/reference/configuration.md')
+  const table = [...page.matchAll(/^\| `([A-Z][A-Z0-9_]+)` \|/gm)].map(([, name]) => name)
   t.same(table.sort(), names)
   t.end()
 })
