@@ -10,14 +10,14 @@ type Options = {
 /** `gatehouse clients …` */
 export function clientCommands({ withServices, print }: Options): Command {
   const clients = new Command('clients').description(
-    'look after other services, which authenticate by a name and a secret',
+    'administer clients: other services, which authenticate by a name and a secret',
   )
 
   clients
     .command('add')
-    .description('let a service in; its secret is printed now and never again')
-    .argument('<name>', 'its client_id')
-    .option('--role <role>', 'a role of its tokens; more than once for more', collect, [])
+    .description('add a client, and print its secret, once')
+    .argument('<name>', 'the client_id')
+    .option('--role <role>', 'a role of its own tokens; repeat it for more roles', collect, [])
     .action((name: string, { role }: { role: string[] }) =>
       withServices(async (services) => {
         const { client_id, client_secret } = await services.clients.add(operator, name, role)
@@ -28,7 +28,7 @@ export function clientCommands({ withServices, print }: Options): Command {
 
   clients
     .command('list')
-    .description('every service, a line each')
+    .description('list every client, a line each')
     .action(() =>
       withServices(async (services) => {
         print(['id', 'name', 'roles', 'created'].join('\t'))
@@ -40,7 +40,7 @@ export function clientCommands({ withServices, print }: Options): Command {
 
   clients
     .command('remove')
-    .description('let a service in no more; its tokens die at once')
+    .description('remove a client; its tokens are dead at once')
     .argument('<name>')
     .action((name: string) =>
       withServices(async (services) => {

@@ -26,10 +26,10 @@ export function secretCommands(keys: Command, { withResources, print }: Options)
   keys
     .command('reseal')
     .description(
-      'change KEYS_SECRET: FILE holds the old secret, the environment the new one. Users log in again ' +
-        'once their access token has expired; codes that were typed from a message, and marked devices, end',
+      'change KEYS_SECRET: FILE holds the old secret, the environment the new one. ' +
+        'Users log in again when their access token has expired. Typed codes and marks of devices end',
     )
-    .requiredOption('--from <file>', 'a file with the secret of before')
+    .requiredOption('--from <file>', 'a file with the old secret')
     .action(({ from }: { from: string }) =>
       withResources(async ({ db, keysSecret }) => {
         const { resealed, unchanged } = await reseal(db, readSecret(from), keysSecret)
@@ -41,10 +41,10 @@ export function secretCommands(keys: Command, { withResources, print }: Options)
   keys
     .command('reset')
     .description(
-      'when KEYS_SECRET is lost: delete every signing key and every session, and make a new key. ' +
-        'Every user must log in again; without --yes, only say how many',
+      'when KEYS_SECRET is lost: delete every signing key and every session, and create a new key. ' +
+        'Every user must log in again. Without --yes the command only counts them',
     )
-    .option('--yes', 'really')
+    .option('--yes', 'confirm')
     .action(({ yes }: { yes?: boolean }) =>
       withResources(async ({ db, keysSecret }, config) => {
         const { keys: count, sessions } = await countSealed(db)
