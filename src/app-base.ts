@@ -87,7 +87,11 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
 
   /** Whatever is registered in `scope` from now on takes an access token. */
   function secure(scope: FastifyInstance, rules: AccessRules = {}): void {
-    scope.addHook('onRoute', authenticateBeforeValidating)
+    scope.addHook('onRoute', (route) => {
+      // Authenticate before validating, so anonymous callers cannot probe the schema.
+      route.attachValidation = true
+      route.schema = { ...route.schema, security: securityOf(rules) }
+    })
     const onDenied = rules.role === 'admin' ? noteDenial : undefined
     const options = { ...authentication, ...rules, ...(onDenied && { onDenied }) }
     scope.addHook('preHandler', createAuthenticate(options))
@@ -107,7 +111,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   }
 }
 
-/** Who has no token learns nothing of what a body should look like. */
-function authenticateBeforeValidating(route: { attachValidation?: boolean }): void {
-  route.attachValidation = true
+/** For OpenAPI: the ways to authenticate, each with the role that the route needs. */
+function securityOf({ role, bearerOnly = false }: AccessRules): Record<string, string[]>[] {
+  const roles = role === undefined ? [] : [role]
+  return bearerOnly ? [{ bearer: roles }] : [{ bearer: roles }, { session: roles }]
 }
