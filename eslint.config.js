@@ -2,7 +2,7 @@ import { defineConfig, globalIgnores } from 'eslint/config'
 import prettier from 'eslint-config-prettier'
 import tseslint from 'typescript-eslint'
 
-const typed = ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts']
+const typed = ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts']
 const wiring = ['src/app.ts', 'src/server.ts', 'src/cli.ts']
 const entries = ['src/server.ts', 'src/cli.ts']
 

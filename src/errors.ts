@@ -50,6 +50,57 @@ export const errors = {
 
 export type ErrorCode = keyof typeof errors
 
+/** The cause or the fix of each error, for docs/reference/errors.md. */
+export const help: Record<ErrorCode, string> = {
+  validation_failed: 'A field is missing, unknown or malformed: correct what `errors` names',
+  invalid_json: 'Send UTF-8 JSON without duplicate keys, with `Content-Type: application/json`',
+  weak_password: 'Choose a longer or less common password: `errors` says which rule failed',
+  invalid_code: 'Ask for another message: a newer one, five wrong tries or time ended this one',
+  invalid_grant: 'The session has ended: log in again',
+  invalid_scope: 'Leave `scope` out: Gatehouse has roles and no scopes',
+  unsupported_grant_type: 'Use `client_credentials` or `refresh_token`',
+  file_required: 'Send multipart with exactly one file that is not empty',
+  bad_request: 'The request is not valid HTTP, or its path or headers are malformed',
+  invalid_state: 'The login took over ten minutes or began in another browser: start again',
+  invalid_credentials:
+    'Unknown user, wrong password, or an account closed to unknown networks: reset it',
+  invalid_token: 'Missing, malformed, expired or revoked: refresh, or log in again',
+  provider_refused: 'The provider denied the login, or its answer failed a check: start again',
+  token_stale: 'Roles have changed since it was issued: refresh once, then repeat the request',
+  invalid_client: 'Check the name and the secret: `gatehouse clients list`',
+  activation_required:
+    'Answer the activation message, or ask for another: `POST /api/activate/resend`',
+  reauthentication_required:
+    'Send the `password` too, or log in again: the login is older than five minutes',
+  email_required: 'Share a verified e-mail address with the provider, and allow the scope `email`',
+  forbidden: "The role is missing, or the route is for users and the token is a client's",
+  cross_site_request:
+    'Add the origin to `CORS_ORIGINS`, or use a Bearer token instead of the cookie',
+  not_found: 'No such path, or no such object',
+  request_timeout: 'The body came too slowly: send it again',
+  username_taken: 'Choose another username',
+  email_taken: 'Log in, or reset the password, of the account that has it',
+  mobile_taken: 'Log in, or reset the password, of the account that has it',
+  account_exists: 'Log in with the password first, then connect the provider on `/welcome`',
+  identity_taken: 'Disconnect it from the other account, or the other login from this one',
+  last_login_method: 'Set a password by `POST /api/password/forgot` first',
+  role_taken: 'Use the existing role, or choose another name',
+  built_in_role: '`admin` and `user` cannot be deleted',
+  last_admin: 'Grant `admin` to another enabled user first',
+  no_address: 'Give the account an e-mail address or a mobile number first',
+  body_too_large: 'At most 16 KB; a picture 5 MB, a README 64 KB',
+  uri_too_long: 'Shorten the path or a parameter',
+  unsupported_media_type: 'Send JSON; multipart for uploads; a form at `/oauth/*` and pages',
+  invalid_picture: 'Send a PNG, JPEG or WebP within the limits of docs/uploads.md',
+  invalid_readme: 'Send UTF-8 markdown; the front matter must be plain YAML: `errors` says more',
+  rate_limited: 'Wait for `Retry-After` seconds; if it hits everybody, check `TRUST_PROXY`',
+  headers_too_large: 'Send fewer or shorter headers and cookies',
+  internal: 'A fault of Gatehouse: the log has the error under the `reqId`',
+  overloaded: 'Try again after `Retry-After` seconds; if it stays, see docs/troubleshooting.md',
+  provider_failed: 'Try again; if it stays, check the provider and `OIDC_ISSUER`',
+  unavailable: 'The database does not answer, or the instance stops: try again after `Retry-After`',
+}
+
 export type FieldError = { field: string; message: string }
 
 type Details = {

@@ -63,7 +63,7 @@ function warnOf({ PUBLIC_URL, MAIL_URL, SMS_WEBHOOK_URL }: Config): void {
     log.warn('PUBLIC_URL names localhost, and so does every token as its issuer')
   }
   if (MAIL_URL === undefined && SMS_WEBHOOK_URL === undefined) {
-    log.warn('MAIL_URL is not set: no mail is sent, and nobody can reset a password')
+    log.warn('MAIL_URL is not set: no mail is sent, and no user can reset a password')
   }
 }
 

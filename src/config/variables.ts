@@ -104,7 +104,7 @@ export const Environment = Type.Object({
     description: 'most sessions of a user; another login ends the one used least recently',
   }),
   REFRESH_GRACE: Duration(
-    'how long a refresh token that was used still gets the present one, over and over; later it may once, and a second time ends the session',
+    'how long a spent refresh token still gets the current pair; later it may once, and a second time ends the session',
     '10s',
   ),
   KEY_ROTATION: Duration(

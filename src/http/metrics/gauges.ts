@@ -33,20 +33,20 @@ export function createGauges({ replica, lanes, db }: Sources): Registry {
   gauge('password_lanes_busy', 'Passwords that are being hashed', () => lanes.busy)
   gauge('password_lanes_waiting', 'Passwords that wait to be hashed', () => lanes.waiting)
   gauge('database_connections', 'Connections of the pool', () => db.status().total)
-  gauge('database_connections_idle', 'Those that nobody uses', () => db.status().idle)
-  gauge('database_waiting', 'Who waits for a connection', () => db.status().waiting)
+  gauge('database_connections_idle', 'Idle connections of the pool', () => db.status().idle)
+  gauge('database_waiting', 'Queries that wait for a connection', () => db.status().waiting)
   return Registry.merge([own, processMetrics()])
 
   function addDenylist(): void {
     const { status, feed } = replica
-    gauge('denylist_fresh', 'Whether it is answered from memory', () => Number(status().isFresh))
+    gauge('denylist_fresh', '1 while the denylist is answered from memory', () => Number(status().isFresh))
     gauge(
       'denylist_lease_age_seconds',
-      'Since the database was last heard, of a lease of 2',
+      'Time since the database was last heard; the lease is 2',
       () => status().age / 1_000,
     )
-    gauge('denylist_entries', 'What is denied', () => status().entries)
-    gauge('denylist_bytes', 'The memory that it takes', () => status().bytes)
+    gauge('denylist_entries', 'Denials in memory', () => status().entries)
+    gauge('denylist_bytes', 'Memory that the denials take', () => status().bytes)
     gauge(
       'denylist_clock_skew_seconds',
       "The database's clock less that of this host",

@@ -1,0 +1,19 @@
+import { errors, help } from '../../src/errors.js'
+import { code, page, table } from './markdown.js'
+
+const intro = `An error is \`{"status":"error","code","message"}\`, with \`errors: [{field, message}]\` if a field is wrong. Codes are
+stable; messages are for people. Under \`/oauth/\` an error has the shape of RFC 6749: \`{"error","error_description"}\`.
+
+Every 401 has a \`WWW-Authenticate\` challenge: \`Bearer\` (RFC 6750), or \`Basic\` at \`/oauth/*\`. Every 503 has a \`Retry-After\`.
+
+[Fix what goes wrong](../troubleshooting.md) says more about the frequent ones.`
+
+export function errorsPage(): string {
+  const rows = Object.entries(errors).map(([name, [status, message]]) => [
+    code(name),
+    String(status),
+    message,
+    help[name as keyof typeof help],
+  ])
+  return page('Errors', intro, table(['code', 'status', 'message', 'cause and fix'], rows))
+}
