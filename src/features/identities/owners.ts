@@ -15,7 +15,7 @@ type Arrival = { provider: Provider; profile: Profile; email: Identifier; caller
 /**
  * Whose account it is that somebody enters by a provider. The provider's subject decides; an address
  * does so once, and only where its owner has proven it on both sides: whoever merely typed an address
- * into a registration has no claim on it against who proves it (ASVS 6.8.1, R72–R76).
+ * into a registration has no claim on it against who proves it (ASVS 6.8.1).
  */
 export function createOwners({ activation, newId }: Dependencies) {
   return {
