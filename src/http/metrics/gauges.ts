@@ -39,7 +39,9 @@ export function createGauges({ replica, lanes, db }: Sources): Registry {
 
   function addDenylist(): void {
     const { status, feed } = replica
-    gauge('denylist_fresh', '1 while the denylist is answered from memory', () => Number(status().isFresh))
+    gauge('denylist_fresh', '1 while the denylist is answered from memory', () =>
+      Number(status().isFresh),
+    )
     gauge(
       'denylist_lease_age_seconds',
       'Time since the database was last heard; the lease is 2',
