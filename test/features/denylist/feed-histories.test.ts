@@ -1,0 +1,87 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { pino } from 'pino'
+import t from 'tap'
+import { createEntries } from '../../src/denylist/entries.js'
+import { createFeed } from '../../src/denylist/feed.js'
+import { createVirtualTime } from '../support/virtual-time.js'
+
+const log = pino({ level: 'silent' })
+const [snapshot, packed] = ['5:5:', Buffer.alloc(0)]
+
+/** A feed on a database that answers at once, and what each of its answers says. */
+function feedThatHears(news: number) {
+  const { clock, after, sleep, step } = createVirtualTime()
+  const says = { list: 'one', delta: 'one', pool: 'one', known: true }
+  const count = { loads: 0 }
+  const feed = createFeed({
+    entries: createEntries(),
+    connect: async () => ({
+      position: async () => {
+        count.loads += 1
+        return { history: 'one', snapshot }
+      },
+      page: async () => ({ history: says.list, packed, last: null, count: 0 }),
+      delta: async () => {
+        const { delta: history, known } = says
+        return { history, known, snapshot, packed, at: Date.now(), keys: 0, lag: null }
+      },
+      news: () => sleep(news),
+      close: () => undefined,
+    }),
+    poolHistory: async () => says.pool,
+    interval: 500,
+    log,
+    clock,
+    sleep,
+    random: () => 0,
+    onHeard: async () => undefined,
+    onLost: () => undefined,
+  })
+  const pass = async (ms: number) => {
+    let isOver = false
+    after(ms, () => void (isOver = true))
+    while (!isOver) {
+      await turn()
+      step()
+    }
+  }
+  void feed.start()
+  return { feed, says, count, pass }
+}
+
+t.test('a list that another server answers is no list of this one', async (t) => {
+  const { feed, says, pass } = feedThatHears(100)
+  says.list = 'two'
+  await pass(1_000)
+  t.notOk(feed.isFresh())
+  says.list = 'one'
+  await pass(2_500)
+  t.ok(feed.isFresh())
+})
+
+t.test(
+  'where a snapshot is of the future the list is loaded anew, of one name or not',
+  async (t) => {
+    const { feed, says, count, pass } = feedThatHears(100)
+    await pass(1_000)
+    t.equal(count.loads, 1)
+    says.known = false
+    await pass(3_000)
+    t.notOk(feed.isFresh(), 'what is compared with it says nothing')
+    says.known = true
+    await pass(3_000)
+    t.ok(count.loads > 1)
+    t.ok(feed.isFresh())
+    t.equal(feed.status().historyChanges, 1)
+  },
+)
+
+t.test('the lease counts from when the pool was on the history, not from the news', async (t) => {
+  const { feed, says, pass } = feedThatHears(240)
+  await pass(10)
+  says.pool = 'two'
+  await pass(1_980)
+  t.ok(feed.isFresh())
+  await pass(20)
+  t.notOk(feed.isFresh())
+})
