@@ -57,6 +57,12 @@ t.test('eight levels are data, whatever they are written in', async (t) => {
     t.strictSame(readMarkdown(matter(yaml)).front_matter, value, yaml)
 })
 
+t.test('front matter of more than five hundred nodes is refused', async (t) => {
+  const list = (length: number) => matter(`a: [${Array(length).fill(1).join(',')}]`)
+  t.strictSame(readMarkdown(list(400)).front_matter, { a: Array(400).fill(1) })
+  t.throws(() => readMarkdown(list(500)), invalid)
+})
+
 t.test('markdown nests as deeply as it likes', async (t) => {
   for (const text of [
     '> '.repeat(32_000),

@@ -59,6 +59,8 @@ t.test('a JPEG ends at its end, and has one frame and few segments', async (t) =
   t.throws(() => prepareJpeg(behindHead(frame)), refusal('there are two frames'))
   const lossless = Buffer.from('ffc3000b080001000101011100', 'hex')
   t.throws(() => prepareJpeg(behindHead(lossless)), refusal('the frame is of another kind'))
+  const five = Buffer.from('ffc0000b080001000105011100', 'hex')
+  t.throws(() => prepareJpeg(behindHead(five)), refusal('there are too many components'))
   t.throws(() => prepareJpeg(jpeg.subarray(0, 20)), refusal('there is no scan'))
 })
 
@@ -84,11 +86,18 @@ t.test(
       if (reason) t.throws(() => preparePng(bytes), refusal(reason), name)
       else t.ok(preparePng(bytes), name)
     }
-    const progressive = scansJpeg(64, 48, 2)
-    const frame = progressive.indexOf(Buffer.from('ffc2', 'hex'))
-    progressive.writeUInt16BE(2_001, frame + 5)
-    progressive.writeUInt16BE(4_000, frame + 7)
-    t.throws(() => prepareJpeg(progressive), refusal('there are too many pixels'))
+    /** 0xc2 is progressive. */
+    const large = (marker: number, scans: number) => {
+      const bytes = scansJpeg(64, 48, scans)
+      const frame = bytes.indexOf(Buffer.from('ffc2', 'hex'))
+      bytes[frame + 1] = marker
+      bytes.writeUInt16BE(2_001, frame + 5)
+      bytes.writeUInt16BE(4_000, frame + 7)
+      return bytes
+    }
+    t.throws(() => prepareJpeg(large(0xc2, 1)), refusal('there are too many pixels'), 'progressive')
+    t.throws(() => prepareJpeg(large(0xc0, 2)), refusal('there are too many pixels'), 'two scans')
+    t.ok(prepareJpeg(large(0xc0, 1)))
     const webp = await gradient(16, 16).webp({ lossless: true }).toBuffer()
     const huge = framesWebp(webp, 16_384, 16_384, 1)
     t.throws(() => prepareWebp(huge), refusal('there are too many pixels'))
@@ -103,6 +112,11 @@ t.test('of a PNG only the chunks that show are decoded', async (t) => {
   t.strictSame(preparePng(Buffer.concat([plain, loud])), preparePng(plain), 'what is behind it')
   const profile = await gradient(30, 20).png().withIccProfile('p3').toBuffer()
   t.ok((await sharp(preparePng(profile)).metadata()).icc, 'a profile is kept')
+  const long = withChunk(plain, pngChunk('iCCP', Buffer.alloc(65_537)))
+  t.strictSame(preparePng(long), preparePng(plain), 'but a long one')
+  const gamma = pngChunk('gAMA', Buffer.from('0000b18f', 'hex'))
+  const once = withChunk(plain, gamma)
+  t.strictSame(preparePng(withChunk(once, gamma)), preparePng(once), 'what comes again')
   const turned = await gradient(30, 20).png().withMetadata({ orientation: 6 }).toBuffer()
   t.equal((await sharp(preparePng(turned)).metadata()).orientation, 6, 'the orientation is kept')
   const unknown = withChunk(plain, pngChunk('ABCD', Buffer.alloc(1)))
@@ -124,6 +138,9 @@ t.test('the frames and chunks of a WebP are counted', async (t) => {
   t.strictSame(prepareWebp(Buffer.concat([some, still])), some, 'what is behind it is cut off')
   const frames = framesWebp(still, 16, 16, 1_001)
   t.throws(() => prepareWebp(frames), refusal('there are too many frames'))
+  const chunks = Buffer.concat([some, Buffer.alloc(2_000 * 8, 'JUNK\0\0\0\0')])
+  chunks.writeUInt32LE(chunks.length - 8, 4)
+  t.throws(() => prepareWebp(chunks), refusal('there are too many chunks'))
   t.throws(() => prepareWebp(some.subarray(0, 16)), refusal('there is no chunk'))
   t.throws(() => prepareWebp(some.subarray(0, 24)), refusal('the header is cut'))
 })
