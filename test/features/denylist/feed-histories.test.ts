@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { pino } from 'pino'
 import t from 'tap'
-import { createEntries } from '../../src/denylist/entries.js'
-import { createFeed } from '../../src/denylist/feed.js'
-import { createVirtualTime } from '../support/virtual-time.js'
+import { createEntries } from '../../../src/features/denylist/entries.js'
+import { createFeed } from '../../../src/features/denylist/feed.js'
+import { createVirtualTime } from '../../support/virtual-time.js'
 
 const log = pino({ level: 'silent' })
 const [snapshot, packed] = ['5:5:', Buffer.alloc(0)]

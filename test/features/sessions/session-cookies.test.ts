@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { createSessionCookies, type CookieName } from '../../../src/features/sessions/session-cookies.js'
 import { ada, bearer, logIn, signUp, testApp, type TestApp } from '../../support/app.js'
 
 type Headers = Record<string, string>
@@ -177,6 +178,22 @@ for (const [what, env, prefix, from] of [
     )
   })
 }
+
+t.test('whatever a cookie is for, two of its name count as none', async (t) => {
+  const names: CookieName[] = ['session', 'refresh', 'device', 'asker', 'flash', 'social']
+  for (const [publicUrl, prefix] of [
+    ['http://auth.example.org', ''],
+    [https.PUBLIC_URL, '__Host-'],
+  ] as const) {
+    const { read } = createSessionCookies({ publicUrl, corsOrigins: [], refreshTtl: 60 })
+    for (const name of names) {
+      const valueIn = (cookie: string) => read({ headers: { ...all, cookie } } as never, name)
+      const one = `${prefix}${name}=a`
+      t.equal(valueIn(one), 'a')
+      t.equal(valueIn(`${one}; ${prefix}${name}=b`), undefined, name)
+    }
+  }
+})
 
 t.test('the login takes the place of what another host set, on plain http too', async (t) => {
   const test = await service(t, { PUBLIC_URL: 'http://auth.example.org' })
