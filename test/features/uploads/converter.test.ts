@@ -2,7 +2,8 @@ import { pino } from 'pino'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Costs } from '../../../src/features/uploads/child-process.js'
-import { createConverter } from '../../../src/features/uploads/converter.js'
+import { createConverter, type Converter } from '../../../src/features/uploads/converter.js'
+import { reservedForCode } from '../../../src/features/uploads/process-usage.js'
 import { png, scansJpeg } from '../../support/hostile.js'
 import { picture } from '../../support/pictures.js'
 import { until } from '../../support/until.js'
@@ -15,8 +16,10 @@ const read = { front_matter: { a: 1 }, markdown: '# Ada\n', html: '<h1>Ada</h1>\
 /** It takes seconds of CPU. */
 const slow = scansJpeg(4_000, 2_000, 64)
 
-async function warmConverter(t: Test, costs: Partial<Costs> = {}, idle = 60_000) {
-  const converter = createConverter({ log, costs: { ...patient, ...costs }, idle })
+const warmConverter = (t: Test, costs: Partial<Costs> = {}) =>
+  warmed(t, createConverter({ log, costs: { ...patient, ...costs }, idle: 60_000 }))
+
+async function warmed(t: Test, converter: Converter) {
   t.teardown(converter.close)
   const isRead = () =>
     converter.readReadme(readme).then(
@@ -26,6 +29,13 @@ async function warmConverter(t: Test, costs: Partial<Costs> = {}, idle = 60_000)
   await until(isRead, 'the process to start, which a busy machine delays')
   const [pid = 0] = converter.pids()
   return { ...converter, pid }
+}
+
+/** The kernel's limits: bytes of data, seconds of CPU time. */
+function limitsOf(pid: number) {
+  const text = readFileSync(`/proc/${pid}/limits`, 'latin1')
+  const of = (name: string) => Number(new RegExp(`^Max ${name} +(\\d+)`, 'm').exec(text)?.[1])
+  return { data: of('data size'), cpu: of('cpu time') }
 }
 
 const isAlive = (pid: number) => {
@@ -103,6 +113,17 @@ t.test('a file that nobody judged may be sent again', async (t) => {
   t.strictSame(await converter.readReadme(readme), read)
 })
 
+t.test('where nothing is said a file has ten seconds, and a process 256 MB', async (t) => {
+  const converter = await warmed(t, createConverter({ log, idle: 60_000 }))
+  const data = limitsOf(converter.pid).data - (reservedForCode() ?? 0)
+  t.ok(data > 250 * 1_048_576 && data < 300 * 1_048_576, `${data} bytes`)
+  process.kill(converter.pid, 'SIGSTOP')
+  const began = performance.now()
+  await t.rejects(converter.readReadme(readme), { code: 'overloaded' })
+  const seconds = (performance.now() - began) / 1_000
+  t.ok(seconds > 9 && seconds < 20, `${seconds} s`)
+})
+
 t.test('a process that ended while it was idle is replaced', async (t) => {
   const converter = await warmConverter(t)
   process.kill(converter.pid, 'SIGKILL')
@@ -124,10 +145,9 @@ t.test('the process knows no secret, holds no file of the service, and goes with
     'VIPS_BLOCK_UNTRUSTED',
     'VIPS_DISC_THRESHOLD',
   ])
-  const limit = /^Max data size +(\d+)/m.exec(
-    readFileSync(`/proc/${converter.pid}/limits`, 'latin1'),
-  )
-  t.ok(Number(limit?.[1]) >= patient.memory, 'the kernel bounds its memory')
+  const limits = limitsOf(converter.pid)
+  t.ok(limits.data >= patient.memory, 'the kernel bounds its memory')
+  t.equal(limits.cpu, 30, 'and its CPU time, for when its service is gone')
   t.match(readFileSync(`/proc/${converter.pid}/oom_score_adj`, 'latin1'), '1000')
   const own = new Set(filesOf('self'))
   t.strictSame(
