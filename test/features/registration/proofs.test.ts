@@ -112,7 +112,10 @@ t.test(
     const email = anAddress()
     await post(off, '/api/register', { email, password })
     const squatter = (await logIn(off, 'email', email)).body
+    await ask(off, '/api/password/forgot', 'email', email, /Reset/)
     t.equal(await acts.confirm(off, 'email', email), 200)
+    const codes = 'select from one_time_codes where user_id = $1'
+    t.same(await off.sql(codes, [squatter.user.id]), [], 'what was sent to it is dead')
     const { body } = await off.call('GET', '/api/user', undefined, squatter.access_token)
     t.match(body.user, { email: null, mobile: null, username: /^user-[0-9a-f-]{36}$/ })
     t.equal((await post(off, '/api/login', { username: body.user.username, password })).status, 200)
@@ -121,8 +124,13 @@ t.test(
 
 t.test('a disabled account keeps its address', async (t) => {
   const before = await account(off, [])
+  const mine = await account(off, ['mobile'])
+  const { access_token } = (await logIn(off, 'mobile', mine.mobile)).body
+  await off.call('PATCH', '/api/user', { email: before.email }, access_token)
+  const { token } = await messageOf('email', before.email, /Confirm/)
   await off.sql('update users set disabled_at = now() where id = $1', [before.id])
   t.equal(await acts.confirm(off, 'email', before.email), 'no code')
+  t.equal((await post(off, '/api/user/confirm', { token })).status, 409, 'a code of before')
   t.equal(await outcomeOf(off, 'email', before), 'same account, unproven, other unproven')
 })
 

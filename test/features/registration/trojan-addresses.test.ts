@@ -95,6 +95,17 @@ t.test('a code is no proof any more once the other address was proven', async (t
   t.equal((await logIn(off, 'email', before.email)).status, 200)
 })
 
+t.test('a code is no proof any more once somebody else has the address', async (t) => {
+  const [before, next] = [await account(off, []), await account(off, [])]
+  const { token } = await ask(off, '/api/password/forgot', 'email', before.email, /Reset/)
+  const move = 'update users set email = $2, email_canonical = $2 where id = $1'
+  await off.sql(move, [before.id, null])
+  await off.sql(move, [next.id, before.email])
+  const reset = await post(off, '/api/password/reset', { token, new_password })
+  t.match(reset, { status: 400, body: { code: 'invalid_code' } })
+  t.equal((await logIn(off, 'mobile', before.mobile)).status, 200)
+})
+
 t.test(
   'a login that was connected before the first proof dies with a reset, later ones stay',
   async (t) => {
