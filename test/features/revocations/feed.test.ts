@@ -163,6 +163,11 @@ t.test('a cursor that is none, or of another database, is answered with all', as
   const old = await ask(origin, '1:1:')
   t.match(old.claims, { full: true, after: '1:1:' }, 'one of an earlier release names no history')
   t.same(idsOf(old), [id])
+  for (const cursor of [future, `${future}~${last}`]) {
+    const dated = `${old.claims.history}.${cursor}`
+    const answer = await ask(origin, dated)
+    t.match(answer.claims, { full: true, after: dated, denials: [[id, Number, null]] }, cursor)
+  }
 })
 
 t.test('a cursor of another history of the database is answered with all', async (t) => {
