@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createStore } from '../../../src/store.js'
+import { createDenylistRepository } from '../../../src/features/denylist/repository.js'
 import { createRestorer } from '../../../src/features/denylist/restorer.js'
 import { createPool } from '../../../src/db/pool.js'
 import { pino } from 'pino'
@@ -55,6 +56,47 @@ t.test('without the control functions there is a name all the same', async (t) =
   t.match(row?.name, /^[0-9a-f]{32}$/)
   t.not(row?.name, before)
   await queryAt(url, 'drop owned by gatehouse_plain; drop role gatehouse_plain')
+})
+
+/** A database whose own functions stand before those of PostgreSQL. */
+async function shadowed(t: Test) {
+  const url = await testDatabase(t)
+  return { url, first: `${url}?options=-c%20search_path%3Dpublic,pg_catalog` }
+}
+
+t.test('another cluster, timeline or start of the server makes another name', async (t) => {
+  const { url, first } = await shadowed(t)
+  const before = await nameOf(url)
+  t.equal(await nameOf(first), before)
+  for (const [signature, returns, value] of [
+    ['pg_control_system()', 'table (system_identifier bigint)', '7::bigint'],
+    ['pg_walfile_name(pg_lsn)', 'text', `'0000000200000000000000AA'`],
+    ['pg_postmaster_start_time()', 'timestamptz', 'now()'],
+  ] as const) {
+    const made = `function public.${signature}`
+    await queryAt(url, `create ${made} returns ${returns} language sql as $$ select ${value} $$`)
+    const name = await nameOf(first)
+    t.match(name, /^[0-9a-f]{32}$/)
+    t.not(name, before, signature)
+    await queryAt(url, `drop ${made}`)
+  }
+  t.equal(await nameOf(first), before)
+})
+
+t.test('a standby, which may lag, has no history and answers no question', async (t) => {
+  const { url, first } = await shadowed(t)
+  const findAt = async (url: string) => {
+    const db = createPool({ url, size: 1, onError: () => undefined })
+    t.teardown(() => db.close())
+    return createDenylistRepository(db, 900, () => undefined).find([randomUUID()])
+  }
+  await queryAt(
+    url,
+    'create function public.pg_is_in_recovery() returns boolean language sql as $$ select true $$',
+  )
+  await t.rejects(nameOf(first), { code: '25006' })
+  await t.rejects(findAt(first), { code: 'unavailable' })
+  t.same(await findAt(url), [])
 })
 
 for (const sync of ['listen', 'poll']) {
