@@ -1,4 +1,6 @@
+import { EventEmitter } from 'node:events'
 import t from 'tap'
+import { createBodies } from '../../../src/features/uploads/bodies.js'
 import { bearer, listeningApp, signUp } from '../../support/app.js'
 import { until } from '../../support/until.js'
 import { exchange, listen, open, toBytes } from '../../support/http/connection.js'
@@ -44,6 +46,7 @@ t.test('bodies have eight places, two a user, and lose them when they stall', as
   // A busy machine may be slow to start the process that renders it.
   const isServed = async (token: string) => (await send(token)).status === 200
   await until(() => isServed(first), 'a README to be taken')
+  const began = performance.now()
   const stalled = tokens.slice(0, 4).flatMap((token) =>
     ['/api/upload-picture', path].map((target) => {
       const socket = open(origin)
@@ -69,7 +72,25 @@ t.test('bodies have eight places, two a user, and lose them when they stall', as
     t.match(answers, [{ status: 408, body: /request_timeout/, headers: { connection: 'close' } }])
     t.equal(end, 'closed')
   }
+  // A request has ten seconds in all, whatever it sends.
+  t.ok(performance.now() - began < 9_500, 'five seconds')
   for (const token of tokens) await until(() => isServed(token), 'the places to be free')
+})
+
+t.test('a place is kept until the file was dealt with, though its client has left', async (t) => {
+  const bodies = createBodies()
+  const [request, raw] = [{ user: { sub: 'ada' } }, new EventEmitter()]
+  await bodies.admit(request as never, { raw } as never)
+  let finish = () => {}
+  const working = bodies.during(
+    request as never,
+    () => new Promise<void>((resolve) => (finish = resolve)),
+  )
+  raw.emit('close')
+  t.equal(bodies.held, 1)
+  finish()
+  await working
+  t.equal(bodies.held, 0)
 })
 
 t.test('what is refused before it is read gives its place back', async (t) => {
