@@ -1,4 +1,6 @@
 import t, { type Test } from 'tap'
+import type { AccessClaims } from '../../src/tokens/claims.js'
+import { identityHeaders } from '../../src/forward-auth/identity.js'
 import { bearer, logIn, signUp, testApp, verifyEmails, type TestApp } from '../support/app.js'
 import { refreshed, clientOf } from '../support/http/client.js'
 
@@ -52,6 +54,14 @@ t.test('every header is there, and empty where there is nothing to say', async (
   await sql(`insert into user_roles values ($1, 'editor'), ($1, 'admin'), ($1, 'user')`, [user.id])
   const many = await logIn(app, known)
   t.match(await askedAs(service, many.access_token), { status: 200, groups: 'admin,editor,user' })
+})
+
+t.test('an address that a token of before does not call verified is not told', async (t) => {
+  const { app } = await testApp(t)
+  const { access_token } = await signUp(app)
+  const claims = { ...claimsOf(access_token), email: 'ada@example.org' } as never as AccessClaims
+  t.match(identityHeaders(claims), { 'remote-user': claims.sub, 'remote-email': '' })
+  t.match(identityHeaders({ ...claims, email_verified: true }), { 'remote-email': claims.email })
 })
 
 t.test('the answer is empty, and nobody keeps it', async (t) => {
