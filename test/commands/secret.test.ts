@@ -1,8 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { createPool } from '../../src/db/pool.js'
 import { openRotation } from '../../src/services.js'
-import { sealedValues } from '../../src/db/sealed-values.js'
+import { createSeal } from '../../src/crypto/seal.js'
+import { reseal, reset, sealedValues } from '../../src/db/sealed-values.js'
+import { createKeyRepository } from '../../src/features/tokens/key-repository.js'
 import { bearer, keysSecret, listeningApp, signUp, testApp } from '../support/app.js'
 import { gatehouse } from '../support/command-line.js'
 import { spawnServer } from '../support/server-process.js'
@@ -75,6 +78,24 @@ t.test('keys reseal changes the secret, and access tokens survive', async (t) =>
   await t.rejects(openRotation(config, db, keysSecret).rotate(900), /another KEYS_SECRET/)
   const second = await app.inject({ url: '/api/user', headers: bearer(access_token) })
   t.equal(second.statusCode, 200)
+})
+
+t.test('while another process changes the keys neither command does', async (t) => {
+  const { db, sql, url } = await testApp(t)
+  const process = createPool({ url, size: 1, onError: () => undefined })
+  t.teardown(() => process.close())
+  const keys = () => sql('select * from signing_keys')
+  const before = await keys()
+  const busy = /another process changes the keys/
+  await process.transaction(async (tx) => {
+    t.ok(await createKeyRepository(tx, createSeal(keysSecret, 'signing keys')).lock())
+    await t.rejects(reseal(db, keysSecret, other.KEYS_SECRET), busy)
+    await t.rejects(
+      reset(db, () => Promise.resolve()),
+      busy,
+    )
+  })
+  t.same(await keys(), before)
 })
 
 t.test('reseal knows every sealed column of the schema', async (t) => {
