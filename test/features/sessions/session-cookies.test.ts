@@ -1,5 +1,8 @@
 import t, { type Test } from 'tap'
-import { createSessionCookies, type CookieName } from '../../../src/features/sessions/session-cookies.js'
+import {
+  createSessionCookies,
+  type CookieName,
+} from '../../../src/features/sessions/session-cookies.js'
 import { ada, bearer, logIn, signUp, testApp, type TestApp } from '../../support/app.js'
 
 type Headers = Record<string, string>
