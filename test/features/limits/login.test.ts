@@ -104,6 +104,7 @@ t.test('of many guesses at once no more than a hundred in a row are checked', as
 t.test('a new password, by a message or by the old one, opens the account again', async (t) => {
   const { app, sql } = await testApp(t, { env })
   const { access_token, user } = await signUp(app)
+  const first = await deviceOf(app)
   await attempt(app, {})
   await failed(sql, 100)
   const password = 'another horse battery'
@@ -118,7 +119,9 @@ t.test('a new password, by a message or by the old one, opens the account again'
   t.equal((await attempt(app, { password, from: '203.0.113.1' })).statusCode, 200)
   await attempt(app, {})
   await failed(sql, 100)
-  t.equal((await attempt(app, { password, device, from: '203.0.113.2' })).statusCode, 200)
+  const marked = (mark = first) => attempt(app, { password, device: mark, from: '203.0.113.2' })
+  t.equal((await marked()).statusCode, 401, 'a mark of before is dead')
+  t.equal((await marked(device)).statusCode, 200)
 
   await attempt(app, {})
   await failed(sql, 100)
@@ -134,6 +137,7 @@ t.test('a new password, by a message or by the old one, opens the account again'
   await failed(sql, 100)
   const mark = reset.cookies.find(({ name }) => name === 'device')?.value
   t.equal((await attempt(app, { ...ada, from: '203.0.113.4' })).statusCode, 401)
+  t.equal((await attempt(app, { ...ada, device, from: '203.0.113.4' })).statusCode, 401)
   t.equal((await attempt(app, { ...ada, from: '203.0.113.3' })).statusCode, 200)
   await attempt(app, {})
   await failed(sql, 100)
