@@ -73,5 +73,5 @@ t.test('with another KEYS_SECRET nothing is added that no instance could open', 
 
 t.test('the help says what a removal ends', async (t) => {
   const { out } = await gatehouse('', ['keys', 'remove', '--help'])
-  t.match(out.replace(/\s+/g, ' '), 'Sessions whose refresh token another key signed go on')
+  t.match(out.replace(/\s+/g, ' '), 'Sessions whose refresh token belongs to another key go on')
 })
