@@ -1,6 +1,5 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { setPriority } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { kinds, readFrames, writeFrame, type Kind } from './frames.js'
@@ -148,21 +147,9 @@ function spawnLimited(memory: number): Spawned {
     const child = spawn(command, args, { env: environment, stdio: ['pipe', 'pipe', 'ignore'] })
     // Without file descriptors there are no pipes, and the error comes as an event.
     if ((child.stdout as Readable | undefined) === undefined) throw new Error('no pipes')
-    yieldToService(child.pid)
     return child
   } catch (cause) {
     throw new ChildEnded('not started', cause instanceof Error ? cause.message : '')
-  }
-}
-
-// Where cores are few, the service answers first: a child weighs a third of it.
-const priority = 5
-
-function yieldToService(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) setPriority(pid, priority)
-  } catch {
-    // The process has ended, or the system forbids it: its limits hold all the same.
   }
 }
 
