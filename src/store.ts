@@ -3,16 +3,18 @@ import { createAuditRepository } from './features/audit/repository.js'
 import { createClientRepository } from './features/clients/repository.js'
 import { createCodeRepository } from './features/codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
+import { lazily, type UnitOfWork } from './db/unit-of-work.js'
 import type { Denial } from './features/denylist/entries.js'
 import { createDenylistRepository } from './features/denylist/repository.js'
 import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
-import { createSeal, type Seal } from './crypto/seal.js'
-import { createSessionRepository } from './features/sessions/repository.js'
+import { createSeal } from './crypto/seal.js'
+import { createSessionRepository, sessionSql } from './features/sessions/repository.js'
 import { createIdentityRepository } from './features/identities/repository.js'
 import { createKeyRepository } from './features/tokens/key-repository.js'
 import { createCounterRepository } from './features/limits/repository.js'
 import { createUploadRepository } from './features/uploads/repository.js'
+import { userColumns } from './features/users/columns.js'
 import { createUserRepository } from './features/users/repository.js'
 
 type Options = {
@@ -34,13 +36,14 @@ type Options = {
   onDoubt: (denials: Denial[]) => void
 }
 
-/** Every repository, on the pool; and all of them again in one transaction. */
-export function createStore(db: Pool, { keysSecret, ...rest }: Options) {
-  const options = { ...rest, keyBox: createSeal(keysSecret, 'signing keys') }
+type Hooks = Pick<Options, 'onMessage' | 'onDenied'>
+
+/** Every repository, on the pool and in transactions. */
+export function createStore(db: Pool, options: Options): UnitOfWork<Repositories> {
+  const repositories = prepare(options)
   return {
     ...repositories(db, options),
-    /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
-    async transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+    async transaction(work) {
       const messages: true[] = []
       const denials: Denial[] = []
       const committing: Denial[] = []
@@ -50,7 +53,7 @@ export function createStore(db: Pool, { keysSecret, ...rest }: Options) {
       }
       try {
         const result = await db.transaction(async (on) => {
-          const returned = await work(repositories(on, { ...options, ...hooks }))
+          const returned = await work(repositories(on, hooks))
           committing.push(...denials)
           return returned
         })
@@ -65,26 +68,30 @@ export function createStore(db: Pool, { keysSecret, ...rest }: Options) {
   }
 }
 
-type Hooks = Omit<Options, 'keysSecret' | 'onDoubt'> & { keyBox: Seal }
+type Repositories = ReturnType<ReturnType<typeof prepare>>
 
-export type Store = ReturnType<typeof createStore>
-export type Transaction = ReturnType<typeof repositories>
+export type Store = UnitOfWork<Repositories>
 
-const repositories = (
-  on: Db,
-  { denyFor, idleTtl, grace, keyBox, publicUrl, onMessage, onDenied }: Hooks,
-) => ({
-  accounts: createAccountRepository(on, publicUrl),
-  audit: createAuditRepository(on),
-  clients: createClientRepository(on),
-  codes: createCodeRepository(on),
-  counters: createCounterRepository(on),
-  denylist: createDenylistRepository(on, denyFor, onDenied),
-  identities: createIdentityRepository(on),
-  keys: createKeyRepository(on, keyBox),
-  outbox: createOutboxRepository(on, onMessage),
-  roles: createRoleRepository(on),
-  sessions: createSessionRepository(on, { denyFor, idleTtl, grace, onDenied }),
-  uploads: createUploadRepository(on),
-  users: createUserRepository(on, publicUrl),
-})
+/** Makes once what every transaction uses: the seal, and SQL that depends on the configuration. */
+function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl }: Options) {
+  const box = createSeal(keysSecret, 'signing keys')
+  const columns = userColumns(publicUrl)
+  const sql = sessionSql({ idleTtl, grace })
+
+  return (on: Db, { onMessage, onDenied }: Hooks) =>
+    lazily({
+      accounts: () => createAccountRepository(on, columns),
+      audit: () => createAuditRepository(on),
+      clients: () => createClientRepository(on),
+      codes: () => createCodeRepository(on),
+      counters: () => createCounterRepository(on),
+      denylist: () => createDenylistRepository(on, denyFor, onDenied),
+      identities: () => createIdentityRepository(on),
+      keys: () => createKeyRepository(on, box),
+      outbox: () => createOutboxRepository(on, onMessage),
+      roles: () => createRoleRepository(on),
+      sessions: () => createSessionRepository(on, sql, { denyFor, onDenied }),
+      uploads: () => createUploadRepository(on),
+      users: () => createUserRepository(on, columns),
+    })
+}

@@ -1,8 +1,10 @@
 import type { Account } from '../features/administration/schemas.js'
 import type { AdministrationService } from '../features/administration/service.js'
 import { AppError } from '../errors.js'
-import type { Store } from '../store.js'
+import type { UserRepository } from '../features/users/repository.js'
 import { identifierKinds, readIdentifier } from '../features/identifiers/identifiers.js'
+
+type Store = { users: Pick<UserRepository, 'findHolders'> }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 

@@ -1,5 +1,5 @@
 import type { Db } from '../../db/pool.js'
-import { userColumns } from '../users/columns.js'
+import type { UserColumns } from '../users/columns.js'
 import type { Account, AccountState } from './schemas.js'
 
 type Filter = {
@@ -17,10 +17,7 @@ const states: Record<AccountState, string> = {
 }
 
 /** The SQL for looking through all users. */
-export function createAccountRepository(db: Db, publicUrl: string) {
-  const columns = `${userColumns(publicUrl)},
-    activated_at, disabled_at, email_verified_at, mobile_verified_at`
-
+export function createAccountRepository(db: Db, { account: columns }: UserColumns) {
   return {
     async find(id: string): Promise<Account | undefined> {
       const { rows } = await db.query<Account>(`select ${columns} from users where id = $1`, [id])

@@ -2,20 +2,38 @@ import type { Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError, invalidField, taken } from '../../errors.js'
 import type { MessageName } from '../messages/messages.js'
-import { revokeCodes } from '../messages/codes.js'
+import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
-import type { RoleService } from '../roles/service.js'
-import type { Store, Transaction } from '../../store.js'
+import type { RoleGrant, RoleService } from '../roles/service.js'
+import type { AccountRepository } from './repository.js'
+import type { OutboxRepository } from '../messages/repository.js'
+import type { RoleRepository } from '../roles/repository.js'
+import type { SessionRepository } from '../sessions/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { addressFor } from '../users/addresses.js'
 import { readIdentifierChanges, readProfile } from '../users/changes.js'
 import { addressKinds, identifierKinds, readIdentifier } from '../identifiers/identifiers.js'
-import type { NewUser } from '../users/repository.js'
+import type { NewUser, UserRepository } from '../users/repository.js'
 import type { UserService } from '../users/service.js'
 import type { Account, AccountsQuery, CreateAccountBody, EditAccountBody } from './schemas.js'
 
+type Repositories = CodeRevocation &
+  RoleGrant & {
+    accounts: Pick<AccountRepository, 'find' | 'list'>
+    audit: Pick<AuditRepository, 'add'>
+    outbox: Pick<OutboxRepository, 'put'>
+    roles: Pick<RoleRepository, 'keepingAnAdmin'>
+    sessions: Pick<SessionRepository, 'endAll'>
+    users: Pick<
+      UserRepository,
+      'create' | 'findHolders' | 'lock' | 'setDisabled' | 'setPassword' | 'update'
+    >
+  }
+
 type Dependencies = {
-  store: Store
+  store: UnitOfWork<Repositories>
   users: UserService
   roles: RoleService
   passwords: PasswordHasher
@@ -181,7 +199,7 @@ export function createAdministrationService(dependencies: Dependencies) {
     }
   }
 
-  async function insert(tx: Transaction, caller: Caller, user: NewUser, names: string[]) {
+  async function insert(tx: Repositories, caller: Caller, user: NewUser, names: string[]) {
     if (!(await tx.users.create(user))) {
       const [holder] = await tx.users.findHolders(user.identifiers)
       throw holder ? taken(holder.kind) : new AppError('unavailable')
@@ -191,7 +209,7 @@ export function createAdministrationService(dependencies: Dependencies) {
   }
 
   async function note(
-    tx: Transaction,
+    tx: Repositories,
     event: AuditEvent,
     caller: Caller,
     user_id: string,

@@ -1,13 +1,21 @@
 import type { Caller } from '../../http/caller.js'
 import { AppError, invalidField } from '../../errors.js'
 import type { Limits } from '../limits/limits.js'
-import type { Store } from '../../store.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { DenylistRepository } from '../denylist/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { ownClientId } from '../tokens/claims.js'
 import { invalidClient, type Credentials } from './credentials.js'
-import type { Client } from './repository.js'
+import type { Client, ClientRepository } from './repository.js'
 import { hashOf, isSecret, newSecret } from './secrets.js'
 
-type Dependencies = { store: Store; limits: Limits; newId: () => string }
+type Repositories = {
+  audit: Pick<AuditRepository, 'add'>
+  clients: ClientRepository
+  denylist: Pick<DenylistRepository, 'deny'>
+}
+
+type Dependencies = { store: UnitOfWork<Repositories>; limits: Limits; newId: () => string }
 
 const isName = (text: string) => /^[a-z][a-z0-9._-]{0,62}$/.test(text) && text !== ownClientId
 

@@ -1,13 +1,21 @@
 import type { Caller } from '../../http/caller.js'
 import { AppError, invalidField } from '../../errors.js'
 import { addressKinds, readIdentifier, type Identifier } from '../identifiers/identifiers.js'
-import type { Store, Transaction } from '../../store.js'
+import type { AuditRepository } from '../audit/repository.js'
 import { askerOf, type Asker } from './asker.js'
-import type { Guessed, OneTimeCode, Purpose } from './repository.js'
+import type { CodeRepository, Guessed, OneTimeCode, Purpose } from './repository.js'
 import type { CodePair, CodeSecrets } from './secrets.js'
 import type { ProofBody } from './schemas.js'
 
-type Dependencies = { store: Store; secrets: CodeSecrets; newId: () => string }
+/** What making a code uses. */
+export type CodeMaking = { codes: Pick<CodeRepository, 'put'> }
+
+type Repositories = {
+  audit: Pick<AuditRepository, 'add'>
+  codes: Pick<CodeRepository, 'findByLink' | 'guess'>
+}
+
+type Dependencies = { store: Repositories; secrets: CodeSecrets; newId: () => string }
 
 // In seconds. Typed codes: 10 minutes (NIST SP 800-63B-4 §3.1.3, ASVS 6.5.5).
 const codeTtl = 600
@@ -32,7 +40,7 @@ export function createCodeService({ store, secrets, newId }: Dependencies) {
   return {
     /** Makes the secrets to send; those sent before for the same purpose are dead. */
     async make(
-      tx: Transaction,
+      tx: CodeMaking,
       { user_id, purpose, identifier, link_ttl, asker = null }: Addressee,
     ): Promise<CodePair> {
       const { kind, text, canonical } = identifier

@@ -2,15 +2,29 @@ import type { Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError } from '../../errors.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
-import type { Login, SessionService } from '../sessions/service.js'
-import type { Store, Transaction } from '../../store.js'
+import type { Login, SessionService, SessionStart } from '../sessions/service.js'
+import type { UserRepository } from '../users/repository.js'
+import type { SessionRepository } from '../sessions/repository.js'
+import type { IdentityRepository } from './repository.js'
+import type { OutboxRepository } from '../messages/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { addressFor } from '../users/addresses.js'
-import type { Owners } from './owners.js'
+import type { OwnerSearch, Owners } from './owners.js'
 import type { Profile, Provider } from './provider.js'
 import type { Identity } from './schemas.js'
 
+type Repositories = OwnerSearch &
+  SessionStart & {
+    audit: Pick<AuditRepository, 'add'>
+    identities: Pick<IdentityRepository, 'add' | 'find' | 'list' | 'remove'>
+    outbox: Pick<OutboxRepository, 'put'>
+    sessions: Pick<SessionRepository, 'find'>
+    users: Pick<UserRepository, 'findCredentialById' | 'get' | 'lock'>
+  }
+
 type Dependencies = {
-  store: Store
+  store: UnitOfWork<Repositories>
   sessions: SessionService
   reauthentication: Reauthentication
   owners: Owners
@@ -110,7 +124,7 @@ export function createIdentityService(dependencies: Dependencies) {
   }
 
   async function audit(
-    tx: Transaction,
+    tx: Repositories,
     event: AuditEvent,
     caller: Caller,
     user_id: string,

@@ -2,11 +2,28 @@ import type { Caller } from '../../http/caller.js'
 import { askerOf } from '../codes/asker.js'
 import { AppError } from '../../errors.js'
 import type { MessageName } from '../messages/messages.js'
-import type { Transaction } from '../../store.js'
+import type { IdentityRepository } from './repository.js'
+import type { UploadRepository } from '../uploads/repository.js'
+import type { OutboxRepository } from '../messages/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
 import { readIdentifier, type Identifier } from '../identifiers/identifiers.js'
-import type { Standing } from '../users/repository.js'
-import { endAccess, releaseAddress } from '../users/claim.js'
+import type { Standing, UserRepository } from '../users/repository.js'
+import {
+  endAccess,
+  releaseAddress,
+  type AccessEnding,
+  type AddressRelease,
+} from '../users/claim.js'
 import type { Profile, Provider } from './provider.js'
+
+export type OwnerSearch = AccessEnding &
+  AddressRelease & {
+    audit: Pick<AuditRepository, 'add'>
+    identities: Pick<IdentityRepository, 'add' | 'find' | 'list'>
+    outbox: Pick<OutboxRepository, 'put'>
+    uploads: Pick<UploadRepository, 'deletePicture' | 'deleteReadme'>
+    users: Pick<UserRepository, 'create' | 'get' | 'lock' | 'lockHolder' | 'setPassword' | 'verify'>
+  }
 
 type Dependencies = { activation: boolean; newId: () => string }
 
@@ -24,7 +41,7 @@ export function createOwners({ activation, newId }: Dependencies) {
      * @throws AppError `account_exists`, `email_required`, `unavailable` where two came at once
      */
     async findOrCreate(
-      tx: Transaction,
+      tx: OwnerSearch,
       provider: Provider,
       profile: Profile,
       caller: Caller,
@@ -54,7 +71,7 @@ export function createOwners({ activation, newId }: Dependencies) {
   }
 
   /** Marks the user's own address as verified where the provider vouches for it. */
-  async function verifyEmail(tx: Transaction, userId: string, profile: Profile): Promise<void> {
+  async function verifyEmail(tx: OwnerSearch, userId: string, profile: Profile): Promise<void> {
     if (!profile.email_verified || profile.email === undefined) return
     const { email } = await tx.users.get(userId)
     // As in readEmail: in ASCII alone.
@@ -63,7 +80,7 @@ export function createOwners({ activation, newId }: Dependencies) {
     await tx.users.verify(userId, 'email', readIdentifier('email', email).canonical)
   }
 
-  async function ownerOf(tx: Transaction, arrival: Arrival): Promise<string> {
+  async function ownerOf(tx: OwnerSearch, arrival: Arrival): Promise<string> {
     const { email, profile, provider } = arrival
     const holder = await tx.users.lockHolder('email', email.canonical)
     if (!holder) return create(tx, arrival)
@@ -91,7 +108,7 @@ export function createOwners({ activation, newId }: Dependencies) {
     return holder.user_id
   }
 
-  async function create(tx: Transaction, arrival: Arrival): Promise<string> {
+  async function create(tx: OwnerSearch, arrival: Arrival): Promise<string> {
     const { email, profile } = arrival
     const isReady = profile.email_verified || !activation
     const id = newId()
@@ -105,13 +122,13 @@ export function createOwners({ activation, newId }: Dependencies) {
   }
 
   /** The account belongs to a proven mobile number, whose owner typed somebody else's address. */
-  async function giveUpEmail(tx: Transaction, arrival: Arrival, holder: Standing) {
+  async function giveUpEmail(tx: OwnerSearch, arrival: Arrival, holder: Standing) {
     await releaseAddress(tx, 'email', holder, newId)
     await audit(tx, 'user.address_changed', arrival, holder.user_id)
   }
 
   /** Nothing of the account was ever proven: all that gave access to it ends, and its owner moves in. */
-  async function takeOver(tx: Transaction, arrival: Arrival, holder: Standing) {
+  async function takeOver(tx: OwnerSearch, arrival: Arrival, holder: Standing) {
     const { user_id } = holder
     await tx.users.setPassword(user_id, null)
     await endAccess(tx, 'email', holder)
@@ -123,7 +140,7 @@ export function createOwners({ activation, newId }: Dependencies) {
   }
 
   async function write(
-    tx: Transaction,
+    tx: OwnerSearch,
     message: MessageName,
     arrival: Arrival,
     user_id: string,
@@ -142,7 +159,7 @@ export function createOwners({ activation, newId }: Dependencies) {
   }
 
   async function audit(
-    tx: Transaction,
+    tx: OwnerSearch,
     event: 'identity.linked' | 'user.registered' | 'user.address_changed' | 'user.claimed',
     { caller, provider }: Arrival,
     user_id: string,

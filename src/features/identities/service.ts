@@ -1,13 +1,17 @@
 import type { Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import type { Login } from '../sessions/service.js'
-import type { Store } from '../../store.js'
+import type { IdentityRepository } from './repository.js'
 import type { IdentityService } from './identities.js'
 import type { Provider } from './provider.js'
 import type { Transaction, Transactions } from './transactions.js'
 
+type Repositories = {
+  identities: Pick<IdentityRepository, 'spend'>
+}
+
 type Dependencies = {
-  store: Store
+  store: Repositories
   providers: Provider[]
   transactions: Transactions
   identities: IdentityService

@@ -29,7 +29,7 @@ type Options = {
 }
 
 /** What only counts if the transaction that counts it commits. */
-type Counting = { counters: CounterRepository }
+export type Counting = { counters: CounterRepository }
 
 // Messages to one address, for each purpose. More are not sent: those that were sent still work.
 const perAddress: Budget = { points: 5, seconds: 3_600 }

@@ -1,10 +1,16 @@
-import type { Purpose } from '../codes/repository.js'
-import type { Transaction } from '../../store.js'
+import type { CodeRepository, Purpose } from '../codes/repository.js'
+import type { OutboxRepository } from './repository.js'
 import type { MessageName } from './messages.js'
 
 const day = 86_400
 
 type Wording = { purpose: Purpose; link_ttl?: number }
+
+/** What revokeCodes() uses. */
+export type CodeRevocation = {
+  codes: Pick<CodeRepository, 'deleteAll'>
+  outbox: Pick<OutboxRepository, 'cancel'>
+}
 
 /** The messages that carry a code, and what it is for. */
 export const codedMessages: Partial<Record<MessageName, Wording>> = {
@@ -22,7 +28,7 @@ export const codedMessages: Partial<Record<MessageName, Wording>> = {
  * to be made as their message is sent. A claim to an address of the user is somebody else's, and stays.
  */
 export async function revokeCodes(
-  tx: Transaction,
+  tx: CodeRevocation,
   userId: string,
   except?: Purpose,
 ): Promise<void> {

@@ -1,19 +1,26 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { CodeService } from '../codes/service.js'
+import type { CodeMaking, CodeService } from '../codes/service.js'
 import type { Purpose } from '../codes/repository.js'
 import type { Asker } from '../codes/asker.js'
 import type { DeviceMarks } from '../sessions/device.js'
-import type { Limits } from '../limits/limits.js'
-import type { Store, Transaction } from '../../store.js'
+import type { Counting, Limits } from '../limits/limits.js'
+import type { UserRepository } from '../users/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { readIdentifier, type AddressKind, type Identifier } from '../identifiers/identifiers.js'
 import { isClaimable } from '../users/claim.js'
 import { codedMessages } from './codes.js'
 import { writeLetter, type MessageName } from './messages.js'
-import type { QueuedMessage } from './repository.js'
+import type { OutboxRepository, QueuedMessage } from './repository.js'
 import type { Transport } from './transports.js'
 
+type Repositories = CodeMaking &
+  Counting & {
+    outbox: Pick<OutboxRepository, 'hold'>
+    users: Pick<UserRepository, 'find' | 'findCredentialById' | 'findHolders'>
+  }
+
 type Dependencies = {
-  store: Store
+  store: UnitOfWork<Repositories>
   codes: CodeService
   limits: Limits
   devices: DeviceMarks
@@ -101,7 +108,11 @@ export function createMailService(dependencies: Dependencies) {
   }
 
   /** A device or network from which the user logged in has messages of its own. */
-  async function shareOf(tx: Transaction, id: string, { device, network }: Asker): Promise<string> {
+  async function shareOf(
+    tx: Repositories,
+    id: string,
+    { device, network }: Asker,
+  ): Promise<string> {
     const { password_version: version = 0 } = (await tx.users.findCredentialById(id)) ?? {}
     const known = devices.read(device ?? undefined, { id, version })
     if (known !== undefined) return `device ${known}`

@@ -3,15 +3,26 @@ import type { Client } from '../clients/repository.js'
 import { AppError } from '../../errors.js'
 import type { SessionService } from '../sessions/service.js'
 import type { Usage } from '../sessions/usage.js'
-import type { Store } from '../../store.js'
+import type { UserRepository } from '../users/repository.js'
+import type { DenylistRepository } from '../denylist/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { SessionRepository } from '../sessions/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { isOfClient, type AccessClaims, type RefreshClaims } from '../tokens/claims.js'
 import type { Denylist } from '../denylist/service.js'
 import type { ClientToken, TokenPair, TokenService } from '../tokens/service.js'
 import type { User } from '../users/schemas.js'
 import type { Introspection } from './schemas.js'
 
+type Repositories = {
+  audit: Pick<AuditRepository, 'add'>
+  denylist: Pick<DenylistRepository, 'deny'>
+  sessions: Pick<SessionRepository, 'endOf'>
+  users: Pick<UserRepository, 'find'>
+}
+
 type Dependencies = {
-  store: Store
+  store: UnitOfWork<Repositories>
   tokens: TokenService
   denylist: Denylist
   sessions: SessionService

@@ -3,10 +3,18 @@ import { AppError } from '../../errors.js'
 import { judge } from '../limits/guesses.js'
 import type { Limits } from '../limits/limits.js'
 import type { PasswordHasher } from './hash.js'
-import type { Store } from '../../store.js'
+import type { UserRepository } from '../users/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { SessionRepository } from '../sessions/repository.js'
+
+type Repositories = {
+  audit: Pick<AuditRepository, 'add'>
+  sessions: Pick<SessionRepository, 'isFresh'>
+  users: Pick<UserRepository, 'findCredentialById'>
+}
 
 type Dependencies = {
-  store: Store
+  store: Repositories
   passwords: PasswordHasher
   limits: Limits
   newId: () => string

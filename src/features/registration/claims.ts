@@ -1,12 +1,23 @@
 import type { Caller } from '../../http/caller.js'
-import type { OneTimeCode } from '../codes/repository.js'
+import type { CodeRepository, OneTimeCode } from '../codes/repository.js'
 import { AppError } from '../../errors.js'
-import type { Limits } from '../limits/limits.js'
-import type { Store } from '../../store.js'
-import { isClaimable, releaseAddress } from '../users/claim.js'
+import type { Counting, Limits } from '../limits/limits.js'
+import type { UserRepository } from '../users/repository.js'
+import type { OutboxRepository } from '../messages/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
+import { isClaimable, releaseAddress, type AddressRelease } from '../users/claim.js'
 import type { Identifier } from '../identifiers/identifiers.js'
 
-type Dependencies = { store: Store; limits: Limits; newId: () => string }
+export type ClaimRepositories = AddressRelease &
+  Counting & {
+    audit: Pick<AuditRepository, 'add'>
+    codes: Pick<CodeRepository, 'redeem'>
+    outbox: Pick<OutboxRepository, 'put'>
+    users: Pick<UserRepository, 'create' | 'findHolders' | 'lockHolder'>
+  }
+
+type Dependencies = { store: UnitOfWork<ClaimRepositories>; limits: Limits; newId: () => string }
 
 /** How the owner of an address gets it back from an account that never proved it. */
 export function createClaims({ store, limits, newId }: Dependencies) {

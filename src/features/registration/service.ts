@@ -4,12 +4,15 @@ import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError, invalidField, taken } from '../../errors.js'
 import type { DeviceMarks, Owner } from '../sessions/device.js'
-import type { Limits } from '../limits/limits.js'
-import { revokeCodes } from '../messages/codes.js'
-import { endAccess, isClaimable, isOwnedBy } from '../users/claim.js'
+import type { Counting, Limits } from '../limits/limits.js'
+import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
+import { endAccess, isClaimable, isOwnedBy, type AccessEnding } from '../users/claim.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
-import type { Store, Transaction } from '../../store.js'
+import type { OutboxRepository } from '../messages/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { CodeRepository } from '../codes/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import {
   addressKinds,
   identifierKinds,
@@ -17,13 +20,26 @@ import {
   type AddressKind,
   type Identifier,
 } from '../identifiers/identifiers.js'
-import type { NewUser } from '../users/repository.js'
+import type { NewUser, UserRepository } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
-import { createClaims } from './claims.js'
+import { createClaims, type ClaimRepositories } from './claims.js'
 import type { AddressBody, RegisterBody, ResetBody } from './schemas.js'
 
+type Repositories = AccessEnding &
+  ClaimRepositories &
+  CodeRevocation &
+  Counting & {
+    audit: Pick<AuditRepository, 'add'>
+    codes: Pick<CodeRepository, 'redeem'>
+    outbox: Pick<OutboxRepository, 'put'>
+    users: Pick<
+      UserRepository,
+      'create' | 'find' | 'findHolders' | 'get' | 'lock' | 'lockHolder' | 'setPassword' | 'verify'
+    >
+  }
+
 type Dependencies = {
-  store: Store
+  store: UnitOfWork<Repositories>
   codes: CodeService
   passwords: PasswordHasher
   policy: PasswordPolicy
@@ -176,7 +192,7 @@ export function createAccountService(dependencies: Dependencies) {
    * @returns the id of the account that was there
    */
   async function answerAlike(
-    tx: Transaction,
+    tx: Repositories,
     { identifiers }: NewUser,
     discreet: boolean,
   ): Promise<string> {

@@ -1,9 +1,26 @@
 import type { Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
-import type { Store, Transaction } from '../../store.js'
+import type { RoleRepository } from './repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { DenylistRepository } from '../denylist/repository.js'
+import type { UserRepository } from '../users/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import type { Role } from './schemas.js'
 
-type Dependencies = { store: Store; newId: () => string }
+/** What granting a role uses. */
+export type RoleGrant = {
+  audit: Pick<AuditRepository, 'add'>
+  denylist: Pick<DenylistRepository, 'raiseEpochs'>
+  roles: Pick<RoleRepository, 'grant' | 'hold'>
+  users: Pick<UserRepository, 'lock'>
+}
+
+type Repositories = RoleGrant & {
+  denylist: Pick<DenylistRepository, 'followClients'>
+  roles: RoleRepository
+}
+
+type Dependencies = { store: UnitOfWork<Repositories>; newId: () => string }
 
 const builtIn = ['admin', 'user']
 
@@ -40,7 +57,7 @@ export function createRoleService({ store, newId }: Dependencies) {
     },
 
     /** The same, in a transaction that is under way. */
-    async grantIn(tx: Transaction, caller: Caller, user_id: string, name: string): Promise<void> {
+    async grantIn(tx: RoleGrant, caller: Caller, user_id: string, name: string): Promise<void> {
       if (!(await tx.roles.hold(name))) throw new AppError('not_found')
       await tx.users.lock(user_id)
       if (!(await tx.roles.grant(user_id, name))) return

@@ -3,14 +3,21 @@ import type { Caller } from '../../http/caller.js'
 import { createBatcher } from '../../concurrency/batch.js'
 import { AppError } from '../../errors.js'
 import type { Limits } from '../limits/limits.js'
-import type { Store } from '../../store.js'
+import type { SessionRepository } from './repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import type { Grant, TokenPair, TokenService } from '../tokens/service.js'
 import { createRefreshRule, type SessionState } from './refresh-rule.js'
 import type { Step } from './rotations.js'
 import type { Usage } from './usage.js'
 
+export type RenewalRepositories = {
+  audit: Pick<AuditRepository, 'add'>
+  sessions: Pick<SessionRepository, 'end' | 'read' | 'repeatLate' | 'rotate'>
+}
+
 export type RenewalDependencies = {
-  store: Store
+  store: UnitOfWork<RenewalRepositories>
   tokens: TokenService
   limits: Limits
   usage: Usage

@@ -2,7 +2,7 @@ import type { Db } from '../../db/pool.js'
 import type { Grant } from '../tokens/service.js'
 import { createEndings, type EndingOptions } from './endings.js'
 import { createRefreshRule } from './refresh-rule.js'
-import { createRotations } from './rotations.js'
+import { createRotations, rotationSql } from './rotations.js'
 import type { Session } from './schemas.js'
 
 type NewSession = {
@@ -14,7 +14,7 @@ type NewSession = {
   address: string
 }
 
-type Options = EndingOptions & {
+type Lifetimes = {
   /** How long a session lives without a refresh, in seconds. */
   idleTtl: number
   /** How long every spent refresh token gets the present one, in seconds. */
@@ -23,19 +23,32 @@ type Options = EndingOptions & {
 
 const enabled = 'u.activated_at is not null and u.disabled_at is null'
 
-/**
- * The only SQL about sessions, with that of refreshing and of their ends. The clock is the database's:
- * all instances have the same one.
- */
-export function createSessionRepository(db: Db, options: Options) {
-  const rule = createRefreshRule(options.grace)
-  const idleEnd = `s.rotated_at + make_interval(secs => ${String(options.idleTtl)})`
+/** The parts of the SQL that depend on the configuration. */
+export function sessionSql({ idleTtl, grace }: Lifetimes) {
+  const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
   const alive = `s.expires_at > now() and ${idleEnd} > now()`
   const grantColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
     least(s.expires_at, ${idleEnd}) as expires_at,
     u.username, case when u.email_verified_at is not null then u.email end as email, u.name, u.epoch,
     array(select role from user_roles where user_id = u.id order by role) as roles`
+  const rule = createRefreshRule(grace)
+  return {
+    idleEnd,
+    alive,
+    grantColumns,
+    rotations: rotationSql({ rule, alive, enabled, grantColumns }),
+  }
+}
+
+type SessionSql = ReturnType<typeof sessionSql>
+
+/**
+ * The only SQL about sessions, with that of refreshing and of their ends. The clock is the database's:
+ * all instances have the same one.
+ */
+export function createSessionRepository(db: Db, sql: SessionSql, endings: EndingOptions) {
+  const { idleEnd, alive, grantColumns, rotations } = sql
 
   return {
     /**
@@ -85,8 +98,8 @@ export function createSessionRepository(db: Db, options: Options) {
       return rowCount === 1
     },
 
-    ...createRotations(db, { rule, alive, enabled, grantColumns }),
-    ...createEndings(db, options),
+    ...createRotations(db, rotations),
+    ...createEndings(db, endings),
   }
 }
 

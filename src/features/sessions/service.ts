@@ -1,20 +1,35 @@
 import type { Caller } from '../../http/caller.js'
-import type { NewAuditEntry } from '../audit/repository.js'
+import type { AuditRepository, NewAuditEntry } from '../audit/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { createBatcher } from '../../concurrency/batch.js'
 import { AppError, invalidField } from '../../errors.js'
 import type { DeviceMarks } from './device.js'
 import { judge } from '../limits/guesses.js'
 import { rateLimitHeaders } from '../limits/limiter.js'
 import type { PasswordHasher } from '../passwords/hash.js'
-import type { Transaction } from '../../store.js'
+import type { SessionRepository } from './repository.js'
 import type { Grant, TokenPair } from '../tokens/service.js'
 import { identifierKinds, readIdentifier, type Identifier } from '../identifiers/identifiers.js'
-import type { Credential } from '../users/repository.js'
+import type { Credential, UserRepository } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
-import { createRenewal, type RenewalDependencies } from './renewal.js'
+import { createRenewal, type RenewalDependencies, type RenewalRepositories } from './renewal.js'
 import type { LoginBody, Session } from './schemas.js'
 
-type Dependencies = RenewalDependencies & {
+/** What beginning a session uses. */
+export type SessionStart = {
+  audit: Pick<AuditRepository, 'add'>
+  sessions: Pick<SessionRepository, 'create' | 'endOldest'>
+}
+
+type Repositories = RenewalRepositories &
+  SessionStart & {
+    audit: Pick<AuditRepository, 'add'>
+    sessions: Pick<SessionRepository, 'end' | 'endAll' | 'endOf' | 'list'>
+    users: Pick<UserRepository, 'findCredential' | 'findCredentialById' | 'replaceHash'>
+  }
+
+type Dependencies = Omit<RenewalDependencies, 'store'> & {
+  store: UnitOfWork<Repositories>
   passwords: PasswordHasher
   devices: DeviceMarks
   /** How long a session lives, in seconds. */
@@ -119,7 +134,7 @@ export function createSessionService(dependencies: Dependencies) {
    * its password changed, since it was read. `how` is for the audit log.
    */
   async function open(
-    tx: Transaction,
+    tx: SessionStart,
     { user, password_hash }: Pick<Credential, 'user' | 'password_hash'>,
     caller: Caller,
     how: Record<string, string> = {},
@@ -176,7 +191,7 @@ export function createSessionService(dependencies: Dependencies) {
     return (await store.users.replaceHash(user.id, oldHash, newHash)) ? newHash : oldHash
   }
 
-  async function end(caller: Caller, work: (tx: Transaction) => Promise<number>): Promise<number> {
+  async function end(caller: Caller, work: (tx: Repositories) => Promise<number>): Promise<number> {
     return store.transaction(async (tx) => {
       const ended = await work(tx)
       await tx.audit.add(noteOf(caller, ended))

@@ -1,13 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { operator, scheduler, type Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
-import type { Store, Transaction } from '../../store.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { livesOf, planOf, signerOf, type Lifetimes } from '../../config/key-life.js'
 import { generateKey, type Algorithm, type KeyPair } from './key-pair.js'
-import type { StoredKeys } from './key-repository.js'
+import type { KeyRepository, StoredKeys } from './key-repository.js'
+
+type Repositories = {
+  audit: Pick<AuditRepository, 'add'>
+  keys: Pick<KeyRepository, 'add' | 'load' | 'lock' | 'open' | 'remove' | 'signNow'>
+}
 
 type Options = {
-  store: Store
+  store: UnitOfWork<Repositories>
   algorithm: Algorithm
   /** How long a key signs, in seconds. */
   rotation: number
@@ -111,7 +117,7 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes, newId
    * @throws AppError `unavailable` after ten seconds
    */
   async function exclusively<Result>(
-    work: (tx: Transaction, stored: StoredKeys) => Promise<Result>,
+    work: (tx: Repositories, stored: StoredKeys) => Promise<Result>,
   ): Promise<Result> {
     for (let tries = 0; tries < 200; tries += 1) {
       const done = await store.transaction(async (tx) =>
@@ -127,7 +133,7 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes, newId
    * The keys as they are now.
    * @throws Error when none of them is sealed with our secret: no other instance could open what we add
    */
-  async function load(tx: Transaction): Promise<StoredKeys> {
+  async function load(tx: Repositories): Promise<StoredKeys> {
     const stored = await tx.keys.load()
     const faults = stored.keys.flatMap((key) => {
       try {
@@ -147,29 +153,29 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes, newId
   }
 
   /** The very first key takes the place of none: that is no rotation. */
-  async function publishFor(tx: Transaction, { keys }: StoredKeys, key: KeyPair, delay: number) {
+  async function publishFor(tx: Repositories, { keys }: StoredKeys, key: KeyPair, delay: number) {
     if (keys.length === 0) await tx.keys.add(key, delay)
     else await publish(tx, scheduler, key, delay)
   }
 
-  async function publish(tx: Transaction, caller: Caller, key: KeyPair, delay: number) {
+  async function publish(tx: Repositories, caller: Caller, key: KeyPair, delay: number) {
     const signs_from = await tx.keys.add(key, delay)
     return rotated(tx, caller, { kid: key.kid, signs_from, made: true })
   }
 
-  async function promote(tx: Transaction, caller: Caller, { kid }: { kid: string }) {
+  async function promote(tx: Repositories, caller: Caller, { kid }: { kid: string }) {
     const signs_from = await tx.keys.signNow(kid)
     return rotated(tx, caller, { kid, signs_from, made: false })
   }
 
-  async function rotated(tx: Transaction, caller: Caller, key: Rotated): Promise<Rotated> {
+  async function rotated(tx: Repositories, caller: Caller, key: Rotated): Promise<Rotated> {
     const { kid, signs_from } = key
     const detail = { kid, algorithm, signs_from }
     await tx.audit.add({ id: newId(), event: 'key.rotated', caller, detail })
     return key
   }
 
-  async function remove(tx: Transaction, caller: Caller, kid: string, why: string): Promise<void> {
+  async function remove(tx: Repositories, caller: Caller, kid: string, why: string): Promise<void> {
     await tx.keys.remove(kid)
     await tx.audit.add({ id: newId(), event: 'key.removed', caller, detail: { kid, why } })
   }

@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto'
 import type { Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
-import type { Store } from '../../store.js'
+import type { UploadRepository } from './repository.js'
+import type { UserRepository } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
 import type { Readme } from './child/front-matter.js'
 import type { Converter } from './converter.js'
 
-type Dependencies = { store: Store; converter: Converter }
+type Repositories = {
+  uploads: UploadRepository
+  users: Pick<UserRepository, 'get'>
+}
+
+type Dependencies = { store: Repositories; converter: Converter }
 
 export type Version = { hash: string }
 

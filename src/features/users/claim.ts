@@ -1,5 +1,7 @@
-import { revokeCodes } from '../messages/codes.js'
-import type { Transaction } from '../../store.js'
+import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
+import type { SessionRepository } from '../sessions/repository.js'
+import type { IdentityRepository } from '../identities/repository.js'
+import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from './addresses.js'
 import {
   addressKinds,
@@ -8,7 +10,20 @@ import {
   type AddressKind,
   type IdentifierKind,
 } from '../identifiers/identifiers.js'
-import type { Holder, Standing } from './repository.js'
+import type { Holder, Standing, UserRepository } from './repository.js'
+
+/** What endAccess() uses. */
+export type AccessEnding = CodeRevocation & {
+  identities: Pick<IdentityRepository, 'removeAll' | 'removeUnproven'>
+  sessions: Pick<SessionRepository, 'endAll'>
+  users: Pick<UserRepository, 'update'>
+}
+
+/** What releaseAddress() uses. */
+export type AddressRelease = CodeRevocation & {
+  outbox: Pick<OutboxRepository, 'put'>
+  users: Pick<UserRepository, 'get' | 'update'>
+}
 
 /** Whether some address of the account was proven. */
 export const isProven = (standing: Standing): boolean =>
@@ -36,7 +51,7 @@ export const isClaimable = ({ verified, proven, disabled }: Holder): boolean =>
  * uploaded stays: it opens nothing, and without ACTIVATION=required no owner has proven anything before.
  */
 export async function endAccess(
-  tx: Transaction,
+  tx: AccessEnding,
   proven: AddressKind,
   standing: Standing,
 ): Promise<void> {
@@ -55,7 +70,7 @@ export async function endAccess(
  * nothing else would be left to log in with, the account gets a username that nobody could have taken.
  */
 export async function releaseAddress(
-  tx: Transaction,
+  tx: AddressRelease,
   kind: AddressKind,
   { user_id }: Standing,
   newId: () => string,

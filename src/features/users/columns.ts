@@ -1,10 +1,7 @@
 import pg from 'pg'
 
-/**
- * A user as the wire shows one; `roles` is the query for their names. The URL comes from the
- * configuration, and is the same in every statement, so it is part of the text.
- */
-export function columnsWith(roles: string, publicUrl: string): string {
+/** `roles` is the query for their names. The URL comes from the configuration, so it is part of the text. */
+function columnsWith(roles: string, publicUrl: string): string {
   const base = pg.escapeLiteral(`${publicUrl}/api/users/`)
   return `
   id, name, username, email, mobile, gender,
@@ -17,5 +14,15 @@ export function columnsWith(roles: string, publicUrl: string): string {
   created_at, updated_at`
 }
 
-export const userColumns = (publicUrl: string) =>
-  columnsWith('select role from user_roles where user_id = users.id order by role', publicUrl)
+/** The columns of a user as the wire shows one, of one that was just inserted, and of an account. */
+export function userColumns(publicUrl: string) {
+  const roles = 'select role from user_roles where user_id = users.id order by role'
+  const user = columnsWith(roles, publicUrl)
+  return {
+    user,
+    created: columnsWith('select role from granted', publicUrl),
+    account: `${user}, activated_at, disabled_at, email_verified_at, mobile_verified_at`,
+  }
+}
+
+export type UserColumns = ReturnType<typeof userColumns>

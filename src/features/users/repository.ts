@@ -1,6 +1,6 @@
 import { violatedConstraint, type Db } from '../../db/pool.js'
 import { AppError, taken } from '../../errors.js'
-import { columnsWith, userColumns } from './columns.js'
+import type { UserColumns } from './columns.js'
 import {
   addressKinds,
   type AddressKind,
@@ -68,9 +68,10 @@ const provenAt =
   'coalesce(proven_at, least(email_verified_at, mobile_verified_at), clock_timestamp())'
 
 /** The only SQL about one user. */
-export function createUserRepository(db: Db, publicUrl: string) {
-  const columns = userColumns(publicUrl)
-
+export function createUserRepository(
+  db: Db,
+  { user: columns, created: createdColumns }: UserColumns,
+) {
   return {
     /** Undefined where another user has one of the identifiers: the database decides. */
     async create(user: NewUser): Promise<User | undefined> {
@@ -94,7 +95,7 @@ export function createUserRepository(db: Db, publicUrl: string) {
          ), granted as (
            insert into user_roles (user_id, role) select id, 'user' from created returning role
          )
-         select ${columnsWith('select role from granted', publicUrl)} from created as users`,
+         select ${createdColumns} from created as users`,
         [id, name, gender, password_hash, activated, ...values, verified],
       )
       return rows[0]

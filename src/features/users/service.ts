@@ -5,20 +5,47 @@ import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError, taken } from '../../errors.js'
 import type { DeviceMarks } from '../sessions/device.js'
-import type { Limits } from '../limits/limits.js'
-import { revokeCodes } from '../messages/codes.js'
+import type { Counting, Limits } from '../limits/limits.js'
+import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
-import type { Store, Transaction } from '../../store.js'
+import type { UserRepository } from './repository.js'
+import type { SessionRepository } from '../sessions/repository.js'
+import type { OutboxRepository } from '../messages/repository.js'
+import type { CodeRepository } from '../codes/repository.js'
+import type { RoleRepository } from '../roles/repository.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { addressFor } from './addresses.js'
 import { isNewAddress, readIdentifierChanges, readProfile } from './changes.js'
-import { releaseAddress } from './claim.js'
+import { releaseAddress, type AddressRelease } from './claim.js'
 import { addressKinds, readIdentifier, type AddressKind } from '../identifiers/identifiers.js'
 import type { PasswordBody, ProfileBody, User } from './schemas.js'
 
+type Repositories = AddressRelease &
+  CodeRevocation &
+  Counting & {
+    audit: Pick<AuditRepository, 'add'>
+    codes: Pick<CodeRepository, 'redeem'>
+    outbox: Pick<OutboxRepository, 'put'>
+    roles: Pick<RoleRepository, 'keepingAnAdmin'>
+    sessions: Pick<SessionRepository, 'endAll' | 'find'>
+    users: Pick<
+      UserRepository,
+      | 'changePassword'
+      | 'delete'
+      | 'findCredentialById'
+      | 'findHolders'
+      | 'get'
+      | 'lock'
+      | 'lockWithHolder'
+      | 'update'
+    >
+  }
+
 type Dependencies = {
-  store: Store
+  store: UnitOfWork<Repositories>
   codes: CodeService
   passwords: PasswordHasher
   policy: PasswordPolicy
@@ -177,7 +204,7 @@ export function createUserService(dependencies: Dependencies) {
   }
 
   async function notify(
-    tx: Transaction,
+    tx: Repositories,
     message: 'password_changed' | 'account_deleted',
     user: User,
     user_id: string | null = user.id,
@@ -186,7 +213,11 @@ export function createUserService(dependencies: Dependencies) {
     if (to) await tx.outbox.put({ id: newId(), message, ...to, user_id })
   }
 
-  async function notifyOldAddress(tx: Transaction, kind: AddressKind, before: User): Promise<void> {
+  async function notifyOldAddress(
+    tx: Repositories,
+    kind: AddressKind,
+    before: User,
+  ): Promise<void> {
     const address = before[kind]
     if (address === null) return
     const message = 'address_changed'
@@ -194,7 +225,7 @@ export function createUserService(dependencies: Dependencies) {
   }
 
   async function audit(
-    tx: Transaction,
+    tx: Repositories,
     event: AuditEvent,
     caller: Caller,
     user_id: string,
