@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { AdministrationService } from '../features/administration/service.js'
-import { callerOf } from '../http/caller.js'
+import { actorOf } from '../http/caller.js'
 import type { Denials } from '../features/audit/denials.js'
 import { AppError } from '../errors.js'
 import type { SessionService } from '../features/sessions/service.js'
@@ -27,7 +27,7 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
   function requireSelfOrAdmin(request: FastifyRequest, id: string): void {
     const { sub, roles } = request.user
     if (sub === id || roles.includes('admin')) return
-    denials.note(callerOf(request), request.routeOptions.url ?? '')
+    denials.note(actorOf(request), request.routeOptions.url ?? '')
     throw new AppError('forbidden')
   }
 
@@ -37,7 +37,7 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
       { schema: { summary: 'Log out', tags, response: answers(200, Said) } },
       async (request) => {
         const { username, email, mobile } = await users.get(request.user.sub)
-        await sessions.logout(callerOf(request), false)
+        await sessions.logout(actorOf(request), false)
         const name = username ?? email ?? mobile ?? ''
         return { message: `User ${name} successfully logged out.` }
       },
@@ -86,7 +86,7 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
         const { uuid } = request.params
         requireSelfOrAdmin(request, uuid)
         const { password, ...body } = request.body
-        const caller = callerOf(request)
+        const caller = actorOf(request)
         const user =
           uuid === request.user.sub
             ? (await users.update(caller, { ...body, ...(password && { password }) })).user
@@ -109,8 +109,8 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
         const { uuid } = request.params
         requireSelfOrAdmin(request, uuid)
         if (uuid === request.user.sub) {
-          await users.delete(callerOf(request), undefined, { freshIsEnough: true })
-        } else await administration.delete(callerOf(request), uuid)
+          await users.delete(actorOf(request), undefined, { freshIsEnough: true })
+        } else await administration.delete(actorOf(request), uuid)
         return { message: 'User deleted.', status: 200 }
       },
     )
@@ -132,7 +132,7 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
         if (request.params.uuid !== request.user.sub) throw new AppError('forbidden')
         const names: ('old_password' | 'new_password')[] = ['old_password', 'new_password']
         const body = requireFilled(request.body, names, 'is required')
-        await users.changePassword(callerOf(request), body)
+        await users.changePassword(actorOf(request), body)
         return { message: 'Success!' }
       },
     ),

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import type { AccountService } from '../features/registration/service.js'
-import { callerOf } from '../http/caller.js'
+import { actorOf, callerOf } from '../http/caller.js'
 import type { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import { prepareError } from '../http/errors.js'
@@ -104,14 +104,14 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
           response: answers(Type.Object({ tokens: Type.Array(Session) })),
         },
       },
-      async (request) => ({ tokens: await sessions.list(callerOf(request)) }),
+      async (request) => ({ tokens: await sessions.list(actorOf(request)) }),
     )
 
     own.delete(
       '/api/v1/tokens',
       { schema: { summary: 'End every session', tags, response: answers(Said) } },
       async (request) => {
-        await sessions.endAll(callerOf(request), false)
+        await sessions.endAll(actorOf(request), false)
         return { msg: 'all tokens revoked' }
       },
     )
@@ -127,7 +127,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
         },
       },
       async (request) => {
-        await sessions.endOne(callerOf(request), request.params.id)
+        await sessions.endOne(actorOf(request), request.params.id)
         return { msg: 'token revoked' }
       },
     )
@@ -142,7 +142,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       '/api/v1/roles',
       { schema: { summary: 'Make a role', tags, body: RoleBody, response: answers(Said) } },
       async (request) => {
-        await roles.create(callerOf(request), request.body.name)
+        await roles.create(actorOf(request), request.body.name)
         return { msg: 'role created' }
       },
     )
@@ -151,7 +151,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       '/api/v1/roles/:name',
       { schema: { summary: 'Delete a role', tags, params: RoleParams, response: answers(Said) } },
       async (request) => {
-        await roles.delete(callerOf(request), request.params.name)
+        await roles.delete(actorOf(request), request.params.name)
         return { msg: 'role deleted' }
       },
     )
@@ -161,7 +161,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       { schema: { summary: 'Grant a role', tags, params: grant, response: answers(Said) } },
       async (request) => {
         const { username, name } = request.params
-        await roles.grant(callerOf(request), await users.getIdByUsername(username), name)
+        await roles.grant(actorOf(request), await users.getIdByUsername(username), name)
         return { msg: 'role granted' }
       },
     )
@@ -171,7 +171,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       { schema: { summary: 'Take a role away', tags, params: grant, response: answers(Said) } },
       async (request) => {
         const { username, name } = request.params
-        await roles.revoke(callerOf(request), await users.getIdByUsername(username), name)
+        await roles.revoke(actorOf(request), await users.getIdByUsername(username), name)
         return { msg: 'role revoked' }
       },
     )

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { AppError } from '../errors.js'
 import type { Marks } from '../features/codes/asker.js'
 
 /** Who asks for something, and from where: what the audit log and the limits want to know. */
@@ -13,6 +14,9 @@ export type Caller = {
   marks?: Marks
 }
 
+/** A caller with an access token: its user and session, or the client that both stand for. */
+export type Actor = Caller & { user_id: string; session_id: string }
+
 export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {
   // Public routes have no user, whatever the type says.
   const claims = user as typeof user | null | undefined
@@ -24,6 +28,16 @@ export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {
     request_id: id,
   }
 }
+
+/** The caller of a route behind the gate. @throws AppError `invalid_token` without a user */
+export function actorOf(request: FastifyRequest): Actor {
+  const caller = callerOf(request)
+  if (!isActor(caller)) throw new AppError('invalid_token')
+  return caller
+}
+
+export const isActor = (caller: Caller): caller is Actor =>
+  caller.user_id !== null && caller.session_id !== null
 
 const nobody = { user_id: null, session_id: null, user_agent: null, request_id: null }
 

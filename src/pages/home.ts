@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../http/caller.js'
+import { actorOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import { replies } from '../http/openapi.js'
@@ -121,7 +121,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
       async (request, reply) => {
         try {
           await bodies.during(request, async () =>
-            uploads.putPicture(callerOf(request), await readFile(request)),
+            uploads.putPicture(actorOf(request), await readFile(request)),
           )
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error

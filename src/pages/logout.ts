@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../http/caller.js'
+import { actorOf } from '../http/caller.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
 import { setFlash } from './flash.js'
@@ -44,7 +44,7 @@ export const logoutPages: FastifyPluginAsyncTypebox<Options> = async (
   )
 
   async function logOut(request: FastifyRequest, reply: FastifyReply) {
-    if (await visitors.find(request, reply)) await sessions.logout(callerOf(request), false)
+    if (await visitors.find(request, reply)) await sessions.logout(actorOf(request), false)
     cookies.clear(request, reply)
     setFlash(cookies, reply, 'logged_out')
     return reply.redirect('/', 303)

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../http/caller.js'
+import { actorOf, callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
@@ -106,7 +106,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       const title = `Connect ${label}`
       try {
         const { password } = request.body
-        const { url, sealed } = await social.beginConnecting(name, callerOf(request), password)
+        const { url, sealed } = await social.beginConnecting(name, actorOf(request), password)
         cookies.write(reply, 'social', sealed, transactionLifetime)
         // A redirect would be one of the form, which may only lead to us.
         const content = onward({ url: url.href, label })
@@ -133,7 +133,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     async (request, reply) => {
       const { name, label } = requireProvider(request.params.provider)
       try {
-        await identities.disconnect(name, callerOf(request), request.body.password)
+        await identities.disconnect(name, actorOf(request), request.body.password)
       } catch (error) {
         return askPassword(error, reply, `Disconnect ${label}`, `/auth/${name}/disconnect`)
       }

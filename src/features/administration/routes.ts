@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../../http/caller.js'
+import { actorOf } from '../../http/caller.js'
 import { MessageReply, replies } from '../../http/openapi.js'
 import { EndedReply } from '../sessions/schemas.js'
 import {
@@ -47,7 +47,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      const user = await administration.create(callerOf(request), request.body)
+      const user = await administration.create(actorOf(request), request.body)
       return reply.code(201).send({ status: success, message: 'Invited', user })
     },
   )
@@ -70,7 +70,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      const user = await administration.edit(callerOf(request), request.params.id, request.body)
+      const user = await administration.edit(actorOf(request), request.params.id, request.body)
       return { status: success, message: 'Changed', user }
     },
   )
@@ -86,7 +86,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      await administration.delete(callerOf(request), request.params.id)
+      await administration.delete(actorOf(request), request.params.id)
       return { status: success, message: 'User deleted' }
     },
   )
@@ -102,7 +102,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      const user = await administration.disable(callerOf(request), request.params.id)
+      const user = await administration.disable(actorOf(request), request.params.id)
       return { status: success, message: 'User disabled', user }
     },
   )
@@ -118,7 +118,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      const user = await administration.enable(callerOf(request), request.params.id)
+      const user = await administration.enable(actorOf(request), request.params.id)
       return { status: success, message: 'User enabled', user }
     },
   )
@@ -134,7 +134,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      await administration.forceReset(callerOf(request), request.params.id)
+      await administration.forceReset(actorOf(request), request.params.id)
       return { status: success, message: 'Password taken away: a message is on its way' }
     },
   )
@@ -150,7 +150,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      const ended = await administration.endSessions(callerOf(request), request.params.id)
+      const ended = await administration.endSessions(actorOf(request), request.params.id)
       return { status: success, message: 'Sessions ended', ended }
     },
   )

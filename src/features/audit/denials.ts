@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Caller } from '../../http/caller.js'
+import type { Actor } from '../../http/caller.js'
 import type { AuditRepository } from './repository.js'
 
 type Dependencies = {
@@ -23,15 +23,15 @@ export function createDenials({ audit, log, now, newId }: Dependencies) {
   const writing = new Set<Promise<void>>()
 
   return {
-    note(caller: Caller, path: string): void {
+    note(caller: Actor, path: string): void {
       const { user_id } = caller
-      const before = recent.get(user_id ?? '')
+      const before = recent.get(user_id)
       if (before && now() - before.since < pause) {
         before.unwritten += 1
         return
       }
       if (recent.size >= mostUsers) recent.clear()
-      recent.set(user_id ?? '', { since: now(), unwritten: 0 })
+      recent.set(user_id, { since: now(), unwritten: 0 })
       const detail = { path, unwritten: before?.unwritten ?? 0 }
       const written = audit
         .add({ id: newId(), event: 'access.denied', caller, user_id, detail })

@@ -22,9 +22,18 @@ export function askingCaller(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Caller {
-  const asker = cookies.setAsker(request, reply)
-  return { ...callerOf(request), marks: { asker, device: cookies.read(request, 'device') } }
+  return { ...callerOf(request), marks: askingMarks(cookies, request, reply) }
 }
+
+/** The marks of such a request alone. */
+export const askingMarks = (
+  cookies: SessionCookies,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Marks => ({
+  asker: cookies.setAsker(request, reply),
+  device: cookies.read(request, 'device'),
+})
 
 /** The caller of a request that types a code. */
 export const typingCaller = (cookies: SessionCookies, request: FastifyRequest): Caller => ({

@@ -1,4 +1,4 @@
-import type { Caller } from '../../http/caller.js'
+import type { Actor, Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError } from '../../errors.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
@@ -56,14 +56,14 @@ export function createIdentityService(dependencies: Dependencies) {
     },
 
     /** @throws AppError `identity_taken`, `invalid_state` where the session has ended meanwhile */
-    async connect(provider: Provider, profile: Profile, caller: Caller): Promise<void> {
-      const user_id = caller.user_id ?? ''
+    async connect(provider: Provider, profile: Profile, caller: Actor): Promise<void> {
+      const { user_id } = caller
       const { issuer } = provider
       const { subject, email = null } = profile
       await store.transaction(async (tx) => {
         await tx.users.lock(user_id)
         // It may have ended while the provider was being asked.
-        const place = await tx.sessions.find(caller.session_id ?? '', user_id)
+        const place = await tx.sessions.find(caller.session_id, user_id)
         if (!place) throw new AppError('invalid_state')
         if ((await tx.identities.find(issuer, subject)) === user_id) return
         await owners.verifyEmail(tx, user_id, profile)
@@ -81,11 +81,11 @@ export function createIdentityService(dependencies: Dependencies) {
      * @throws AppError `not_found`, `last_login_method`, `reauthentication_required`,
      *   `invalid_credentials`, `rate_limited`
      */
-    async disconnect(name: string, caller: Caller, password?: string): Promise<void> {
+    async disconnect(name: string, caller: Actor, password?: string): Promise<void> {
       const provider = providers.find((one) => one.name === name)
       if (!provider) throw new AppError('not_found')
       await this.requireMayChange(caller, password)
-      const user_id = caller.user_id ?? ''
+      const { user_id } = caller
       await store.transaction(async (tx) => {
         await tx.users.lock(user_id)
         if (!(await tx.identities.remove(user_id, provider.issuer))) throw new AppError('not_found')
@@ -107,7 +107,7 @@ export function createIdentityService(dependencies: Dependencies) {
     },
 
     /** @throws AppError `reauthentication_required`, `invalid_credentials`, `rate_limited` */
-    requireMayChange: (caller: Caller, password?: string): Promise<void> =>
+    requireMayChange: (caller: Actor, password?: string): Promise<void> =>
       reauthentication.byPasswordOrFreshness(caller, password),
   }
 

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { callerOf } from '../../http/caller.js'
+import { actorOf } from '../../http/caller.js'
 import { MessageReply, replies } from '../../http/openapi.js'
 import { DeleteBody } from '../users/schemas.js'
 import type { IdentityService } from './identities.js'
@@ -40,7 +40,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { 
     },
     async (request) => {
       const { password } = request.body ?? {}
-      await identities.disconnect(request.params.provider, callerOf(request), password)
+      await identities.disconnect(request.params.provider, actorOf(request), password)
       return { status: 'success' as const, message: 'Disconnected' }
     },
   )

@@ -1,4 +1,4 @@
-import type { Caller } from '../../http/caller.js'
+import { isActor, type Actor, type Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import type { Login } from '../sessions/service.js'
 import type { IdentityRepository } from './repository.js'
@@ -39,10 +39,10 @@ export function createSocialService(dependencies: Dependencies) {
      * The same for who is signed in and wants to sign in that way too.
      * @throws AppError `not_found`, `provider_failed`, `reauthentication_required`, `invalid_credentials`
      */
-    async beginConnecting(name: string, caller: Caller, password?: string): Promise<Begun> {
+    async beginConnecting(name: string, caller: Actor, password?: string): Promise<Begun> {
       const provider = requireProvider(name)
       await identities.requireMayChange(caller, password)
-      return start(provider, { session_id: caller.session_id ?? '' })
+      return start(provider, { session_id: caller.session_id })
     },
 
     /**
@@ -59,16 +59,15 @@ export function createSocialService(dependencies: Dependencies) {
     ): Promise<Finished> {
       const provider = requireProvider(name)
       const transaction = await take(sealed)
-      const isMine =
-        transaction.provider === name &&
-        transaction.state === callback.searchParams.get('state') &&
-        (transaction.session_id ?? caller.session_id) === caller.session_id
+      const { next, session_id, state } = transaction
+      const isMine = transaction.provider === name && state === callback.searchParams.get('state')
       if (!isMine) throw new AppError('invalid_state')
-      const profile = await provider.identify(callback, transaction)
-      const { next, session_id } = transaction
       if (session_id === undefined) {
+        const profile = await provider.identify(callback, transaction)
         return { next, login: await identities.signIn(provider, profile, caller) }
       }
+      if (!isActor(caller) || caller.session_id !== session_id) throw new AppError('invalid_state')
+      const profile = await provider.identify(callback, transaction)
       await identities.connect(provider, profile, caller)
       return { next: '/welcome' }
     },

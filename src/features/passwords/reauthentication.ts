@@ -1,4 +1,4 @@
-import type { Caller } from '../../http/caller.js'
+import type { Actor } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import { judge } from '../limits/guesses.js'
 import type { Limits } from '../limits/limits.js'
@@ -32,11 +32,11 @@ export function createReauthentication({ store, passwords, limits, newId }: Depe
      * @throws AppError `invalid_credentials`, `reauthentication_required` where there is no password,
      *   `rate_limited`, `overloaded`
      */
-    async byPassword(caller: Caller, password: string): Promise<string> {
+    async byPassword(caller: Actor, password: string): Promise<string> {
       const { user_id, session_id } = caller
-      const attempt = await limits.guesses.session(session_id ?? '')
+      const attempt = await limits.guesses.session(session_id)
       const hash = await judge(attempt, async () => {
-        const found = await store.users.findCredentialById(user_id ?? '')
+        const found = await store.users.findCredentialById(user_id)
         const { valid } = await passwords.verify(found?.password_hash, password)
         if (found && found.password_hash === null) throw new AppError('reauthentication_required')
         if (valid && found?.password_hash) return found.password_hash
@@ -52,13 +52,13 @@ export function createReauthentication({ store, passwords, limits, newId }: Depe
      * By the password, or without one by a session that has just begun.
      * @throws AppError as byPassword, and `reauthentication_required`
      */
-    async byPasswordOrFreshness(caller: Caller, password: string | undefined): Promise<void> {
+    async byPasswordOrFreshness(caller: Actor, password: string | undefined): Promise<void> {
       if (password !== undefined) {
         await this.byPassword(caller, password)
         return
       }
       const { user_id, session_id } = caller
-      if (!(await store.sessions.isFresh(session_id ?? '', user_id ?? '', fresh))) {
+      if (!(await store.sessions.isFresh(session_id, user_id, fresh))) {
         throw new AppError('reauthentication_required')
       }
     },

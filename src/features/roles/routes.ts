@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { GrantParams } from '../administration/schemas.js'
-import { callerOf } from '../../http/caller.js'
+import { actorOf } from '../../http/caller.js'
 import { MessageReply, replies } from '../../http/openapi.js'
 import { RoleBody, RoleParams, RoleReply, RolesReply } from './schemas.js'
 import type { RoleService } from './service.js'
@@ -29,7 +29,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
       },
     },
     async (request, reply) => {
-      const role = await roles.create(callerOf(request), request.body.name)
+      const role = await roles.create(actorOf(request), request.body.name)
       return reply.code(201).send({ status: success, message: 'Role created', role })
     },
   )
@@ -45,7 +45,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
       },
     },
     async (request) => {
-      await roles.delete(callerOf(request), request.params.name)
+      await roles.delete(actorOf(request), request.params.name)
       return { status: success, message: 'Role deleted' }
     },
   )
@@ -61,7 +61,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
       },
     },
     async (request) => {
-      await roles.grant(callerOf(request), request.params.id, request.params.name)
+      await roles.grant(actorOf(request), request.params.id, request.params.name)
       return { status: success, message: 'Role granted' }
     },
   )
@@ -77,7 +77,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
       },
     },
     async (request) => {
-      await roles.revoke(callerOf(request), request.params.id, request.params.name)
+      await roles.revoke(actorOf(request), request.params.id, request.params.name)
       return { status: success, message: 'Role revoked' }
     },
   )

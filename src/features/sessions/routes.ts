@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { callerOf } from '../../http/caller.js'
+import { actorOf, callerOf } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from './authenticate.js'
 import type { SessionCookies } from './session-cookies.js'
@@ -90,7 +90,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      await sessions.logout(callerOf(request), request.body?.everywhere ?? false)
+      await sessions.logout(actorOf(request), request.body?.everywhere ?? false)
       cookies.clear(request, reply)
       return { status: 'success' as const, message: 'Logged out' }
     },
@@ -107,7 +107,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => ({
       status: 'success' as const,
-      sessions: await sessions.list(callerOf(request)),
+      sessions: await sessions.list(actorOf(request)),
     }),
   )
 
@@ -123,7 +123,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request, reply) => {
       const keepsThis = request.query.keep === 'current'
-      const ended = await sessions.endAll(callerOf(request), keepsThis)
+      const ended = await sessions.endAll(actorOf(request), keepsThis)
       if (!keepsThis) cookies.clear(request, reply)
       return { status: 'success' as const, message: 'Sessions ended', ended }
     },
@@ -140,7 +140,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      await sessions.endOne(callerOf(request), request.params.id)
+      await sessions.endOne(actorOf(request), request.params.id)
       if (request.params.id === request.user.sid) cookies.clear(request, reply)
       return { status: 'success' as const, message: 'Session ended', ended: 1 }
     },

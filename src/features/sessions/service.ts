@@ -1,4 +1,4 @@
-import type { Caller } from '../../http/caller.js'
+import type { Actor, Caller } from '../../http/caller.js'
 import type { AuditRepository, NewAuditEntry } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { createBatcher } from '../../concurrency/batch.js'
@@ -50,9 +50,9 @@ export function createSessionService(dependencies: Dependencies) {
   const { refreshTtl, most } = dependencies
 
   /** Each its own session. */
-  const endTogether = createBatcher(async (callers: Caller[]) => {
+  const endTogether = createBatcher(async (callers: Actor[]) => {
     await store.transaction(async (tx) => {
-      await tx.sessions.end(...callers.map(({ session_id }) => session_id ?? ''))
+      await tx.sessions.end(...callers.map(({ session_id }) => session_id))
       await tx.audit.add(...callers.map((caller) => noteOf(caller, 1)))
     })
     return callers.map(() => undefined)
@@ -99,34 +99,32 @@ export function createSessionService(dependencies: Dependencies) {
     ...createRenewal(dependencies),
 
     /** Ends this session, or all of the user's: the tokens are dead when this returns. */
-    async logout(caller: Caller, everywhere: boolean): Promise<void> {
+    async logout(caller: Actor, everywhere: boolean): Promise<void> {
       if (!everywhere) return endTogether(caller)
       await end(caller, async (tx) => {
-        const count = await tx.sessions.endAll(caller.user_id ?? '')
-        await tx.sessions.end(caller.session_id ?? '')
+        const count = await tx.sessions.endAll(caller.user_id)
+        await tx.sessions.end(caller.session_id)
         return Math.max(1, count)
       })
     },
 
     /** Where the user is logged in. */
-    async list({ user_id, session_id }: Caller): Promise<Session[]> {
-      const found = await store.sessions.list(user_id ?? '')
+    async list({ user_id, session_id }: Actor): Promise<Session[]> {
+      const found = await store.sessions.list(user_id)
       return found.map((session) => ({ ...session, current: session.id === session_id }))
     },
 
     /** @throws AppError `not_found` where the user has no such session */
-    async endOne(caller: Caller, id: string): Promise<void> {
+    async endOne(caller: Actor, id: string): Promise<void> {
       await end(caller, async (tx) => {
-        if (!(await tx.sessions.endOf(caller.user_id ?? '', id))) throw new AppError('not_found')
+        if (!(await tx.sessions.endOf(caller.user_id, id))) throw new AppError('not_found')
         return 1
       })
     },
 
     /** Ends every session of the user, or every other one; how many. */
-    endAll: (caller: Caller, keepsThis: boolean): Promise<number> =>
-      end(caller, (tx) =>
-        tx.sessions.endAll(caller.user_id ?? '', keepsThis ? caller.session_id : null),
-      ),
+    endAll: (caller: Actor, keepsThis: boolean): Promise<number> =>
+      end(caller, (tx) => tx.sessions.endAll(caller.user_id, keepsThis ? caller.session_id : null)),
   }
 
   /**
@@ -191,7 +189,7 @@ export function createSessionService(dependencies: Dependencies) {
     return (await store.users.replaceHash(user.id, oldHash, newHash)) ? newHash : oldHash
   }
 
-  async function end(caller: Caller, work: (tx: Repositories) => Promise<number>): Promise<number> {
+  async function end(caller: Actor, work: (tx: Repositories) => Promise<number>): Promise<number> {
     return store.transaction(async (tx) => {
       const ended = await work(tx)
       await tx.audit.add(noteOf(caller, ended))
@@ -199,7 +197,7 @@ export function createSessionService(dependencies: Dependencies) {
     })
   }
 
-  function noteOf(caller: Caller, ended: number): NewAuditEntry {
+  function noteOf(caller: Actor, ended: number): NewAuditEntry {
     const { user_id } = caller
     return { id: newId(), event: 'session.ended', caller, user_id, detail: { ended } }
   }

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import accepts from 'accepts'
 import type { FastifyReply } from 'fastify'
-import { callerOf } from '../../http/caller.js'
+import { actorOf } from '../../http/caller.js'
 import { matchesEtag } from '../../http/documents.js'
 import type { Limits } from '../limits/limits.js'
 import { MessageReply, replies } from '../../http/openapi.js'
@@ -42,7 +42,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
         },
         async (request) => {
           const user = await bodies.during(request, async () =>
-            uploads.putPicture(callerOf(request), await readFile(request)),
+            uploads.putPicture(actorOf(request), await readFile(request)),
           )
           return { status: success, message: 'Picture set', user }
         },
@@ -67,7 +67,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
       async (request) => {
         const readme = await bodies.during(request, async () =>
-          uploads.putReadme(callerOf(request), await readFile(request)),
+          uploads.putReadme(actorOf(request), await readFile(request)),
         )
         return { status: success, message: 'README set', readme }
       },
@@ -78,7 +78,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/user/picture',
     { schema: { summary: 'Delete the picture', tags, response: replies({ 200: MessageReply }) } },
     async (request) => {
-      await uploads.deletePicture(callerOf(request))
+      await uploads.deletePicture(actorOf(request))
       return { status: success, message: 'Picture deleted' }
     },
   )
@@ -87,7 +87,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/user/readme',
     { schema: { summary: 'Delete the README', tags, response: replies({ 200: MessageReply }) } },
     async (request) => {
-      await uploads.deleteReadme(callerOf(request))
+      await uploads.deleteReadme(actorOf(request))
       return { status: success, message: 'README deleted' }
     },
   )

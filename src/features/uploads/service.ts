@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Caller } from '../../http/caller.js'
+import type { Actor } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import type { UploadRepository } from './repository.js'
 import type { UserRepository } from '../users/repository.js'
@@ -20,15 +20,15 @@ export type Version = { hash: string }
 export function createUploadService({ store, converter }: Dependencies) {
   return {
     /** Takes the place of the picture that was there. @throws AppError `invalid_picture`, `overloaded` */
-    async putPicture({ user_id }: Caller, bytes: Buffer): Promise<User> {
+    async putPicture({ user_id }: Actor, bytes: Buffer): Promise<User> {
       const picture = await converter.readPicture(bytes)
-      await store.uploads.putPicture(user_id ?? '', hashOf(picture.large), picture)
-      return store.users.get(user_id ?? '')
+      await store.uploads.putPicture(user_id, hashOf(picture.large), picture)
+      return store.users.get(user_id)
     },
 
     /** @throws AppError `not_found` */
-    async deletePicture({ user_id }: Caller): Promise<void> {
-      if (!(await store.uploads.deletePicture(user_id ?? ''))) throw new AppError('not_found')
+    async deletePicture({ user_id }: Actor): Promise<void> {
+      if (!(await store.uploads.deletePicture(user_id))) throw new AppError('not_found')
     },
 
     /** @throws AppError `not_found` */
@@ -42,15 +42,15 @@ export function createUploadService({ store, converter }: Dependencies) {
     },
 
     /** Takes the place of the README that was there. @throws AppError `invalid_readme`, `overloaded` */
-    async putReadme({ user_id }: Caller, bytes: Buffer): Promise<Readme> {
+    async putReadme({ user_id }: Actor, bytes: Buffer): Promise<Readme> {
       const { html, ...readme } = await converter.readReadme(bytes)
-      await store.uploads.putReadme(user_id ?? '', { ...readme, html, hash: hashOf(bytes) })
+      await store.uploads.putReadme(user_id, { ...readme, html, hash: hashOf(bytes) })
       return readme
     },
 
     /** @throws AppError `not_found` */
-    async deleteReadme({ user_id }: Caller): Promise<void> {
-      if (!(await store.uploads.deleteReadme(user_id ?? ''))) throw new AppError('not_found')
+    async deleteReadme({ user_id }: Actor): Promise<void> {
+      if (!(await store.uploads.deleteReadme(user_id))) throw new AppError('not_found')
     },
 
     /** @throws AppError `not_found` */

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../../http/caller.js'
-import { askingCaller, typingCaller } from '../codes/asker.js'
+import { actorOf } from '../../http/caller.js'
+import { askingMarks, typingCaller } from '../codes/asker.js'
 import { ProofBody } from '../codes/schemas.js'
 import type { Limits } from '../limits/limits.js'
 import type { SessionCookies } from '../sessions/session-cookies.js'
@@ -57,8 +57,8 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
     async (request, reply) => {
       const { email, mobile } = request.body
       const asks = email != null || mobile != null
-      const caller = asks ? askingCaller(cookies, request, reply) : callerOf(request)
-      const changed = await users.update(caller, request.body)
+      const marks = asks && { marks: askingMarks(cookies, request, reply) }
+      const changed = await users.update({ ...actorOf(request), ...marks }, request.body)
       const message = changed.pending.length > 0 ? 'Look for a message to confirm it' : 'Changed'
       return { status: 'success' as const, message, ...changed }
     },
@@ -75,7 +75,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
       },
     },
     async (request, reply) => {
-      await users.delete(callerOf(request), request.body.password)
+      await users.delete(actorOf(request), request.body.password)
       cookies.clear(request, reply)
       return { status: 'success' as const, message: 'Account deleted' }
     },
@@ -92,7 +92,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
       },
     },
     async (request, reply) => {
-      const { device } = await users.changePassword(callerOf(request), request.body)
+      const { device } = await users.changePassword(actorOf(request), request.body)
       cookies.setDevice(reply, device)
       return { status: 'success' as const, message: 'Password changed: other sessions have ended' }
     },

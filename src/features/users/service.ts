@@ -1,4 +1,4 @@
-import type { Caller } from '../../http/caller.js'
+import type { Actor, Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
@@ -77,8 +77,8 @@ export function createUserService(dependencies: Dependencies) {
      * @throws AppError `validation_failed`, `username_taken`, `reauthentication_required`,
      *   `invalid_credentials`, `rate_limited`, `invalid_token` where the session has ended meanwhile
      */
-    async update(caller: Caller, { password, ...body }: ProfileBody): Promise<Changed> {
-      const before = await store.users.get(caller.user_id ?? '')
+    async update(caller: Actor, { password, ...body }: ProfileBody): Promise<Changed> {
+      const before = await store.users.get(caller.user_id)
       const wanted = readIdentifierChanges(body, before)
       const arriving = wanted.filter(isNewAddress)
       const atOnce = wanted.filter((change) => !isNewAddress(change))
@@ -89,7 +89,7 @@ export function createUserService(dependencies: Dependencies) {
       const user = await store.transaction(async (tx) => {
         await tx.users.lock(before.id)
         // The owner of an address may have claimed the account while this request waited.
-        if (!(await tx.sessions.find(caller.session_id ?? '', before.id))) {
+        if (!(await tx.sessions.find(caller.session_id, before.id))) {
           throw new AppError('invalid_token')
         }
         const addresses = arriving.map(({ identifier }) => identifier.canonical)
@@ -145,11 +145,11 @@ export function createUserService(dependencies: Dependencies) {
      * @throws AppError `invalid_credentials`, `weak_password`, `rate_limited`, `overloaded`
      */
     async changePassword(
-      caller: Caller,
+      caller: Actor,
       { old_password, new_password }: PasswordBody,
     ): Promise<{ device: string }> {
       const oldHash = await reauthentication.byPassword(caller, old_password)
-      const user = await store.users.get(caller.user_id ?? '')
+      const user = await store.users.get(caller.user_id)
       policy.check(
         new_password,
         [user.name, user.username, user.email, user.mobile],
@@ -176,11 +176,11 @@ export function createUserService(dependencies: Dependencies) {
      * @throws AppError `reauthentication_required`, `invalid_credentials`, `last_admin`, `rate_limited`
      */
     async delete(
-      caller: Caller,
+      caller: Actor,
       password: string | undefined,
       { freshIsEnough = false } = {},
     ): Promise<void> {
-      const id = caller.user_id ?? ''
+      const { user_id: id } = caller
       const { password_hash } = (await store.users.findCredentialById(id)) ?? {}
       if (password_hash && password === undefined && !freshIsEnough) {
         throw new AppError('reauthentication_required')

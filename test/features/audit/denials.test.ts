@@ -5,9 +5,11 @@ import type { NewAuditEntry } from '../../../src/features/audit/repository.js'
 import { bearer, testApp } from '../../support/app.js'
 import { createClient } from '../../support/http/client.js'
 
+const another = '0b8d1c3e-7c52-4f0c-9a4e-333333333333'
+
 const caller = {
   user_id: '0b8d1c3e-7c52-4f0c-9a4e-111111111111',
-  session_id: null,
+  session_id: '0b8d1c3e-7c52-4f0c-9a4e-222222222222',
   address: '203.0.113.9',
   user_agent: null,
   request_id: null,
@@ -26,7 +28,7 @@ t.test('one row a user and minute, with how many tries had none', async (t) => {
     newId: () => '',
   })
   for (let tries = 0; tries < 1_000; tries += 1) note(caller, '/api/users')
-  note({ ...caller, user_id: null }, '/api/audit')
+  note({ ...caller, user_id: another }, '/api/audit')
   clock.now += 60_000
   note(caller, '/api/roles')
   await settled()
@@ -36,7 +38,7 @@ t.test('one row a user and minute, with how many tries had none', async (t) => {
       user_id: caller.user_id,
       detail: { path: '/api/users', unwritten: 0 },
     },
-    { event: 'access.denied', user_id: null, detail: { path: '/api/audit', unwritten: 0 } },
+    { event: 'access.denied', user_id: another, detail: { path: '/api/audit', unwritten: 0 } },
     {
       event: 'access.denied',
       user_id: caller.user_id,
