@@ -15,6 +15,7 @@ import { createVisitors } from './pages/visitor.js'
 import { revocationRoutes } from './features/revocations/routes.js'
 import { roleRoutes } from './features/roles/routes.js'
 import type { Dependencies } from './services.js'
+import { createCompleteLogin } from './features/sessions/complete-login.js'
 import { loginRoutes, logoutRoutes } from './features/sessions/routes.js'
 import { identityRoutes } from './features/identities/routes.js'
 import { wellKnownRoutes } from './features/tokens/routes.js'
@@ -30,6 +31,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { CORS_ORIGINS: corsOrigins, JWT_ISSUER: issuer, PUBLIC_URL: publicUrl } = config
   const activation = config.ACTIVATION === 'required'
   const bodies = createBodies()
+  const completeLogin = createCompleteLogin({ cookies, limits })
 
   // Public: what works without an access token.
   await app.register(wellKnownRoutes, { keyring })
@@ -37,7 +39,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(metadataRoutes, { issuer, publicUrl })
   await app.register(oauthRoutes, { oauth, clients })
   await app.register(accountRoutes, { accounts, cookies, limits, activation })
-  await app.register(loginRoutes, { sessions, cookies })
+  await app.register(loginRoutes, { sessions, cookies, completeLogin })
   await app.register(confirmationRoutes, { users, cookies, limits })
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
@@ -45,6 +47,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     identities,
     sessions,
     social,
+    completeLogin,
     uploads,
     bodies,
     users,
@@ -86,6 +89,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(usersV1, {
     accounts,
     sessions,
+    completeLogin,
     roles,
     users,
     limits,
@@ -96,6 +100,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     accounts,
     administration,
     sessions,
+    completeLogin,
     users,
     denials: services.denials,
     limits,

@@ -27,6 +27,7 @@ import { createPasswordPolicy } from './features/passwords/policy.js'
 import { createRevocations } from './features/revocations/service.js'
 import { createRoleService } from './features/roles/service.js'
 import { createReauthentication } from './features/passwords/reauthentication.js'
+import { createLogins } from './features/sessions/logins.js'
 import { createSessionService } from './features/sessions/service.js'
 import { createUsage } from './features/sessions/usage.js'
 import { createIdentityService } from './features/identities/identities.js'
@@ -156,6 +157,13 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const isRequired = config.ACTIVATION === 'required'
   const reauthentication = createReauthentication({ store, passwords, limits, newId })
   const usage = createUsage(store)
+  const logins = createLogins({
+    tokens,
+    devices,
+    newId,
+    refreshTtl,
+    maxSessions: config.SESSIONS_PER_USER,
+  })
   const sessions = createSessionService({
     store,
     passwords,
@@ -165,14 +173,13 @@ export async function createServices(config: Config, dependencies: Dependencies)
     log,
     newId,
     usage,
-    refreshTtl,
+    logins,
     grace: config.REFRESH_GRACE,
-    most: config.SESSIONS_PER_USER,
   })
   const providers = createProviders(config, now)
   const identities = createIdentityService({
     store,
-    sessions,
+    logins,
     reauthentication,
     owners: createOwners({ activation: isRequired, newId }),
     providers,

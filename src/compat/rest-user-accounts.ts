@@ -5,6 +5,7 @@ import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import { readBearer } from '../features/sessions/authenticate.js'
+import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
 import { answers, both, Envelope, show, Shown, tags } from './rest-user-wire.js'
@@ -13,6 +14,7 @@ import { closed, requireFilled, Text } from './wire.js'
 type Options = {
   accounts: AccountService
   sessions: SessionService
+  completeLogin: CompleteLogin
   limits: Limits
   cookies: SessionCookies
   registration: Registration
@@ -21,7 +23,7 @@ type Options = {
 /** Without a token: an account, and the tokens of it. */
 export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, sessions, limits, cookies, registration },
+  { accounts, sessions, completeLogin, limits, cookies, registration },
 ) => {
   both('/user', (url) =>
     app.post(
@@ -77,10 +79,12 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
           response: answers(200, Tokens),
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const body = requireFilled(request.body, ['username', 'password'], 'is required')
-        const login = await sessions.login(body, callerOf(request), cookies.read(request, 'device'))
-        const { access_token, refresh_token } = login
+        const mark = cookies.read(request, 'device')
+        const login = await sessions.login(body, callerOf(request), mark)
+        const tokens = completeLogin(request, reply, login, { setsCookies: false })
+        const { access_token, refresh_token } = tokens
         return { access_token, refresh_token }
       },
     ),

@@ -7,6 +7,7 @@ import type { Denials } from '../features/audit/denials.js'
 import type { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import { prepareError } from '../http/errors.js'
+import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { UserService } from '../features/users/service.js'
@@ -18,6 +19,7 @@ type Options = {
   accounts: AccountService
   administration: AdministrationService
   sessions: SessionService
+  completeLogin: CompleteLogin
   users: UserService
   denials: Denials
   limits: Limits
@@ -31,7 +33,7 @@ type Options = {
 /** Users as resources under /user: `{"data","message","status"}`, over the services of /api. */
 export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { accounts, administration, sessions, users, denials, limits, cookies } = options
-  const { registration, secure } = options
+  const { completeLogin, registration, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
     const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
@@ -42,7 +44,14 @@ export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options)
       .send({ message: fault ? `${message}: ${fault.field} ${fault.message}` : message })
   })
 
-  await app.register(restUserAccounts, { accounts, sessions, limits, cookies, registration })
+  await app.register(restUserAccounts, {
+    accounts,
+    sessions,
+    completeLogin,
+    limits,
+    cookies,
+    registration,
+  })
 
   await app.register(async (secured) => {
     secure(secured)

@@ -9,6 +9,7 @@ import { prepareError } from '../http/errors.js'
 import { RoleBody, RoleName, RoleParams } from '../features/roles/schemas.js'
 import type { RoleService } from '../features/roles/service.js'
 import { Session, SessionParams } from '../features/sessions/schemas.js'
+import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { UserService } from '../features/users/service.js'
@@ -17,6 +18,7 @@ import { closed, requireFilled, Text } from './wire.js'
 type Options = {
   accounts: AccountService
   sessions: SessionService
+  completeLogin: CompleteLogin
   roles: RoleService
   users: UserService
   limits: Limits
@@ -39,7 +41,7 @@ const words: Partial<Record<string, string>> = {
 
 /** Users with roles under /api/v1: `{"msg"}` or `{"error"}`, over the services of /api. */
 export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, sessions, roles, users, limits, cookies, secure } = options
+  const { accounts, sessions, completeLogin, roles, users, limits, cookies, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
     const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
@@ -83,10 +85,12 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
         ),
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const body = requireFilled(request.body, ['username', 'password'], 'is empty')
-      const login = await sessions.login(body, callerOf(request), cookies.read(request, 'device'))
-      const { access_token, refresh_token } = login
+      const mark = cookies.read(request, 'device')
+      const login = await sessions.login(body, callerOf(request), mark)
+      const tokens = completeLogin(request, reply, login, { setsCookies: false })
+      const { access_token, refresh_token } = tokens
       return { msg: 'you are now connected', token: access_token, access_token, refresh_token }
     },
   )

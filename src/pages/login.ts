@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
+import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
 import { setFlash, takeFlash } from './flash.js'
@@ -22,6 +23,7 @@ import type { Visitors } from './visitor.js'
 
 type Options = {
   sessions: SessionService
+  completeLogin: CompleteLogin
   visitors: Visitors
   cookies: SessionCookies
   send: SendPage
@@ -43,7 +45,7 @@ const LoginQuery = Type.Object({
 
 /** Signing in. */
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { sessions, visitors, cookies, send, providers, safeNext } = options
+  const { sessions, completeLogin, visitors, cookies, send, providers, safeNext } = options
 
   app.get(
     '/login',
@@ -81,8 +83,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         const who = { ...readLoginName(name), password }
         const caller = callerOf(request)
         const mark = cookies.read(request, 'device')
-        const { device, ...login } = await sessions.login(who, caller, mark)
-        cookies.start(request, reply, login, device)
+        completeLogin(request, reply, await sessions.login(who, caller, mark))
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
         // A name that is none is one that nobody has.

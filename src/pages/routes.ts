@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { AccountService } from '../features/registration/service.js'
 import { AppError, invalidField } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
+import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { prepareError, sendError } from '../http/errors.js'
 import type { SessionService } from '../features/sessions/service.js'
@@ -28,6 +29,7 @@ type Options = {
   identities: IdentityService
   sessions: SessionService
   social: SocialService
+  completeLogin: CompleteLogin
   uploads: UploadService
   bodies: Bodies
   users: UserService
@@ -46,7 +48,7 @@ type Options = {
  * changes something, or a link to /logout on an own page. */
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { accounts, bodies, identities, sessions, social, uploads, users } = options
-  const { visitors, limits, cookies, providers } = options
+  const { completeLogin, visitors, limits, cookies, providers } = options
   const { appName, publicUrl, corsOrigins, activation, minLength } = options
   const send = createPageSender(appName, corsOrigins)
   await app.register(formbody, { bodyLimit: 16_384 })
@@ -75,9 +77,15 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   const safeNext = createNext(publicUrl, corsOrigins)
   const shared = { visitors, limits, cookies, providers, send, safeNext }
   await app.register(homePages, { ...shared, identities, uploads, bodies, users })
-  await app.register(loginPages, { ...shared, sessions })
+  await app.register(loginPages, { ...shared, sessions, completeLogin })
   await app.register(logoutPages, { ...shared, sessions })
-  await app.register(socialPages, { ...shared, identities, social, publicUrl })
+  await app.register(socialPages, {
+    ...shared,
+    identities,
+    social,
+    completeLogin,
+    publicUrl,
+  })
   await app.register(accountPages, { ...shared, accounts, activation, minLength })
   await app.register(linkPages, { accounts, users, cookies, limits, send, minLength })
 }

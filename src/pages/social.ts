@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { actorOf, callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
+import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { IdentityService } from '../features/identities/identities.js'
 import { IdentityParams } from '../features/identities/schemas.js'
@@ -19,6 +20,7 @@ import type { Visitors } from './visitor.js'
 type Options = {
   identities: IdentityService
   social: SocialService
+  completeLogin: CompleteLogin
   visitors: Visitors
   limits: Limits
   cookies: SessionCookies
@@ -39,8 +41,8 @@ const PasswordForm = Type.Object({ password: Text }, closed)
 
 /** Signing in by a provider: away to it, back from it, and what is connected. */
 export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { identities, social, visitors, limits, cookies, providers, send } = options
-  const { safeNext, publicUrl } = options
+  const { identities, social, completeLogin, visitors, limits, cookies } = options
+  const { providers, send, safeNext, publicUrl } = options
 
   app.get(
     '/auth/:provider',
@@ -153,11 +155,8 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     const callback = new URL(`${publicUrl}/auth/${provider}/callback`)
     callback.search = request.url.split('?')[1] ?? ''
     const { next, login } = await social.finish(provider, callback, sealed, callerOf(request))
-    limits.refund(request)
-    if (login) {
-      const { device, ...tokens } = login
-      cookies.start(request, reply, tokens, device)
-    }
+    if (login) completeLogin(request, reply, login)
+    else limits.refund(request)
     setFlash(cookies, reply, login ? 'logged_in' : 'connected')
     return safeNext(next)
   }

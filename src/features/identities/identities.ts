@@ -2,7 +2,7 @@ import type { Actor, Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError } from '../../errors.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
-import type { Login, SessionService, SessionStart } from '../sessions/service.js'
+import type { Login, Logins, SessionOpening } from '../sessions/logins.js'
 import type { UserRepository } from '../users/repository.js'
 import type { SessionRepository } from '../sessions/repository.js'
 import type { IdentityRepository } from './repository.js'
@@ -15,7 +15,7 @@ import type { Profile, Provider } from './provider.js'
 import type { Identity } from './schemas.js'
 
 type Repositories = OwnerSearch &
-  SessionStart & {
+  SessionOpening & {
     audit: Pick<AuditRepository, 'add'>
     identities: Pick<IdentityRepository, 'add' | 'find' | 'list' | 'remove'>
     outbox: Pick<OutboxRepository, 'put'>
@@ -25,7 +25,7 @@ type Repositories = OwnerSearch &
 
 type Dependencies = {
   store: UnitOfWork<Repositories>
-  sessions: SessionService
+  logins: Logins
   reauthentication: Reauthentication
   owners: Owners
   providers: Provider[]
@@ -34,7 +34,7 @@ type Dependencies = {
 
 /** Who a user is elsewhere: signing in by it, adding it, taking it away. */
 export function createIdentityService(dependencies: Dependencies) {
-  const { store, sessions, reauthentication, owners, providers, newId } = dependencies
+  const { store, logins, reauthentication, owners, providers, newId } = dependencies
 
   return {
     /**
@@ -45,12 +45,12 @@ export function createIdentityService(dependencies: Dependencies) {
     async signIn(provider: Provider, profile: Profile, caller: Caller): Promise<Login> {
       const enterOnce = () => enter(provider, profile, caller)
       // Of two who come for the first time at once, one finds what the other has made.
-      const { found, grant } = await enterOnce().catch((error: unknown) => {
+      const { found, opened } = await enterOnce().catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'unavailable' && !error.cause)
           return enterOnce()
         throw error
       })
-      if (found && grant) return sessions.complete(grant, found)
+      if (opened) return logins.complete(opened)
       const waits = found && !found.activated && !found.disabled
       throw new AppError(waits ? 'activation_required' : 'invalid_credentials')
     },
@@ -117,9 +117,9 @@ export function createIdentityService(dependencies: Dependencies) {
       const found = await tx.users.findCredentialById(id)
       const mayEnter = found?.activated && !found.disabled
       const how = { provider: provider.name }
-      const grant = mayEnter ? await sessions.open(tx, found, caller, how) : undefined
-      if (!grant) await audit(tx, 'login.failed', caller, id, provider)
-      return { found, grant }
+      const opened = mayEnter ? await logins.open(tx, found, caller, how) : undefined
+      if (!opened) await audit(tx, 'login.failed', caller, id, provider)
+      return { found, opened }
     })
   }
 

@@ -1,6 +1,6 @@
 import { isActor, type Actor, type Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
-import type { Login } from '../sessions/service.js'
+import type { Login } from '../sessions/logins.js'
 import type { IdentityRepository } from './repository.js'
 import type { IdentityService } from './identities.js'
 import type { Provider } from './provider.js'

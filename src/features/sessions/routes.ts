@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { actorOf, callerOf } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from './authenticate.js'
+import type { CompleteLogin } from './complete-login.js'
 import type { SessionCookies } from './session-cookies.js'
 import { MessageReply, replies } from '../../http/openapi.js'
 import {
@@ -19,13 +20,14 @@ import {
 import type { SessionService } from './service.js'
 
 type Options = { sessions: SessionService; cookies: SessionCookies }
+type LoginOptions = Options & { completeLogin: CompleteLogin }
 
 const tags = ['sessions']
 
 /** Without an access token: getting one. */
-export const loginRoutes: FastifyPluginAsyncTypebox<Options> = async (
+export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
   app,
-  { sessions, cookies },
+  { sessions, cookies, completeLogin },
 ) => {
   app.post(
     '/api/login',
@@ -38,13 +40,10 @@ export const loginRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      const { device, ...login } = await sessions.login(
-        request.body,
-        callerOf(request),
-        cookies.read(request, 'device'),
-      )
-      cookies.start(request, reply, login, device)
-      return { status: 'success' as const, message: 'Login successful!', ...login }
+      const mark = cookies.read(request, 'device')
+      const login = await sessions.login(request.body, callerOf(request), mark)
+      const body = completeLogin(request, reply, login)
+      return { status: 'success' as const, message: 'Login successful!', ...body }
     },
   )
 

@@ -8,21 +8,14 @@ import { judge } from '../limits/guesses.js'
 import { rateLimitHeaders } from '../limits/limiter.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { SessionRepository } from './repository.js'
-import type { Grant, TokenPair } from '../tokens/service.js'
 import { identifierKinds, readIdentifier, type Identifier } from '../identifiers/identifiers.js'
 import type { Credential, UserRepository } from '../users/repository.js'
-import type { User } from '../users/schemas.js'
+import type { Login, Logins, SessionOpening } from './logins.js'
 import { createRenewal, type RenewalDependencies, type RenewalRepositories } from './renewal.js'
 import type { LoginBody, Session } from './schemas.js'
 
-/** What beginning a session uses. */
-export type SessionStart = {
-  audit: Pick<AuditRepository, 'add'>
-  sessions: Pick<SessionRepository, 'create' | 'endOldest'>
-}
-
 type Repositories = RenewalRepositories &
-  SessionStart & {
+  SessionOpening & {
     audit: Pick<AuditRepository, 'add'>
     sessions: Pick<SessionRepository, 'end' | 'endAll' | 'endOf' | 'list'>
     users: Pick<UserRepository, 'findCredential' | 'findCredentialById' | 'replaceHash'>
@@ -32,22 +25,12 @@ type Dependencies = Omit<RenewalDependencies, 'store'> & {
   store: UnitOfWork<Repositories>
   passwords: PasswordHasher
   devices: DeviceMarks
-  /** How long a session lives, in seconds. */
-  refreshTtl: number
-  /** Most sessions that a user may have. */
-  most: number
+  logins: Logins
 }
-
-/** `device` marks where the login came from, for the next one. */
-export type Login = TokenPair & { user: User; device: string }
-
-/** A user who has been authenticated, with the hash of the present password. */
-type Recognised = Pick<Credential, 'user' | 'password_version'>
 
 /** Logging in, staying in, logging out. */
 export function createSessionService(dependencies: Dependencies) {
-  const { store, passwords, tokens, limits, devices, newId } = dependencies
-  const { refreshTtl, most } = dependencies
+  const { store, passwords, limits, devices, logins, newId } = dependencies
 
   /** Each its own session. */
   const endTogether = createBatcher(async (callers: Actor[]) => {
@@ -80,8 +63,8 @@ export function createSessionService(dependencies: Dependencies) {
         const { valid, weak } = await passwords.verify(hash, body.password)
         const isRight = valid && found !== undefined && !found.disabled
         const waits = isRight && !found.activated
-        const grant = isRight && !waits && (await begin(found, body.password, weak, caller))
-        if (grant) return complete(grant, found)
+        const opened = isRight && !waits && (await begin(found, body.password, weak, caller))
+        if (opened) return logins.complete(opened)
         const user_id = found?.user.id ?? null
         const detail: Record<string, boolean> = isBlocked ? { blocked: true } : {}
         await store.audit.add({ id: newId(), event: 'login.failed', caller, user_id, detail })
@@ -92,9 +75,6 @@ export function createSessionService(dependencies: Dependencies) {
       const headers = standing && rateLimitHeaders(standing)
       throw new AppError('invalid_credentials', headers && { headers })
     },
-
-    open,
-    complete,
 
     ...createRenewal(dependencies),
 
@@ -127,38 +107,6 @@ export function createSessionService(dependencies: Dependencies) {
       end(caller, (tx) => tx.sessions.endAll(caller.user_id, keepsThis ? caller.session_id : null)),
   }
 
-  /**
-   * Begins the session of a user who has been recognised; undefined where the account was disabled, or
-   * its password changed, since it was read. `how` is for the audit log.
-   */
-  async function open(
-    tx: SessionStart,
-    { user, password_hash }: Pick<Credential, 'user' | 'password_hash'>,
-    caller: Caller,
-    how: Record<string, string> = {},
-  ): Promise<Grant | undefined> {
-    const { user_agent, address } = caller
-    const { id: user_id } = user
-    const id = newId()
-    const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address }
-    const grant = await tx.sessions.create(session)
-    if (!grant) return undefined
-    const who = { ...caller, user_id, session_id: id }
-    const note = (
-      event: 'login.succeeded' | 'session.ended',
-      detail: Record<string, string | number>,
-    ) => tx.audit.add({ id: newId(), event, caller: who, user_id, detail })
-    await note('login.succeeded', { session: id, ...how })
-    const ended = await tx.sessions.endOldest(user_id, id, most - 1)
-    if (ended > 0) await note('session.ended', { ended, most })
-    return grant
-  }
-
-  /** What the client of a new session gets. */
-  function complete(grant: Grant, { user, password_version: version }: Recognised): Login {
-    return { ...tokens.issue(grant), user, device: devices.make({ id: user.id, version }) }
-  }
-
   /** Undefined where the account was disabled, or its password changed, while it was being verified. */
   async function begin(
     found: Credential,
@@ -168,9 +116,10 @@ export function createSessionService(dependencies: Dependencies) {
     tries = 2,
   ) {
     const password_hash = weak ? await strengthen(found, password) : (found.password_hash ?? '')
-    const credential = { user: found.user, password_hash }
-    const grant = await store.transaction((tx) => open(tx, credential, caller))
-    if (grant || tries === 1) return grant
+    const opened = await store.transaction((tx) =>
+      logins.open(tx, { ...found, password_hash }, caller),
+    )
+    if (opened || tries === 1) return opened
     // Another login may have strengthened the hash meanwhile: then the new one decides.
     const now = await store.users.findCredentialById(found.user.id)
     const again = await passwords.verify(now?.password_hash, password)
