@@ -13,6 +13,7 @@ import {
 import { drain } from './http/drain.js'
 import { errors } from './http/errors.js'
 import { health } from './http/health.js'
+import { createDatabaseState } from './db/state.js'
 import { housekeeping } from './db/housekeeping.js'
 import { json } from './http/json.js'
 import { keys } from './features/tokens/key-plugin.js'
@@ -50,6 +51,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     now: now ? () => now().getTime() : Date.now,
   }
 
+  const { ping } = createDatabaseState(db)
   const trustProxy = config.TRUST_PROXY.filter((item) => item !== 'none')
   const app = createServer({ trustProxy, log })
   const { METRICS_TOKEN: metricsToken } = config
@@ -67,7 +69,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   if (durations) {
     await app.register(metrics, { token: metricsToken, durations, replica, lanes, db })
   }
-  await app.register(health, { db, isReady: () => replica.feed.isReady() && keyring.canSign() })
+  await app.register(health, { ping, isReady: () => replica.feed.isReady() && keyring.canSign() })
   await app.register(housekeeping, {
     prune: () => prune(db, config.AUDIT_RETENTION),
     log,

@@ -3,6 +3,7 @@ import { createAuditRepository } from './features/audit/repository.js'
 import { createClientRepository } from './features/clients/repository.js'
 import { createCodeRepository } from './features/codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
+import { createDatabaseState } from './db/state.js'
 import { lazily, type UnitOfWork } from './db/unit-of-work.js'
 import type { Denial } from './features/denylist/entries.js'
 import { createDenylistRepository } from './features/denylist/repository.js'
@@ -67,6 +68,13 @@ export function createStore(db: Pool, options: Options): UnitOfWork<Repositories
     },
   }
 }
+
+/** What the doctor reads. It must also run where the services cannot start. */
+export const doctorRepositories = (db: Pool) => ({
+  state: createDatabaseState(db),
+  outbox: createOutboxRepository(db, () => undefined),
+  roles: createRoleRepository(db),
+})
 
 type Repositories = ReturnType<ReturnType<typeof prepare>>
 

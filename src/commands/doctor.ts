@@ -1,14 +1,16 @@
-import { readdirSync } from 'node:fs'
 import type { Config } from '../config/load.js'
-import { migrationsDirectory } from '../db/migrate.js'
-import type { Db } from '../db/pool.js'
+import type { DatabaseState } from '../db/state.js'
 import { OperatorError } from '../errors.js'
+import type { OutboxRepository } from '../features/messages/repository.js'
 import type { Transport } from '../features/messages/transports.js'
+import type { RoleRepository } from '../features/roles/repository.js'
 
 type Check = { what: string; run: () => Promise<string> }
 type Options = {
   config: Config
-  db: Db
+  state: DatabaseState
+  outbox: Pick<OutboxRepository, 'backlog'>
+  roles: Pick<RoleRepository, 'countAdmins'>
   transports: () => Promise<Partial<Record<string, Transport>>>
   now: () => Date
 }
@@ -31,15 +33,12 @@ export async function doctor(options: Options, print: (line: string) => void): P
   return isWell
 }
 
-function checksOf({ config, db, transports, now }: Options): Check[] {
-  const one = async <Row>(text: string) => (await db.query<Row>(text)).rows[0] as Row
+function checksOf({ config, state, outbox, roles, transports, now }: Options): Check[] {
   return [
     {
       what: 'PostgreSQL',
       async run() {
-        const { version } = await one<{ version: string }>(
-          `select current_setting('server_version') as version`,
-        )
+        const version = await state.version()
         if (Number.parseInt(version) < 15) throw new Error(`${version} is older than 15`)
         return version
       },
@@ -47,21 +46,15 @@ function checksOf({ config, db, transports, now }: Options): Check[] {
     {
       what: 'schema',
       async run() {
-        const files = readdirSync(migrationsDirectory).map((name) => name.replace(/\.sql$/, ''))
-        const { rows } = await db.query<{ name: string }>('select name from migrations')
-        const done = rows.map(({ name }) => name)
-        const open = files.filter((name) => !done.includes(name))
-        if (open.length > 0) throw new Advice(`the next start migrates ${open.join(', ')}`)
-        return `${String(files.length)} migrations done`
+        const { all, missing } = await state.migrations()
+        if (missing.length > 0) throw new Advice(`the next start migrates ${missing.join(', ')}`)
+        return `${String(all.length)} migrations done`
       },
     },
     {
       what: 'clock',
       async run() {
-        const { ms } = await one<{ ms: number }>(
-          'select extract(epoch from clock_timestamp())::float * 1000 as ms',
-        )
-        const apart = Math.abs(now().getTime() - ms)
+        const apart = Math.abs(now().getTime() - (await state.now()))
         if (apart > 2_000)
           throw new Error(`${String(Math.round(apart))} ms apart from the database's`)
         return `${String(Math.round(apart))} ms apart from the database's`
@@ -79,10 +72,7 @@ function checksOf({ config, db, transports, now }: Options): Check[] {
     {
       what: 'outbox',
       async run() {
-        const { count, oldest } = await one<{ count: number; oldest: number | null }>(
-          `select count(*)::integer as count,
-             extract(epoch from now() - min(created_at))::integer as oldest from outbox`,
-        )
+        const { count, oldest } = await outbox.backlog()
         if ((oldest ?? 0) > 300) {
           throw new Error(`${String(count)} messages wait, the oldest for ${String(oldest)} s`)
         }
@@ -92,10 +82,7 @@ function checksOf({ config, db, transports, now }: Options): Check[] {
     {
       what: 'administrators',
       async run() {
-        const { count } = await one<{ count: number }>(
-          `select count(*)::integer as count from user_roles join users on id = user_id
-           where role = 'admin' and activated_at is not null and disabled_at is null`,
-        )
+        const count = await roles.countAdmins()
         if (count === 0) throw new Advice('none yet: gatehouse create-admin USERNAME EMAIL')
         return String(count)
       },

@@ -7,6 +7,7 @@ import type { KeyRotation } from '../features/tokens/rotation.js'
 import { operator } from '../http/caller.js'
 import type { Resources } from '../open-resources.js'
 import { createServices, type Services } from '../services.js'
+import { doctorRepositories } from '../store.js'
 import { calibrate } from './calibrate.js'
 import { clientCommands } from './clients.js'
 import { doctor } from './doctor.js'
@@ -89,7 +90,8 @@ export function createProgram(tools: Tools): Command {
         async (resources, config) => {
           const transports = async () =>
             (await createServices(config, { ...resources, log })).transports
-          const options = { config, db: resources.db, transports, now: () => new Date() }
+          const repositories = doctorRepositories(resources.db)
+          const options = { ...repositories, config, transports, now: () => new Date() }
           if (!(await doctor(options, print))) process.exitCode = 1
         },
         { migrates: false },

@@ -1,3 +1,4 @@
+import { dropSchema } from '../db/drop-schema.js'
 import { migrate } from '../db/migrate.js'
 import type { Pool } from '../db/pool.js'
 
@@ -5,9 +6,6 @@ type Log = Parameters<typeof migrate>[1]
 
 /** Deletes everything, and makes the empty schema again. */
 export async function resetDatabase(db: Pool, url: string, log: Log): Promise<void> {
-  await db.transaction(async (tx) => {
-    await tx.query('drop schema public cascade')
-    await tx.query('create schema public')
-  })
+  await dropSchema(db)
   await migrate(url, log)
 }

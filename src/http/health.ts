@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import type { Db } from '../db/pool.js'
 import { AppError } from '../errors.js'
 import { replies } from './openapi.js'
 
 type Options = {
-  db: Db
+  /** Asks the database. @throws AppError `unavailable` */
+  ping: () => Promise<void>
   /** Whether this instance knows of every revocation. */
   isReady: () => boolean
 }
@@ -14,7 +14,7 @@ const Healthy = Type.Object({ status: Type.Literal('success') })
 
 /** `live`: the process answers. `ready`: it can serve, so send it requests. */
 export const health = fp<Options>(
-  async (app, { db, isReady }) => {
+  async (app, { ping, isReady }) => {
     const schema = { tags: ['operations'], response: replies({ 200: Healthy }) }
     const success = { status: 'success' as const }
 
@@ -29,7 +29,7 @@ export const health = fp<Options>(
       { schema: { summary: 'Requests are welcome', ...schema } },
       async () => {
         if (app.isDraining() || !isReady()) throw new AppError('unavailable')
-        await db.query('select 1')
+        await ping()
         return success
       },
     )

@@ -41,7 +41,7 @@ export function createReplica(options: Options) {
     onLost,
   })
   const lookup = createLookup({ denylist: repository, clock })
-  const wakeOthers = createWaker(db)
+  const wakeOthers = createWaker(repository)
   const { isFresh } = feed
   const denylist = createDenylist({ entries, isFresh, lookup, wakeOthers, clock, denyFor })
 

@@ -56,10 +56,18 @@ const deltaWith = (more = '') => `
     where xid >= pg_snapshot_xmax($1::pg_snapshot)
       or xid = any (array(select pg_snapshot_xip($1::pg_snapshot)))) news`
 
+/** Instances that listen to it hear of new denials. */
+export const channel = 'gatehouse'
+
 /** The statements of a replica, which run on whatever connection it has. */
 export const replicaSql = {
   /** Names the history where that has not been done. */
   begin: 'insert into database_incarnation default values on conflict do nothing',
+
+  listen: `listen ${channel}`,
+
+  /** Which process of the server answers. */
+  pid: 'select pg_backend_pid() as pid',
 
   position: `select ${position}`,
 
@@ -146,6 +154,11 @@ export function createDenylistRepository(
         [epochs.map(({ id }) => id), epochs.map(({ epoch }) => epoch)],
       )
       onDenied(rows.map((row) => ({ ...row, expires_at: soon(day) })))
+    },
+
+    /** Tells the instances that listen that there is something to read. */
+    async notify(): Promise<void> {
+      await db.query(`select pg_notify('${channel}', '')`)
     },
 
     /** Names the history of the database where that has not been done. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { closeAtOnce as close } from '../../db/close-at-once.js'
 import type { Db } from '../../db/pool.js'
-import { replicaSql, type Delta, type Position } from './repository.js'
+import { channel, replicaSql, type Delta, type Position } from './repository.js'
 
 export type Page = Pick<Position, 'history'> & {
   packed: Buffer
@@ -23,8 +23,6 @@ export type Source = {
 
 /** LISTEN does not work over this connection, and never will. */
 export class ListenError extends Error {}
-
-const channel = 'gatehouse'
 
 type Row = Record<string, unknown>
 type Query = (text: string, values?: unknown[]) => Promise<Row | undefined>
@@ -72,7 +70,7 @@ export async function listeningSource(url: string): Promise<Source> {
   client.on('error', onLost)
   client.on('end', onLost)
   try {
-    await client.query(`listen ${channel}`)
+    await client.query(replicaSql.listen)
     await requireOwnConnection(client, url)
   } catch (error) {
     close(client)
@@ -145,6 +143,6 @@ async function requireOwnConnection(client: pg.Client, url: string): Promise<voi
 }
 
 async function pidOf(client: pg.Client): Promise<number> {
-  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const { rows } = await client.query<{ pid: number }>(replicaSql.pid)
   return rows[0]?.pid ?? 0
 }

@@ -1,11 +1,11 @@
-import type { Db } from '../../db/pool.js'
+import type { DenylistRepository } from './repository.js'
 
 /**
  * Tells the instances that listen that there is something to read; one statement at a time, whatever
  * was denied meanwhile. What gets lost here is read at the next interval all the same, so no denial
  * waits for it, nor for the lock that NOTIFY takes when it commits.
  */
-export function createWaker(db: Db) {
+export function createWaker(denylist: Pick<DenylistRepository, 'notify'>) {
   let running = false
   let again = false
 
@@ -18,7 +18,7 @@ export function createWaker(db: Db) {
     running = true
     while (again) {
       again = false
-      await db.query(`select pg_notify('gatehouse', '')`).catch(() => undefined)
+      await denylist.notify().catch(() => undefined)
     }
     running = false
   }

@@ -75,6 +75,15 @@ export function createOutboxRepository(db: Db, onPut: () => void) {
       ])
     },
 
+    /** How many messages wait, and for how many seconds the oldest has. */
+    async backlog(): Promise<{ count: number; oldest: number | null }> {
+      const { rows } = await db.query<{ count: number; oldest: number | null }>(
+        `select count(*)::integer as count,
+           extract(epoch from now() - min(created_at))::integer as oldest from outbox`,
+      )
+      return rows[0] ?? { count: 0, oldest: null }
+    },
+
     async delete(id: string): Promise<void> {
       await db.query('delete from outbox where id = $1', [id])
     },

@@ -6,7 +6,18 @@ type Holders = { users: string[]; clients: string[] }
 
 /** The only SQL about roles. */
 export function createRoleRepository(db: Db) {
+  /** Administrators who can log in. */
+  async function countAdmins(): Promise<number> {
+    const { rows } = await db.query<{ count: number }>(
+      `select count(*)::integer as count from user_roles join users on id = user_id
+       where role = 'admin' and activated_at is not null and disabled_at is null`,
+    )
+    return rows[0]?.count ?? 0
+  }
+
   return {
+    countAdmins,
+
     async list(): Promise<Role[]> {
       const { rows } = await db.query<Role>(
         `select name, created_at,
@@ -83,13 +94,6 @@ export function createRoleRepository(db: Db) {
      * @throws AppError `last_admin` after it, for the transaction to be rolled back
      */
     async keepingAnAdmin<Result>(change: () => Promise<Result>): Promise<Result> {
-      const countAdmins = async () => {
-        const { rows } = await db.query<{ count: number }>(
-          `select count(*)::integer as count from user_roles join users on id = user_id
-           where role = 'admin' and activated_at is not null and disabled_at is null`,
-        )
-        return rows[0]?.count ?? 0
-      }
       await db.query(`select from roles where name = 'admin' for no key update`)
       const before = await countAdmins()
       const result = await change()
