@@ -38,9 +38,9 @@ function feedThatHears(news: number) {
     onLost: () => undefined,
   })
   const pass = async (ms: number) => {
-    let isOver = false
-    after(ms, () => void (isOver = true))
-    while (!isOver) {
+    const state = { isOver: false }
+    after(ms, () => void (state.isOver = true))
+    while (!state.isOver) {
       await turn()
       step()
     }
