@@ -1,10 +1,12 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY packages/verify/package.json packages/verify/
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json ./
+COPY tsconfig.json tsconfig.build.json ./
+COPY packages packages
 COPY src src
-RUN npm run build -- --incremental false && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && rm dist/.tsbuildinfo packages/*/dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Gatehouse" \
@@ -17,6 +19,9 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 UV_THREADPOOL_SIZE=16 \
     MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=50331648
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
+# node_modules/@gatehouse/verify links to it.
+COPY --from=build /app/packages/verify/package.json packages/verify/
+COPY --from=build /app/packages/verify/dist packages/verify/dist
 COPY --from=build /app/dist dist
 COPY migrations migrations
 COPY package.json ./

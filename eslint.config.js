@@ -2,7 +2,8 @@ import { defineConfig, globalIgnores } from 'eslint/config'
 import prettier from 'eslint-config-prettier'
 import tseslint from 'typescript-eslint'
 
-const typed = ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts']
+const shipped = ['src/**/*.ts', 'packages/*/src/**/*.ts']
+const typed = [...shipped, 'test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts']
 const wiring = ['src/app.ts', 'src/server.ts', 'src/cli.ts']
 const entries = ['src/server.ts', 'src/cli.ts']
 
@@ -29,7 +30,7 @@ const directions = [
 ]
 
 export default defineConfig(
-  globalIgnores(['dist/', 'examples/', '.tap/', '.gatehouse/']),
+  globalIgnores(['**/dist/', 'examples/', '.tap/', '.gatehouse/']),
   {
     files: typed,
     extends: [tseslint.configs.strictTypeChecked],
@@ -58,7 +59,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: shipped,
     rules: {
       'no-restricted-exports': [
         'error',
@@ -86,7 +87,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: shipped,
     ignores: entries,
     rules: {
       'no-restricted-properties': [

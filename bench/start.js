@@ -10,7 +10,7 @@ const DATA_DIR = '.gatehouse/bench'
 const PORT = '3999'
 
 const starts = [
-  ['npm start, for the first time', ['npm', 'start'], [DATA_DIR, 'dist']],
+  ['npm start, for the first time', ['npm', 'start'], [DATA_DIR, 'dist', 'packages/verify/dist']],
   ['npm start, again', ['npm', 'start'], []],
   ['node dist/server.js, again', ['node', 'dist/server.js'], []],
 ]

@@ -1,3 +1,4 @@
+import { createVerifiedTokens, type AccessClaims } from '@gatehouse/verify/protocol'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { callerOf } from './http/caller.js'
 import type { Config } from './config/load.js'
@@ -23,8 +24,6 @@ import { requests } from './http/requests.js'
 import { security } from './http/security.js'
 import { createServices, type Dependencies } from './services.js'
 import { createSessionCookies } from './features/sessions/session-cookies.js'
-import type { AccessClaims } from './features/tokens/claims.js'
-import { createVerifiedTokens } from './features/tokens/verified.js'
 
 /** What every route shares: the services, the server and its plugins, and who may ask. */
 export async function buildBase(config: Config, dependencies: Dependencies) {

@@ -1,6 +1,5 @@
+import { AccessClaims, RefreshClaims, RevocationClaims } from '@gatehouse/verify/protocol'
 import type { TObject } from '@sinclair/typebox'
-import { RevocationClaims } from '../../src/features/revocations/claims.js'
-import { AccessClaims, RefreshClaims } from '../../src/features/tokens/claims.js'
 import { code, page, table } from './markdown.js'
 
 const access: Record<keyof AccessClaims, string> = {

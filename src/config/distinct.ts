@@ -1,4 +1,4 @@
-import { refreshAudienceOf, revocationsAudienceOf } from './audiences.js'
+import { refreshAudienceOf, revocationsAudienceOf } from '@gatehouse/verify/protocol'
 
 type Values = Record<string, unknown>
 

@@ -1,5 +1,4 @@
-import type { TokenType } from '../features/tokens/claims.js'
-import type { Algorithm } from '../features/tokens/key-pair.js'
+import type { Algorithm, TokenType } from '@gatehouse/verify/protocol'
 
 /** For how long others may keep the JWK set; in seconds, like all that follows. */
 export const jwksMaxAge = 300

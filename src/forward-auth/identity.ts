@@ -1,4 +1,4 @@
-import { isOfClient, type AccessClaims } from '../features/tokens/claims.js'
+import { isOfClient, type AccessClaims } from '@gatehouse/verify/protocol'
 
 /**
  * Who asks, for the app behind the proxy. Every header is there every time, empty where there is

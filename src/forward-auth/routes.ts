@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { isOfClient } from '@gatehouse/verify/protocol'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS } from 'node:http'
@@ -7,7 +8,6 @@ import { AppError } from '../errors.js'
 import { sendError } from '../http/errors.js'
 import { replies } from '../http/openapi.js'
 import { RoleName } from '../features/roles/schemas.js'
-import { isOfClient } from '../features/tokens/claims.js'
 import { identityHeaders } from './identity.js'
 import { createLoginUrl } from './original.js'
 

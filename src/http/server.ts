@@ -1,9 +1,9 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { isRepeated } from '@gatehouse/verify/protocol'
 import Fastify, { LogController, type FastifyBaseLogger, type preParsingHookHandler } from 'fastify'
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { AppError, type ErrorCode } from '../errors.js'
-import { isRepeated } from './headers.js'
 import { serializerCompiler, validatorCompiler } from './compilers.js'
 import { rawErrorReply, sendError } from './errors.js'
 

@@ -1,5 +1,5 @@
+import type { AccessClaims } from '@gatehouse/verify/protocol'
 import t, { type Test } from 'tap'
-import type { AccessClaims } from '../../src/features/tokens/claims.js'
 import { identityHeaders } from '../../src/forward-auth/identity.js'
 import { bearer, logIn, signUp, testApp, verifyEmails, type TestApp } from '../support/app.js'
 import { refreshed, clientOf } from '../support/http/client.js'

@@ -65,7 +65,11 @@ within() { # within SECONDS COMMAND...
     sleep 0.1
   done
 }
-lean() { [ "$(cd "$root$dir" && echo *)" = 'dist migrations node_modules package.json' ] && [ ! -e "$root$dir/node_modules/typescript" ]; }
+lean() {
+  [ "$(cd "$root$dir" && echo * packages/*/*)" = \
+    'dist migrations node_modules package.json packages packages/verify/dist packages/verify/package.json' ] &&
+    [ ! -e "$root$dir/node_modules/typescript" ]
+}
 ended() { ! kill -0 "$pid" 2>/dev/null; }
 refuses() {
   run "DATABASE_URL=$database_url" "PORT=$port" &

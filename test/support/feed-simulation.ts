@@ -1,5 +1,5 @@
+import { absent, createEntries, dead } from '@gatehouse/verify/protocol'
 import { pino } from 'pino'
-import { absent, createEntries, dead } from '../../src/features/denylist/entries.js'
 import { createFeed } from '../../src/features/denylist/feed.js'
 import { createModelDatabase } from './model-database.js'
 import { createModelNetwork } from './model-network.js'

@@ -1,5 +1,5 @@
+import type { RevocationClaims } from '@gatehouse/verify/protocol'
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
-import type { RevocationClaims } from '../../src/features/revocations/claims.js'
 
 export type Heard = {
   status: number

@@ -1,7 +1,7 @@
+import { createVerifier, type VerifierOptions } from '@gatehouse/verify'
 import { once } from 'node:events'
 import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Test } from 'tap'
-import { createVerifier, type VerifierOptions } from '../../src/verify/index.js'
 import { listen } from './listen.js'
 
 type Rewrite = (

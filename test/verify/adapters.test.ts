@@ -1,7 +1,7 @@
+import { fastifyToken, requireToken, type Claims, type TokenRules } from '@gatehouse/verify'
 import Fastify from 'fastify'
 import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
-import { fastifyToken, requireToken, type Claims, type TokenRules } from '../../src/verify/index.js'
 import { bearer, listeningApp, logIn, signUp } from '../support/app.js'
 import { until } from '../support/until.js'
 import { listen } from '../support/listen.js'

@@ -1,7 +1,6 @@
+import { createEntries, type RevocationClaims } from '@gatehouse/verify/protocol'
 import t from 'tap'
-import { createEntries } from '../../src/features/denylist/entries.js'
-import type { RevocationClaims } from '../../src/features/revocations/claims.js'
-import { createRevocationFeed } from '../../src/verify/feed.js'
+import { createRevocationFeed } from '../../packages/verify/src/feed.js'
 
 const kid = 'key'
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')

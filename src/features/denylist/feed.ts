@@ -1,5 +1,5 @@
+import { createEntries, type Denial, type Entries } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
-import { createEntries, type Denial, type Entries } from './entries.js'
 import { HistoryError, named, requireSame, requireSamePool, type NamedPosition } from './history.js'
 import type { Delta } from './repository.js'
 import { ListenError, type Page, type Source } from './sources.js'

@@ -1,5 +1,5 @@
+import { absent, dead, type Answers } from '@gatehouse/verify/protocol'
 import { AppError } from '../../errors.js'
-import { absent, dead } from './entries.js'
 import type { DenylistRepository } from './repository.js'
 
 type Options = {
@@ -10,9 +10,6 @@ type Options = {
 
 const deadline = 250
 const pause = 250
-
-/** find(id) as entries.ts answers it. */
-export type Answers = { find: (id: string) => number }
 
 type Batch = { ids: Set<string>; answers: Promise<Answers> }
 

@@ -1,7 +1,7 @@
+import { createEntries, type Denial } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from '../../db/pool.js'
-import { createEntries, type Denial } from './entries.js'
 import { createFeed } from './feed.js'
 import { createLookup } from './lookup.js'
 import { replicaSql, type Delta, type DenylistRepository, type Position } from './repository.js'

@@ -1,5 +1,5 @@
+import { soon, type Denial } from '@gatehouse/verify/protocol'
 import type { Db } from '../../db/pool.js'
-import { soon, type Denial } from './entries.js'
 
 /** A snapshot means something only on the history of the database that it was taken from. */
 export type Position = {

@@ -1,6 +1,6 @@
+import type { Denial } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
 import type { SessionRepository } from '../sessions/repository.js'
-import type { Denial } from './entries.js'
 import type { DenylistRepository } from './repository.js'
 
 type Options = {

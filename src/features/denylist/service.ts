@@ -1,6 +1,11 @@
-import type { AccessClaims } from '../tokens/claims.js'
-import type { Denial, Entries } from './entries.js'
-import { judge } from './judge.js'
+import {
+  judge,
+  type AccessClaims,
+  type Answers,
+  type Denial,
+  type Entries,
+} from '@gatehouse/verify/protocol'
+import { AppError } from '../../errors.js'
 import type { Lookup } from './lookup.js'
 
 type Dependencies = {
@@ -31,7 +36,7 @@ export function createDenylist(dependencies: Dependencies) {
      */
     requireLive(claims: AccessClaims): Promise<void> | undefined {
       if (!isFresh() || (doubts.size > 0 && isDoubted(claims))) return ask(claims)
-      judge(claims, entries)
+      requireUndenied(claims, entries)
       return undefined
     },
 
@@ -58,9 +63,15 @@ export function createDenylist(dependencies: Dependencies) {
 
   /** What memory denies is denied: after a failover the database may lack what it had acknowledged. */
   async function ask(claims: AccessClaims): Promise<void> {
-    judge(claims, entries)
-    judge(claims, await lookup.ask([claims.jti, claims.sid, claims.sub]))
+    requireUndenied(claims, entries)
+    requireUndenied(claims, await lookup.ask([claims.jti, claims.sid, claims.sub]))
   }
+}
+
+/** @throws AppError `invalid_token`, `token_stale` */
+function requireUndenied(claims: AccessClaims, answers: Answers): void {
+  const fault = judge(claims, answers)
+  if (fault) throw new AppError(fault)
 }
 
 export type Denylist = ReturnType<typeof createDenylist>

@@ -1,7 +1,7 @@
+import { ownClientId } from '@gatehouse/verify/protocol'
 import type { FastifyRequest } from 'fastify'
 import { invalidClient, type Credentials } from '../clients/credentials.js'
 import { invalidField } from '../../errors.js'
-import { ownClientId } from '../tokens/claims.js'
 
 type Form = { client_id?: string; client_secret?: string }
 

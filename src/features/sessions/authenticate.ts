@@ -1,14 +1,19 @@
 import fastifyJwt from '@fastify/jwt'
+import {
+  areClaims,
+  bearerOf,
+  isCompact,
+  isOfClient,
+  keyForHeader,
+  verifyOptions,
+  type AccessClaims,
+  type VerifiedTokens,
+} from '@gatehouse/verify/protocol'
 import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Denylist } from '../denylist/service.js'
 import { AppError } from '../../errors.js'
-import { bearerOf } from '../tokens/bearer.js'
-import { areClaims, isOfClient, type AccessClaims } from '../tokens/claims.js'
-import { isCompact, keyForHeader } from '../tokens/compact.js'
-import { verifyOptions } from '../tokens/key.js'
 import type { Keyring } from '../tokens/keyring.js'
-import type { VerifiedTokens } from '../tokens/verified.js'
 import type { Usage } from './usage.js'
 import type { SessionCookies } from './session-cookies.js'
 
@@ -188,5 +193,8 @@ function readAccessToken(request: FastifyRequest, cookies: SessionCookies): stri
  * The text behind `Bearer`, or undefined without an Authorization header.
  * @throws AppError `invalid_token` when there are two, or one of another scheme
  */
-export const readBearer = ({ headers, raw }: FastifyRequest): string | undefined =>
-  bearerOf(headers.authorization, raw.rawHeaders)
+export function readBearer({ headers, raw }: FastifyRequest): string | undefined {
+  const token = bearerOf(headers.authorization, raw.rawHeaders)
+  if (token === '') throw new AppError('invalid_token')
+  return token
+}

@@ -1,5 +1,5 @@
+import { soon, type Denial } from '@gatehouse/verify/protocol'
 import type { Db } from '../../db/pool.js'
-import { soon, type Denial } from '../denylist/entries.js'
 
 export type EndingOptions = {
   /** How long the access tokens of an ended session are denied, in seconds: longer than they live. */

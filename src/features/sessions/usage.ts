@@ -1,4 +1,4 @@
-import type { AccessClaims } from '../tokens/claims.js'
+import type { AccessClaims } from '@gatehouse/verify/protocol'
 import type { SessionRepository } from './repository.js'
 
 type Dependencies = { sessions: Pick<SessionRepository, 'markUsed'> }

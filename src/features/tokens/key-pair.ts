@@ -1,5 +1,5 @@
+import { thumbprint, type Algorithm } from '@gatehouse/verify/protocol'
 import {
-  createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
@@ -9,8 +9,6 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { promisify } from 'node:util'
-
-export type Algorithm = 'ES256' | 'EdDSA' | 'RS256' | 'HS256'
 
 /** What is stored of a key. `private_key` is PKCS #8 PEM, or the secret itself for HS256. */
 export type KeyPair = { kid: string; algorithm: Algorithm; private_key: string }
@@ -53,18 +51,4 @@ export function verificationKey({ algorithm, private_key }: KeyPair): string {
 export function publicJwk({ algorithm, private_key }: KeyPair): JsonWebKey | undefined {
   if (algorithm === 'HS256') return undefined
   return createPublicKey(createPrivateKey(private_key)).export({ format: 'jwk' })
-}
-
-// RFC 7638 §3.2: only the required members, in the order of their names.
-const requiredMembers: Record<string, (keyof JsonWebKey)[]> = {
-  EC: ['crv', 'kty', 'x', 'y'],
-  OKP: ['crv', 'kty', 'x'],
-  RSA: ['e', 'kty', 'n'],
-}
-
-/** RFC 7638 thumbprint, base64url of SHA-256. */
-export function thumbprint(jwk: JsonWebKey): string {
-  const members = requiredMembers[jwk.kty ?? ''] ?? []
-  const canonical = JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]])))
-  return createHash('sha256').update(canonical).digest('base64url')
 }

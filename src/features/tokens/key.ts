@@ -1,8 +1,15 @@
+import {
+  refreshAudienceOf,
+  revocationsAudienceOf,
+  verifyOptions,
+  type AccessClaims,
+  type Algorithm,
+  type RefreshClaims,
+  type TokenType,
+} from '@gatehouse/verify/protocol'
 import { createSigner, createVerifier } from 'fast-jwt'
 import type { JsonWebKey } from 'node:crypto'
-import { refreshAudienceOf, revocationsAudienceOf } from '../../config/audiences.js'
-import type { AccessClaims, RefreshClaims, TokenType } from './claims.js'
-import { publicJwk, verificationKey, type Algorithm, type KeyPair } from './key-pair.js'
+import { publicJwk, verificationKey, type KeyPair } from './key-pair.js'
 import { refreshKeyOf } from './refresh-key.js'
 
 /** What verifies tokens of one type: the key that their header names by `kid`, and the `aud` they have. */
@@ -76,21 +83,5 @@ export function prepareKey(key: KeyPair, { issuer, audience, keysSecret }: KeyOp
     },
     oldRefresh: verification(key, 'rt+jwt', audience),
     signRevocations: signer(key, 'revocations+jwt', revocationsAudienceOf(issuer)),
-  }
-}
-
-/** What the library checks of every token; areClaims() checks the rest. */
-export function verifyOptions(
-  typ: TokenType,
-  algorithms: Algorithm[],
-  { issuer, audience }: { issuer: string; audience: string },
-) {
-  return {
-    algorithms,
-    allowedIss: issuer,
-    allowedAud: audience,
-    checkTyp: typ,
-    requiredClaims: ['iss', 'aud', 'sub', 'jti', 'sid', 'iat', 'exp'],
-    errorCacheTTL: -1,
   }
 }

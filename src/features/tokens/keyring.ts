@@ -1,9 +1,9 @@
+import type { Algorithm, TokenType } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
 import { AppError } from '../../errors.js'
-import type { TokenType } from './claims.js'
 import { eternal, isUsable, livesOf, oldRefreshUntil, signerOf } from '../../config/key-life.js'
 import type { Life, Lifetimes } from '../../config/key-life.js'
-import { secretKey, type Algorithm } from './key-pair.js'
+import { secretKey } from './key-pair.js'
 import type { KeyRepository, RingState, StoredKeys } from './key-repository.js'
 import { prepareKey, type Key, type KeyOptions, type Verification } from './key.js'
 

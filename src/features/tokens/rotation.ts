@@ -1,10 +1,11 @@
+import type { Algorithm } from '@gatehouse/verify/protocol'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { operator, scheduler, type Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { livesOf, planOf, signerOf, type Lifetimes } from '../../config/key-life.js'
-import { generateKey, type Algorithm, type KeyPair } from './key-pair.js'
+import { generateKey, type KeyPair } from './key-pair.js'
 import type { KeyRepository, StoredKeys } from './key-repository.js'
 
 type Repositories = {

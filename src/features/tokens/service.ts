@@ -1,14 +1,15 @@
-import { createDecoder } from 'fast-jwt'
-import { AppError } from '../../errors.js'
 import {
   areClaims,
+  isCompact,
+  keyForHeader,
   ownClientId,
   type AccessClaims,
   type ClaimsOf,
   type RefreshClaims,
   type TokenType,
-} from './claims.js'
-import { isCompact, keyForHeader } from './compact.js'
+} from '@gatehouse/verify/protocol'
+import { createDecoder } from 'fast-jwt'
+import { AppError } from '../../errors.js'
 import type { Keyring } from './keyring.js'
 
 type Options = {

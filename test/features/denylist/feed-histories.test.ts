@@ -1,7 +1,7 @@
+import { createEntries } from '@gatehouse/verify/protocol'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pino } from 'pino'
 import t from 'tap'
-import { createEntries } from '../../../src/features/denylist/entries.js'
 import { createFeed } from '../../../src/features/denylist/feed.js'
 import { createVirtualTime } from '../../support/virtual-time.js'
 

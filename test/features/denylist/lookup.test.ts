@@ -1,6 +1,6 @@
+import { absent, dead } from '@gatehouse/verify/protocol'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { absent, dead } from '../../../src/features/denylist/entries.js'
 import { createLookup } from '../../../src/features/denylist/lookup.js'
 import type { Found } from '../../../src/features/denylist/repository.js'
 

@@ -1,7 +1,7 @@
+import { absent, createEntries, dead } from '@gatehouse/verify/protocol'
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { absent, createEntries, dead } from '../../../src/features/denylist/entries.js'
 import { replicaSql, type Delta } from '../../../src/features/denylist/repository.js'
 import { testDatabase } from '../../support/database.js'
 import { random } from '../../support/random.js'

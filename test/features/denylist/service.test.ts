@@ -1,10 +1,9 @@
+import { createEntries, type AccessClaims } from '@gatehouse/verify/protocol'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { createEntries } from '../../../src/features/denylist/entries.js'
 import { createLookup } from '../../../src/features/denylist/lookup.js'
 import type { Found } from '../../../src/features/denylist/repository.js'
 import { createDenylist } from '../../../src/features/denylist/service.js'
-import type { AccessClaims } from '../../../src/features/tokens/claims.js'
 
 /** A denylist whose replica is fresh or not, over a database that holds what the test puts there. */
 function denylistOn() {

@@ -1,5 +1,6 @@
+import type { Algorithm } from '@gatehouse/verify/protocol'
 import t from 'tap'
-import { generateKey, type Algorithm } from '../../../src/features/tokens/key-pair.js'
+import { generateKey } from '../../../src/features/tokens/key-pair.js'
 import { ada, bearer, isRefused, logIn, signUp, testApp, verifyEmails } from '../../support/app.js'
 import { confused, relabelled, unsigned } from '../../support/forgeries/algorithms.js'
 import { claims } from '../../support/forgeries/claims.js'

@@ -1,6 +1,7 @@
+import type { Algorithm } from '@gatehouse/verify/protocol'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { generateKey, type Algorithm } from '../../../src/features/tokens/key-pair.js'
+import { generateKey } from '../../../src/features/tokens/key-pair.js'
 import { confused, relabelled, unsigned } from '../../support/forgeries/algorithms.js'
 import { claims } from '../../support/forgeries/claims.js'
 import { encodings } from '../../support/forgeries/encodings.js'

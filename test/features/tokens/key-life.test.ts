@@ -1,6 +1,6 @@
+import type { Algorithm } from '@gatehouse/verify/protocol'
 import t from 'tap'
 import { jwksMaxAge, leadTime, livesOf, planOf, signerOf } from '../../../src/config/key-life.js'
-import type { Algorithm } from '../../../src/features/tokens/key-pair.js'
 
 const minute = 60
 const day = 86_400

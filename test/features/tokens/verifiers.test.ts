@@ -1,5 +1,5 @@
+import type { Algorithm } from '@gatehouse/verify/protocol'
 import t, { type Test } from 'tap'
-import type { Algorithm } from '../../../src/features/tokens/key-pair.js'
 import { listeningApp, signUp } from '../../support/app.js'
 import { nodeVerifiers, secretVerifiers, type Verify } from '../../support/verifiers/node.js'
 

@@ -1,4 +1,4 @@
-import { refreshAudienceOf, revocationsAudienceOf } from '../../../src/config/audiences.js'
+import { refreshAudienceOf, revocationsAudienceOf } from '@gatehouse/verify/protocol'
 import type { KeyPair } from '../../../src/features/tokens/key-pair.js'
 import { keysSecret } from '../app.js'
 import { encode, genuine, hmac, jws, jwkOf, publicKeyOf, signerOf, spell } from './kit.js'

@@ -1,7 +1,7 @@
+import type { AccessClaims, Algorithm } from '@gatehouse/verify/protocol'
 import { createHmac, createPrivateKey, createPublicKey, randomUUID, sign } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
-import type { AccessClaims } from '../../../src/features/tokens/claims.js'
-import type { Algorithm, KeyPair } from '../../../src/features/tokens/key-pair.js'
+import type { KeyPair } from '../../../src/features/tokens/key-pair.js'
 import type { RawRequest } from '../http/connection.js'
 
 /** What a request is answered with; without one it is the answer to every bad token. */

@@ -1,5 +1,5 @@
+import { refreshAudienceOf } from '@gatehouse/verify/protocol'
 import { createHmac, hkdfSync } from 'node:crypto'
-import { refreshAudienceOf } from '../../../src/config/audiences.js'
 import { refreshKeyOf } from '../../../src/features/tokens/refresh-key.js'
 import { keysSecret } from '../app.js'
 import { encode, hmac, jwkOf, jws, publicKeyOf, publishedKey, signerOf, spell } from './kit.js'

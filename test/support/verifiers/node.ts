@@ -1,9 +1,9 @@
 import fastifyJwt from '@fastify/jwt'
+import type { Algorithm } from '@gatehouse/verify/protocol'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { createVerifier, type Algorithm as Name } from 'fast-jwt'
 import { createRemoteJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import { createPublicKey } from 'node:crypto'
-import type { Algorithm } from '../../../src/features/tokens/key-pair.js'
 
 /** Resolves for a token that is accepted, and rejects for another. */
 export type Verify = (token: string) => Promise<unknown>

@@ -1,10 +1,10 @@
 import { createVerifier } from 'fast-jwt'
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { revocationsAudienceOf } from '../config/audiences.js'
-import { thumbprint, type Algorithm } from '../features/tokens/key-pair.js'
-import { verifyOptions } from '../features/tokens/key.js'
 import type { Answer } from './http.js'
+import { revocationsAudienceOf } from './protocol/audiences.js'
+import { thumbprint, type Algorithm } from './protocol/keys.js'
+import { verifyOptions } from './protocol/verify-options.js'
 
 type Options = {
   read: () => Promise<Answer>

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { bearerOf } from '../features/tokens/bearer.js'
-import { isOfClient } from '../features/tokens/claims.js'
 import { challenge, refusal, toRefusal } from './errors.js'
+import { bearerOf } from './protocol/bearer.js'
+import { isOfClient } from './protocol/claims.js'
 import type { Claims, Verifier } from './verifier.js'
 
 export type TokenRules = {
@@ -25,7 +25,7 @@ export function fastifyToken(verifier: Verifies, rules: TokenRules = {}) {
       Object.assign(request, { user: claims })
     } catch (thrown) {
       const error = toRefusal(thrown)
-      reply.headers(error.headers ?? {})
+      reply.headers(error.headers)
       throw error
     }
   }
@@ -56,6 +56,7 @@ async function admit(
 ): Promise<Claims> {
   const token = bearerOf(authorization, rawHeaders)
   if (token === undefined) throw challenge()
+  if (token === '') throw refusal('invalid_token')
   const claims = await verify(token)
   const hasRole = role === undefined || claims.roles.includes(role)
   if (!hasRole || (!admitsClients && isOfClient(claims))) throw refusal('forbidden')

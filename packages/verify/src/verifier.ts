@@ -1,13 +1,13 @@
 import { createDecoder } from 'fast-jwt'
-import { createEntries } from '../features/denylist/entries.js'
-import { judge } from '../features/denylist/judge.js'
-import { areClaims, type AccessClaims } from '../features/tokens/claims.js'
-import { isCompact, keyForHeader } from '../features/tokens/compact.js'
-import { createVerifiedTokens } from '../features/tokens/verified.js'
-import { refusal, toRefusal } from './errors.js'
+import { refusal } from './errors.js'
 import { createRevocationFeed, maxAnswer } from './feed.js'
 import { get, type Fetch } from './http.js'
 import { createKeySet, type PublicKey } from './keys.js'
+import { areClaims, type AccessClaims } from './protocol/claims.js'
+import { isCompact, keyForHeader } from './protocol/compact.js'
+import { createEntries } from './protocol/entries.js'
+import { judge } from './protocol/judge.js'
+import { createVerifiedTokens } from './protocol/verified.js'
 
 export type VerifierOptions = {
   /** `JWT_ISSUER` of the service: its `PUBLIC_URL`, unless it was set. */
@@ -130,11 +130,8 @@ export function createVerifier(options: VerifierOptions) {
   function admit(claims: AccessClaims): Claims {
     if (now().getTime() >= claims.exp * 1_000) throw refusal('invalid_token')
     if (!feed.isFresh()) throw refusal('unavailable')
-    try {
-      judge(claims, entries)
-    } catch (error) {
-      throw toRefusal(error)
-    }
+    const fault = judge(claims, entries)
+    if (fault) throw refusal(fault)
     return claims
   }
 }

@@ -1,10 +1,9 @@
-import { AppError } from '../../errors.js'
-import { isRepeated } from '../../http/headers.js'
+import { isRepeated } from './headers.js'
 
 /**
  * The text behind `Bearer`, or undefined without an Authorization header (RFC 6750 §2.1).
  * @param rawHeaders names and values as they came: of two of them Node shows the first alone
- * @throws AppError `invalid_token` when there are two, or one of another scheme
+ * @returns an empty text, which is no token, for two headers or another scheme
  */
 export function bearerOf(
   authorization: string | undefined,
@@ -12,6 +11,6 @@ export function bearerOf(
 ): string | undefined {
   if (authorization === undefined) return undefined
   const isBearer = authorization.slice(0, 7).toLowerCase() === 'bearer '
-  if (!isBearer || isRepeated('authorization', rawHeaders)) throw new AppError('invalid_token')
+  if (!isBearer || isRepeated('authorization', rawHeaders)) return ''
   return authorization.slice(7)
 }

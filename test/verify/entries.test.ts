@@ -1,7 +1,7 @@
+import { absent, createEntries, dead } from '@gatehouse/verify/protocol'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { absent, createEntries, dead } from '../../../src/features/denylist/entries.js'
-import { random } from '../../support/random.js'
+import { random } from '../support/random.js'
 
 t.test('what was added is found, in either case, and nothing else is', (t) => {
   const entries = createEntries()

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { TokenType } from './claims.js'
-import type { Algorithm } from './key-pair.js'
+import type { Algorithm } from './keys.js'
 
 // A token of ours has less than 3 KB, but for dozens of roles; nothing longer is decoded.
 const maxTokenLength = 8_192

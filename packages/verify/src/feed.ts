@@ -1,10 +1,10 @@
 import { createDecoder } from 'fast-jwt'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { dead, type Entries } from '../features/denylist/entries.js'
-import { areRevocations, type RevocationClaims } from '../features/revocations/claims.js'
-import { isCompact, keyForHeader } from '../features/tokens/compact.js'
 import { StatusError, type Answer } from './http.js'
 import type { KeySet } from './keys.js'
+import { isCompact, keyForHeader } from './protocol/compact.js'
+import { dead, type Entries } from './protocol/entries.js'
+import { areRevocations, type RevocationClaims } from './protocol/revocations.js'
 
 type Options = {
   entries: Entries

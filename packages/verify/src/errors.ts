@@ -1,0 +1,44 @@
+const refusals = {
+  invalid_token: [401, 'Not logged in'],
+  token_stale: [401, 'The token is out of date: refresh it'],
+  forbidden: [403, 'Not allowed'],
+  unavailable: [503, 'Temporarily unavailable: try again soon'],
+} as const satisfies Record<string, readonly [status: number, message: string]>
+
+export type RefusalCode = keyof typeof refusals
+
+// RFC 6750 §3, §3.1.
+const headersOf: Record<RefusalCode, Record<string, string>> = {
+  invalid_token: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  token_stale: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  forbidden: { 'www-authenticate': 'Bearer error="insufficient_scope"' },
+  unavailable: { 'retry-after': '1' },
+}
+
+/** Why a token is refused. `statusCode` (401, 403, 503) and `headers` are for the reply. */
+export class Refusal extends Error {
+  readonly code: RefusalCode
+  readonly statusCode: number
+  readonly headers: Record<string, string>
+
+  constructor(code: RefusalCode, headers: Record<string, string>, cause?: unknown) {
+    const [statusCode, message] = refusals[code]
+    super(message, { cause })
+    this.name = 'Refusal'
+    this.code = code
+    this.statusCode = statusCode
+    this.headers = headers
+  }
+}
+
+export const refusal = (code: RefusalCode, cause?: unknown): Refusal =>
+  new Refusal(code, headersOf[code], cause)
+
+/** A request without a token: the challenge names no error (RFC 6750 §3.1). */
+export const challenge = (): Refusal =>
+  new Refusal('invalid_token', { 'www-authenticate': 'Bearer' })
+
+/** A refusal stays as it is; for any other error the token's state is unknown. */
+export function toRefusal(error: unknown): Refusal {
+  return error instanceof Refusal ? error : refusal('unavailable', error)
+}

@@ -1,0 +1,12 @@
+/** What the service and a verifier of its tokens must agree on. It is no public interface: both are of one release. */
+export * from './audiences.js'
+export * from './bearer.js'
+export * from './claims.js'
+export * from './compact.js'
+export * from './entries.js'
+export * from './headers.js'
+export * from './judge.js'
+export * from './keys.js'
+export * from './revocations.js'
+export * from './verified.js'
+export * from './verify-options.js'
