@@ -4,7 +4,7 @@ import type { AccountService, Registration } from '../features/registration/serv
 import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
-import { readBearer } from '../features/sessions/authenticate.js'
+import { readBearer } from '../http/bearer.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'

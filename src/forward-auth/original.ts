@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { wantsHtml } from '../pages/forms.js'
-import { createNext } from '../pages/next.js'
+import { createNext } from '../http/next.js'
+import { wantsHtml } from '../http/wants-html.js'
 
 /**
  * Whether a page of another site must not have caused the request by the cookie: it may change

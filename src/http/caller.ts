@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
-import type { Marks } from '../features/codes/asker.js'
 
 /** Who asks for something, and from where: what the audit log and the limits want to know. */
 export type Caller = {
@@ -11,7 +10,7 @@ export type Caller = {
   user_agent: string | null
   request_id: string | null
   /** Cookies by which the sender of a message's request is recognised. */
-  marks?: Marks
+  marks?: { asker?: string | undefined; device?: string | undefined }
 }
 
 /** A caller with an access token: its user and session, or the client that both stand for. */

@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { hashOf, isSecret } from '../features/clients/secrets.js'
+import { hashOf, isSecret } from '../crypto/secrets.js'
 import { AppError } from '../errors.js'
+import { readBearer } from './bearer.js'
 import type { Durations } from './metrics/durations.js'
 import { createGauges, type Sources } from './metrics/gauges.js'
-import { readBearer } from '../features/sessions/authenticate.js'
 import { replies } from './openapi.js'
 
 type Options = Sources & {

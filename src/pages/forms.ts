@@ -1,6 +1,4 @@
 import { Type } from '@sinclair/typebox'
-import accepts from 'accepts'
-import type { FastifyRequest } from 'fastify'
 import type { AppError } from '../errors.js'
 import { replies } from '../http/openapi.js'
 import type { Field } from './layout.js'
@@ -51,7 +49,3 @@ export function filled<Body extends Record<string, string | undefined>>(body: Bo
 /** A path of ours with the page to come back to, where there is one. */
 export const withNext = (path: string, next: string | undefined) =>
   next === undefined ? path : `${path}?next=${encodeURIComponent(next)}`
-
-/** HTTPie, curl and fetch ask for anything: they get JSON. */
-export const wantsHtml = (request: FastifyRequest) =>
-  accepts(request.raw).type(['json', 'html']) === 'html'

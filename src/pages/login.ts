@@ -17,7 +17,7 @@ import {
   withNext,
 } from './forms.js'
 import { renderForm, template, type SendPage } from './layout.js'
-import type { SafeNext } from './next.js'
+import type { SafeNext } from '../http/next.js'
 import { providerButtons, type ProviderButton } from './providers.js'
 import type { Visitors } from './visitor.js'
 

@@ -7,7 +7,7 @@ import type { DenylistRepository } from '../denylist/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { invalidClient, type Credentials } from './credentials.js'
 import type { Client, ClientRepository } from './repository.js'
-import { hashOf, isSecret, newSecret } from './secrets.js'
+import { hashOf, isSecret, newSecret } from '../../crypto/secrets.js'
 
 type Repositories = {
   audit: Pick<AuditRepository, 'add'>

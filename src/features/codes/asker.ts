@@ -2,13 +2,16 @@ import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf, type Caller } from '../../http/caller.js'
 import { networkOf } from '../limits/network.js'
-import type { SessionCookies } from '../sessions/session-cookies.js'
 
 /** From where a message was asked for: a network, the hash of a cookie, the mark of a device. */
 export type Asker = { network: string; cookie: string | null; device: string | null }
 
-/** What a browser sends that asks for a message, or types the code in it. */
-export type Marks = { asker?: string | undefined; device?: string | undefined }
+/** As much of the session's cookies as concerns messages. */
+export type AskerCookies = {
+  read: (request: FastifyRequest, name: 'device') => string | undefined
+  readAsker: (request: FastifyRequest) => string | undefined
+  setAsker: (request: FastifyRequest, reply: FastifyReply) => string
+}
 
 export function askerOf({ address, marks = {} }: Caller): Asker {
   const { asker, device } = marks
@@ -18,7 +21,7 @@ export function askerOf({ address, marks = {} }: Caller): Asker {
 
 /** The caller of a request that asks for a message. The reply sets the cookie that tells it again. */
 export function askingCaller(
-  cookies: SessionCookies,
+  cookies: AskerCookies,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Caller {
@@ -36,7 +39,7 @@ export const askingMarks = (
 })
 
 /** The caller of a request that types a code. */
-export const typingCaller = (cookies: SessionCookies, request: FastifyRequest): Caller => ({
+export const typingCaller = (cookies: AskerCookies, request: FastifyRequest): Caller => ({
   ...callerOf(request),
   marks: { asker: cookies.readAsker(request) },
 })

@@ -1,7 +1,6 @@
 import fastifyJwt from '@fastify/jwt'
 import {
   areClaims,
-  bearerOf,
   isCompact,
   isOfClient,
   keyForHeader,
@@ -13,6 +12,7 @@ import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Denylist } from '../denylist/service.js'
 import { AppError } from '../../errors.js'
+import { readBearer } from '../../http/bearer.js'
 import type { Keyring } from '../tokens/keyring.js'
 import type { Usage } from './usage.js'
 import type { SessionCookies } from './session-cookies.js'
@@ -186,15 +186,5 @@ const readToken = (request: FastifyRequest, cookies: SessionCookies): string =>
 function readAccessToken(request: FastifyRequest, cookies: SessionCookies): string {
   const token = readToken(request, cookies)
   if (!isCompact(token)) throw new AppError('invalid_token')
-  return token
-}
-
-/**
- * The text behind `Bearer`, or undefined without an Authorization header.
- * @throws AppError `invalid_token` when there are two, or one of another scheme
- */
-export function readBearer({ headers, raw }: FastifyRequest): string | undefined {
-  const token = bearerOf(headers.authorization, raw.rawHeaders)
-  if (token === '') throw new AppError('invalid_token')
   return token
 }

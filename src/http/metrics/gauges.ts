@@ -1,12 +1,27 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Pool } from '../../db/pool.js'
-import type { Replica } from '../../features/denylist/replica.js'
 import type { Lanes } from '../../concurrency/lanes.js'
 
 export type Sources = {
-  replica: Pick<Replica, 'feed' | 'status'>
+  replica: {
+    feed: { onNews: (listener: (lag: number) => void) => void }
+    status: () => DenylistStatus
+  }
   lanes: Pick<Lanes, 'busy' | 'waiting'>
   db: Pick<Pool, 'status'>
+}
+
+type DenylistStatus = {
+  isFresh: boolean
+  /** Milliseconds since the database was last heard. */
+  age: number
+  entries: number
+  bytes: number
+  /** Milliseconds by which the database's clock is ahead of this host's. */
+  skew: number
+  reconnects: number
+  historyChanges: number
+  queries: number
 }
 
 /** How this instance stands, read from memory when it is asked for. */
