@@ -1,5 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
-import { Id, type User } from '../features/users/schemas.js'
+import type { User } from '../features/users/schemas.js'
+import { Id } from '../http/openapi.js'
 
 export const tags = ['dialect: /user']
 const Failure = Type.Object({ message: Type.String() })

@@ -10,8 +10,11 @@ export type Caller = {
   user_agent: string | null
   request_id: string | null
   /** Cookies by which the sender of a message's request is recognised. */
-  marks?: { asker?: string | undefined; device?: string | undefined }
+  marks?: Marks
 }
+
+/** What a browser sends that asks for a message, or types the code in it. */
+export type Marks = { asker?: string | undefined; device?: string | undefined }
 
 /** A caller with an access token: its user and session, or the client that both stand for. */
 export type Actor = Caller & { user_id: string; session_id: string }

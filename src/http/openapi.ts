@@ -5,6 +5,13 @@ import fp from 'fastify-plugin'
 import { createDocument, sendDocument, type Document } from './documents.js'
 import { errors } from '../errors.js'
 
+/** An id as we write one; the format `uuid` would let `urn:uuid:` pass, which PostgreSQL does not. */
+export const Id = (description?: string) =>
+  Type.String({
+    pattern: '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$',
+    ...(description && { description }),
+  })
+
 /** The one shape of every failure outside the RFCs' own endpoints. */
 export const ErrorReply = Type.Object({
   status: Type.Literal('error'),

@@ -1,6 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Id } from '../../http/openapi.js'
+import { Identifiers } from '../identifiers/schemas.js'
 import { RoleName } from '../roles/schemas.js'
-import { changes, Id, Identifiers, oneLine, profile, User } from '../users/schemas.js'
+import { changes, oneLine, profile, User } from '../users/schemas.js'
 
 const NullableTime = Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time' })
 
@@ -23,7 +25,6 @@ export const AccountReply = Type.Object({
 })
 
 export const AccountParams = Type.Object({ id: Id() })
-export const GrantParams = Type.Object({ id: Id(), name: RoleName })
 
 export const accountStates = ['active', 'disabled', 'pending'] as const
 export type AccountState = (typeof accountStates)[number]

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf, type Caller } from '../../http/caller.js'
+import { callerOf, type Caller, type Marks } from '../../http/caller.js'
 import { networkOf } from '../limits/network.js'
 
 /** From where a message was asked for: a network, the hash of a cookie, the mark of a device. */
@@ -30,7 +30,7 @@ export function askingCaller(
 
 /** The marks of such a request alone. */
 export const askingMarks = (
-  cookies: SessionCookies,
+  cookies: AskerCookies,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Marks => ({

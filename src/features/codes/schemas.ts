@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { IdentifierText } from '../users/schemas.js'
+import { IdentifierText } from '../identifiers/schemas.js'
 
 /** What proves that a message arrived: the link's token, or the address and the code in it. */
 export const proof = {

@@ -1,11 +1,10 @@
 import type { Denial } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
-import type { SessionRepository } from '../sessions/repository.js'
 import type { DenylistRepository } from './repository.js'
 
 type Options = {
   denylist: Pick<DenylistRepository, 'findAccounts' | 'raiseEpochsAbove'>
-  sessions: Pick<SessionRepository, 'end'>
+  sessions: { end: (...ids: string[]) => Promise<void> }
   log: FastifyBaseLogger
   sleep: (ms: number) => Promise<void>
 }

@@ -6,7 +6,7 @@ import type {
   preHandlerAsyncHookHandler,
   RouteOptions,
 } from 'fastify'
-import type { Owner } from '../sessions/device.js'
+import type { Owner } from './device.js'
 import { createGuesses, knownKey, unlimitedGuesses, unsettled } from './guesses.js'
 import { keyOf } from './keys.js'
 import { createLimiter, rateLimitHeaders, type Budget, type Reservation } from './limiter.js'

@@ -2,12 +2,11 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { CodeMaking, CodeService } from '../codes/service.js'
 import type { Purpose } from '../codes/repository.js'
 import type { Asker } from '../codes/asker.js'
-import type { DeviceMarks } from '../sessions/device.js'
+import type { DeviceMarks } from '../limits/device.js'
 import type { Counting, Limits } from '../limits/limits.js'
-import type { UserRepository } from '../users/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { readIdentifier, type AddressKind, type Identifier } from '../identifiers/identifiers.js'
-import { isClaimable } from '../users/claim.js'
+import { isClaimable, type Holding } from '../identifiers/claimable.js'
 import { codedMessages } from './codes.js'
 import { writeLetter, type MessageName } from './messages.js'
 import type { OutboxRepository, QueuedMessage } from './repository.js'
@@ -16,8 +15,14 @@ import type { Transport } from './transports.js'
 type Repositories = CodeMaking &
   Counting & {
     outbox: Pick<OutboxRepository, 'hold'>
-    users: Pick<UserRepository, 'find' | 'findCredentialById' | 'findHolders'>
+    users: {
+      find: (id: string) => Promise<Record<AddressKind, string | null> | undefined>
+      findCredentialById: (id: string) => Promise<{ password_version: number } | undefined>
+      findHolders: (identifiers: Identifier[]) => Promise<Holder[]>
+    }
   }
+
+type Holder = Holding & { user_id: string; activated: boolean }
 
 type Dependencies = {
   store: UnitOfWork<Repositories>

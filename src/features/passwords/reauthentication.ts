@@ -3,14 +3,14 @@ import { AppError } from '../../errors.js'
 import { judge } from '../limits/guesses.js'
 import type { Limits } from '../limits/limits.js'
 import type { PasswordHasher } from './hash.js'
-import type { UserRepository } from '../users/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
-import type { SessionRepository } from '../sessions/repository.js'
 
 type Repositories = {
   audit: Pick<AuditRepository, 'add'>
-  sessions: Pick<SessionRepository, 'isFresh'>
-  users: Pick<UserRepository, 'findCredentialById'>
+  sessions: { isFresh: (id: string, userId: string, seconds: number) => Promise<boolean> }
+  users: {
+    findCredentialById: (id: string) => Promise<{ password_hash: string | null } | undefined>
+  }
 }
 
 type Dependencies = {

@@ -6,7 +6,8 @@ import type { UserRepository } from '../users/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
-import { isClaimable, releaseAddress, type AddressRelease } from '../users/claim.js'
+import { isClaimable } from '../identifiers/claimable.js'
+import { releaseAddress, type AddressRelease } from '../users/claim.js'
 import type { Identifier } from '../identifiers/identifiers.js'
 
 export type ClaimRepositories = AddressRelease &

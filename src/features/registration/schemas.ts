@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { proof } from '../codes/schemas.js'
-import { Identifiers, IdentifierText, Password, profile } from '../users/schemas.js'
+import { Identifiers, IdentifierText } from '../identifiers/schemas.js'
+import { Password, profile } from '../users/schemas.js'
 
 export const RegisterBody = Type.Object(
   { ...Identifiers, ...profile, password: Password },

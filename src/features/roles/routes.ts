@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { GrantParams } from '../administration/schemas.js'
 import { actorOf } from '../../http/caller.js'
 import { MessageReply, replies } from '../../http/openapi.js'
-import { RoleBody, RoleParams, RoleReply, RolesReply } from './schemas.js'
+import { GrantParams, RoleBody, RoleParams, RoleReply, RolesReply } from './schemas.js'
 import type { RoleService } from './service.js'
 
 type Options = { roles: RoleService }

@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Id } from '../../http/openapi.js'
 
 export const RoleName = Type.String({
   pattern: '^[a-z][a-z0-9_-]{0,62}$',
@@ -14,6 +15,7 @@ export type Role = Static<typeof Role>
 
 export const RoleBody = Type.Object({ name: RoleName }, { additionalProperties: false })
 export const RoleParams = Type.Object({ name: RoleName })
+export const GrantParams = Type.Object({ id: Id(), name: RoleName })
 
 export const RoleReply = Type.Object({
   status: Type.Literal('success'),

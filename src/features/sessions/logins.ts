@@ -3,7 +3,7 @@ import type { AuditRepository } from '../audit/repository.js'
 import type { Grant, TokenPair, TokenService } from '../tokens/service.js'
 import type { Credential } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
-import type { DeviceMarks } from './device.js'
+import type { DeviceMarks } from '../limits/device.js'
 import type { SessionRepository } from './repository.js'
 
 type Options = {

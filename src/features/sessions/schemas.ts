@@ -1,5 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Id, Identifiers, User } from '../users/schemas.js'
+import { Id } from '../../http/openapi.js'
+import { Identifiers } from '../identifiers/schemas.js'
+import { User } from '../users/schemas.js'
 
 const tokens = {
   access_token: Type.String({ description: 'JWT, `typ: at+jwt` (RFC 9068)' }),

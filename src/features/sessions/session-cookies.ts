@@ -3,7 +3,7 @@ import type { SerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addLines, cookieValues, expired, expiredElsewhere, setCookie } from '../../http/cookies.js'
 import { AppError } from '../../errors.js'
-import { deviceLifetime } from './device.js'
+import { deviceLifetime } from '../limits/device.js'
 import type { TokenPair } from '../tokens/service.js'
 
 export type SessionCookies = ReturnType<typeof createSessionCookies>

@@ -1,6 +1,4 @@
 import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
-import type { SessionRepository } from '../sessions/repository.js'
-import type { IdentityRepository } from '../identities/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from './addresses.js'
 import {
@@ -10,12 +8,15 @@ import {
   type AddressKind,
   type IdentifierKind,
 } from '../identifiers/identifiers.js'
-import type { Holder, Standing, UserRepository } from './repository.js'
+import type { Standing, UserRepository } from './repository.js'
 
 /** What endAccess() uses. */
 export type AccessEnding = CodeRevocation & {
-  identities: Pick<IdentityRepository, 'removeAll' | 'removeUnproven'>
-  sessions: Pick<SessionRepository, 'endAll'>
+  identities: {
+    removeAll: (userId: string) => Promise<void>
+    removeUnproven: (userId: string) => Promise<void>
+  }
+  sessions: { endAll: (userId: string) => Promise<unknown> }
   users: Pick<UserRepository, 'update'>
 }
 
@@ -35,14 +36,6 @@ export const isProven = (standing: Standing): boolean =>
  */
 export const isOwnedBy = (kind: AddressKind, standing: Standing): boolean =>
   standing[`${kind}_verified`] || !isProven(standing)
-
-/**
- * Whether an account has an address without any right to it: another of its addresses was proven, this
- * one never was. The account is not its owner's, so a reset must not open it; its owner gets one of
- * their own.
- */
-export const isClaimable = ({ verified, proven, disabled }: Holder): boolean =>
-  proven && !verified && !disabled
 
 /**
  * Ends everything but the password that gave access to an account before its owner proved an address:

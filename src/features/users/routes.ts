@@ -1,21 +1,26 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { actorOf } from '../../http/caller.js'
-import { askingMarks, typingCaller } from '../codes/asker.js'
+import { askingMarks, typingCaller, type AskerCookies } from '../codes/asker.js'
 import { ProofBody } from '../codes/schemas.js'
 import type { Limits } from '../limits/limits.js'
-import type { SessionCookies } from '../sessions/session-cookies.js'
 import { MessageReply, replies } from '../../http/openapi.js'
 import { DeleteBody, PasswordBody, ProfileBody, ProfileReply, UserReply } from './schemas.js'
 import type { UserService } from './service.js'
 
-type Options = { users: UserService; cookies: SessionCookies }
+type Cookies = AskerCookies & {
+  clear: (request: FastifyRequest, reply: FastifyReply) => void
+  setDevice: (reply: FastifyReply, mark: string) => void
+}
+
+type Options = { users: UserService; cookies: Cookies }
 
 const tags = ['account']
 
 /** Without a token, since the link may be opened on another device. */
 export const confirmationRoutes: FastifyPluginAsyncTypebox<{
   users: UserService
-  cookies: SessionCookies
+  cookies: Cookies
   limits: Limits
 }> = async (app, { users, cookies, limits }) => {
   app.post(

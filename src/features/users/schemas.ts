@@ -1,14 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Id } from '../../http/openapi.js'
 
 const Nullable = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], description })
-
-/** An id as we write one; the format `uuid` would let `urn:uuid:` pass, which PostgreSQL does not. */
-export const Id = (description?: string) =>
-  Type.String({
-    pattern: '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$',
-    ...(description && { description }),
-  })
 
 /** A user as every reply shows one. */
 export const User = Type.Object({
@@ -41,16 +35,6 @@ export const Password = Type.String({
   maxLength: 1_024,
   description: '8 characters to 1,024 bytes',
 })
-
-/** Identifiers are bounded here and judged in identifiers.ts, after they are normalised. */
-export const IdentifierText = (description: string) =>
-  Type.String({ minLength: 1, maxLength: 320, description })
-
-export const Identifiers = {
-  email: Type.Optional(IdentifierText('e-mail address')),
-  username: Type.Optional(IdentifierText('user name')),
-  mobile: Type.Optional(IdentifierText('mobile number')),
-}
 
 // No line ends for a mail header, no overrides that make a text read backwards (Unicode TR 36 §2.4).
 export const oneLine = '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$'

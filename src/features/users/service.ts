@@ -4,17 +4,15 @@ import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
 import { AppError, taken } from '../../errors.js'
-import type { DeviceMarks } from '../sessions/device.js'
+import type { DeviceMarks } from '../limits/device.js'
 import type { Counting, Limits } from '../limits/limits.js'
 import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
 import type { UserRepository } from './repository.js'
-import type { SessionRepository } from '../sessions/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import type { CodeRepository } from '../codes/repository.js'
-import type { RoleRepository } from '../roles/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { addressFor } from './addresses.js'
@@ -29,8 +27,11 @@ type Repositories = AddressRelease &
     audit: Pick<AuditRepository, 'add'>
     codes: Pick<CodeRepository, 'redeem'>
     outbox: Pick<OutboxRepository, 'put'>
-    roles: Pick<RoleRepository, 'keepingAnAdmin'>
-    sessions: Pick<SessionRepository, 'endAll' | 'find'>
+    roles: { keepingAnAdmin: (work: () => Promise<void>) => Promise<void> }
+    sessions: {
+      endAll: (userId: string, except?: string | null) => Promise<unknown>
+      find: (id: string, userId: string) => Promise<object | undefined>
+    }
     users: Pick<
       UserRepository,
       | 'changePassword'
