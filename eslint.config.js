@@ -4,7 +4,6 @@ import tseslint from 'typescript-eslint'
 
 const shipped = ['src/**/*.ts', 'packages/*/src/**/*.ts']
 const typed = [...shipped, 'test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts']
-const wiring = ['src/app.ts', 'src/server.ts', 'src/cli.ts']
 const entries = ['src/server.ts', 'src/cli.ts']
 
 const subtest = { from: 'package', package: '@tapjs/core', name: 'PromiseWithSubtest' }
@@ -15,19 +14,65 @@ const plainHttp = { from: 'package', package: 'openid-client', name: 'allowInsec
 const readsEnvironment =
   'Only server.ts and cli.ts read the environment: take the value from config.'
 
-/** `import type` is free everywhere; instances are handed over as options. */
-const directions = [
-  {
-    regex: '^\\.\\./(\\.\\./)*(features/)?[^/]+/(service|repository)\\.js$',
-    allowTypeImports: true,
-    message: 'Another feature is reached by `import type`; app.ts hands its instance over.',
-  },
-  {
-    regex: '^((\\.\\./)+|\\./(?=app|cli))(app|server|cli)\\.js$',
-    allowTypeImports: true,
-    message: 'The entries and app.ts import the features, never the other way round.',
-  },
+/** From the lowest up. A file imports from its own band and lower ones, types included. */
+const bands = [
+  ['errors.ts'],
+  ['crypto/', 'concurrency/', '@gatehouse/verify'],
+  ['config/', 'db/', 'http/', 'log/'],
+  ['features/'],
+  ['pages/', 'compat/', 'forward-auth/'],
+  ['app.ts', 'app-base.ts', 'services.ts', 'store.ts', 'open-resources.ts', 'shutdown.ts'],
+  ['commands/'],
+  ['server.ts', 'cli.ts', 'verify.ts'],
 ]
+
+const betweenFeatures = {
+  regex: '^\\.\\./(\\.\\./)*(features/)?[^/]+/(service|repository)\\.js$',
+  allowTypeImports: true,
+  message: 'Another feature is reached by `import type`; services.ts hands its instance over.',
+}
+
+/** Forbids `names` to files that are `depth` folders below src. */
+function forbid(names, depth) {
+  const up = depth === 0 ? '\\./' : `(\\.\\./){${depth}}`
+  const paths = names.map((name) => name.replace(/\.ts$/, '\\.js$'))
+  const sources = paths.map((path) => (path.startsWith('@') ? path : up + path))
+  return {
+    regex: `^(${sources.join('|')})`,
+    allowTypeImports: false,
+    message: 'A file imports from its own band and lower ones: see `bands` in eslint.config.js.',
+  }
+}
+
+function rulesOf(band, at) {
+  const higher = bands.slice(at + 1).flat()
+  return band
+    .filter((name) => !name.startsWith('@'))
+    .flatMap((name) =>
+      (name.endsWith('/') ? [1, 2, 3, 4] : [0]).map((depth) => ({
+        files: [`src/${name}${depth === 0 ? '' : `${'*/'.repeat(depth - 1)}*.ts`}`],
+        rules: {
+          '@typescript-eslint/no-restricted-imports': [
+            'error',
+            { patterns: [betweenFeatures, ...(higher.length > 0 ? [forbid(higher, depth)] : [])] },
+          ],
+        },
+      })),
+    )
+}
+
+/** A package is published alone: no file of it leaves its own src. */
+const packageRules = [1, 2].map((depth) => ({
+  files: [`packages/*/src/${'*/'.repeat(depth - 1)}*.ts`],
+  rules: {
+    '@typescript-eslint/no-restricted-imports': [
+      'error',
+      {
+        patterns: [{ regex: `^(\\.\\./){${depth}}`, message: 'A package imports nothing of src.' }],
+      },
+    ],
+  },
+}))
 
 export default defineConfig(
   globalIgnores(['**/dist/', 'examples/', '.tap/', '.gatehouse/']),
@@ -75,11 +120,12 @@ export default defineConfig(
       ],
     },
   },
+  ...bands.flatMap(rulesOf),
+  ...packageRules,
   {
     files: ['src/**/*.ts'],
-    ignores: wiring,
+    ignores: ['src/app.ts', ...entries],
     rules: {
-      '@typescript-eslint/no-restricted-imports': ['error', { patterns: directions }],
       'no-restricted-syntax': [
         'error',
         { selector: 'ImportExpression[source.value=/^\\.\\./]', message: 'Import statically.' },
