@@ -12,8 +12,9 @@ const pages = [
   ...readdirSync(root).filter((name) => name.endsWith('.md') && name !== 'CHANGELOG.md'),
   ...list('docs/', '.md'),
   ...list('examples/', '.md'),
+  ...list('packages/', '.md'),
 ]
-const sources = list('src/', '.ts')
+const sources = [...list('src/', '.ts'), ...list('packages/', '.ts')]
 
 const longest = 30
 
