@@ -13,6 +13,7 @@ t.test('a value is made when it is first read, and once', async (t) => {
   t.same(made, ['users'])
   t.same({ ...values }, { users: { name: 'users' }, audit: { name: 'audit' } })
   t.same(made, ['users', 'audit'])
+  t.equal(await Promise.resolve(values), values, 'it is no promise')
 })
 
 t.test('a store of many repositories serves a service that names few', async (t) => {
