@@ -72,6 +72,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     grace: config.REFRESH_GRACE,
     keysSecret,
     publicUrl: config.PUBLIC_URL,
+    newId,
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
     onDenied: (denials) => denylist.add(denials),
     onDoubt: (denials) => denylist.doubt(denials),
@@ -94,7 +95,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     sleep: (ms) => sleep(ms, undefined, { ref: false }),
   })
 
-  const rotation = createRotation(config, store, newId)
+  const rotation = createRotation(config, store)
   if (!hasFixedKey(config)) await rotation.ensure()
   const keyring = await createKeyring({
     algorithm: config.JWT_ALGORITHM,
@@ -155,7 +156,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   )
 
   const isRequired = config.ACTIVATION === 'required'
-  const reauthentication = createReauthentication({ store, passwords, limits, newId })
+  const reauthentication = createReauthentication({ store, passwords, limits })
   const usage = createUsage(store)
   const logins = createLogins({
     tokens,
@@ -171,7 +172,6 @@ export async function createServices(config: Config, dependencies: Dependencies)
     limits,
     devices,
     log,
-    newId,
     usage,
     logins,
     grace: config.REFRESH_GRACE,
@@ -183,7 +183,6 @@ export async function createServices(config: Config, dependencies: Dependencies)
     reauthentication,
     owners: createOwners({ activation: isRequired, newId }),
     providers,
-    newId,
   })
   const social = createSocialService({
     store,
@@ -210,12 +209,11 @@ export async function createServices(config: Config, dependencies: Dependencies)
     reauthentication,
     limits,
     devices,
-    newId,
   })
   const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl })
-  const roles = createRoleService({ store, newId })
+  const roles = createRoleService({ store })
   const clients = createClientService({ store, limits, newId })
-  const oauth = createOAuthService({ store, tokens, denylist, sessions, usage, newId })
+  const oauth = createOAuthService({ store, tokens, denylist, sessions, usage })
   const converter = createConverter({ log })
   const uploads = createUploadService({ store, converter })
   const administration = createAdministrationService({
@@ -233,7 +231,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     audit: store.audit,
     clients,
     converter,
-    denials: createDenials({ audit: store.audit, log, now: () => now().getTime(), newId }),
+    denials: createDenials({ audit: store.audit, log, now: () => now().getTime() }),
     denylist,
     identities,
     keyring,
@@ -264,21 +262,26 @@ export function openRotation(config: Config, db: Pool, keysSecret: string) {
   const quiet = () => undefined
   const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }
   const lifetimes = { denyFor: 0, idleTtl: 0, grace: config.REFRESH_GRACE }
-  const store = createStore(db, { ...lifetimes, keysSecret, publicUrl: '', ...hooks })
-  return createRotation(config, store, uuidv7)
+  const store = createStore(db, {
+    ...lifetimes,
+    keysSecret,
+    publicUrl: '',
+    newId: uuidv7,
+    ...hooks,
+  })
+  return createRotation(config, store)
 }
 
 /** Whether the configuration holds the one key that there is. */
 export const hasFixedKey = ({ JWT_ALGORITHM, JWT_SECRET }: Config) =>
   JWT_ALGORITHM === 'HS256' && JWT_SECRET !== undefined
 
-function createRotation(config: Config, store: Store, newId: () => string) {
+function createRotation(config: Config, store: Store) {
   return createKeyRotation({
     store,
     algorithm: config.JWT_ALGORITHM,
     rotation: config.KEY_ROTATION,
     lifetimes: { accessTtl: config.ACCESS_TOKEN_TTL, refreshTtl: config.REFRESH_TOKEN_TTL },
-    newId,
   })
 }
 

@@ -1,4 +1,5 @@
 import type { Denial } from '@gatehouse/verify/protocol'
+import { v7 as uuidv7 } from 'uuid'
 import { createAccountRepository } from './features/administration/repository.js'
 import { createAuditRepository } from './features/audit/repository.js'
 import { createClientRepository } from './features/clients/repository.js'
@@ -29,6 +30,7 @@ type Options = {
   keysSecret: string
   /** Under which the pictures of users are served. */
   publicUrl: string
+  newId: () => string
   /** Called when something was put in the outbox. */
   onMessage: () => void
   /** Called with what was denied, once it is committed. */
@@ -72,7 +74,7 @@ export function createStore(db: Pool, options: Options): UnitOfWork<Repositories
 /** What the doctor reads. It must also run where the services cannot start. */
 export const doctorRepositories = (db: Pool) => ({
   state: createDatabaseState(db),
-  outbox: createOutboxRepository(db, () => undefined),
+  outbox: createOutboxRepository(db, uuidv7, () => undefined),
   roles: createRoleRepository(db),
 })
 
@@ -81,7 +83,7 @@ type Repositories = ReturnType<ReturnType<typeof prepare>>
 export type Store = UnitOfWork<Repositories>
 
 /** Makes once what every transaction uses: the seal, and SQL that depends on the configuration. */
-function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl }: Options) {
+function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Options) {
   const box = createSeal(keysSecret, 'signing keys')
   const columns = userColumns(publicUrl)
   const sql = sessionSql({ idleTtl, grace })
@@ -89,14 +91,14 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl }: Options) {
   return (on: Db, { onMessage, onDenied }: Hooks) =>
     lazily({
       accounts: () => createAccountRepository(on, columns),
-      audit: () => createAuditRepository(on),
+      audit: () => createAuditRepository(on, newId),
       clients: () => createClientRepository(on),
       codes: () => createCodeRepository(on),
       counters: () => createCounterRepository(on),
       denylist: () => createDenylistRepository(on, denyFor, onDenied),
       identities: () => createIdentityRepository(on),
       keys: () => createKeyRepository(on, box),
-      outbox: () => createOutboxRepository(on, onMessage),
+      outbox: () => createOutboxRepository(on, newId, onMessage),
       roles: () => createRoleRepository(on),
       sessions: () => createSessionRepository(on, sql, { denyFor, onDenied }),
       uploads: () => createUploadRepository(on),

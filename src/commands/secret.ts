@@ -58,8 +58,8 @@ export function secretCommands(keys: Command, { withResources, print }: Options)
         await reset(db, async (tx) => {
           if (key) await createKeyRepository(tx, createSeal(keysSecret, 'signing keys')).add(key, 0)
           const detail = { kid: '*', why: 'reset', keys: count, sessions }
-          const entry = { id: uuidv7(), event: 'key.removed', caller: operator, detail } as const
-          await createAuditRepository(tx).add(entry)
+          const entry = { event: 'key.removed', caller: operator, detail } as const
+          await createAuditRepository(tx, uuidv7).add(entry)
         })
         print(`${what} are deleted`)
         if (key) print(`${key.kid} signs from now on`)

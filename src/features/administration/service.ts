@@ -59,12 +59,7 @@ export function createAdministrationService(dependencies: Dependencies) {
       return { users: page, next: found.length > most ? (page.at(-1)?.id ?? null) : null }
     },
 
-    /** @throws AppError `not_found` */
-    async get(id: string): Promise<Account> {
-      const account = await store.accounts.find(id)
-      if (!account) throw new AppError('not_found')
-      return account
-    },
+    get,
 
     /**
      * Makes an account without a password, and invites its owner to choose one.
@@ -80,9 +75,9 @@ export function createAdministrationService(dependencies: Dependencies) {
       if (!address) throw invalidField('email', 'is required, or a mobile number')
       await store.transaction(async (tx) => {
         await insert(tx, caller, user, names)
-        await tx.outbox.put({ id: newId(), message: 'invitation', ...address, user_id: user.id })
+        await tx.outbox.put({ message: 'invitation', ...address, user_id: user.id })
       })
-      return this.get(user.id)
+      return get(user.id)
     },
 
     /**
@@ -102,7 +97,7 @@ export function createAdministrationService(dependencies: Dependencies) {
       await store.transaction((tx) =>
         insert(tx, caller, { ...user, password_hash, activated: true }, ['admin']),
       )
-      return this.get(user.id)
+      return get(user.id)
     },
 
     /**
@@ -120,11 +115,11 @@ export function createAdministrationService(dependencies: Dependencies) {
         for (const kind of moved) {
           const address = before[kind]
           const message = 'address_changed'
-          if (address) await tx.outbox.put({ id: newId(), message, kind, address, user_id: id })
+          if (address) await tx.outbox.put({ message, kind, address, user_id: id })
         }
         await note(tx, 'user.updated', caller, id)
       })
-      return this.get(id)
+      return get(id)
     },
 
     /** Ends every session, and lets none begin. @throws AppError `not_found`, `last_admin` */
@@ -138,7 +133,7 @@ export function createAdministrationService(dependencies: Dependencies) {
           await note(tx, 'user.disabled', caller, id)
         }),
       )
-      return this.get(id)
+      return get(id)
     },
 
     /** @throws AppError `not_found` */
@@ -148,7 +143,7 @@ export function createAdministrationService(dependencies: Dependencies) {
         await tx.users.setDisabled(id, false)
         await note(tx, 'user.enabled', caller, id)
       })
-      return this.get(id)
+      return get(id)
     },
 
     /** @throws AppError `not_found`, `last_admin` */
@@ -166,7 +161,7 @@ export function createAdministrationService(dependencies: Dependencies) {
         await tx.sessions.endAll(id)
         await revokeCodes(tx, id)
         const message: MessageName = 'choose_password'
-        await tx.outbox.put({ id: newId(), message, ...address, user_id: id })
+        await tx.outbox.put({ message, ...address, user_id: id })
         await note(tx, 'password.reset_forced', caller, id)
       })
     },
@@ -180,6 +175,13 @@ export function createAdministrationService(dependencies: Dependencies) {
         return ended
       })
     },
+  }
+
+  /** @throws AppError `not_found` */
+  async function get(id: string): Promise<Account> {
+    const account = await store.accounts.find(id)
+    if (!account) throw new AppError('not_found')
+    return account
   }
 
   function readNewUser({ name, gender, ...body }: Omit<CreateAccountBody, 'roles'>): NewUser {
@@ -215,7 +217,7 @@ export function createAdministrationService(dependencies: Dependencies) {
     user_id: string,
     detail: Record<string, number> = {},
   ): Promise<void> {
-    await tx.audit.add({ id: newId(), event, caller, user_id, detail })
+    await tx.audit.add({ event, caller, user_id, detail })
   }
 }
 

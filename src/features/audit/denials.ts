@@ -7,7 +7,6 @@ type Dependencies = {
   log: FastifyBaseLogger
   /** Milliseconds since 1970. */
   now: () => number
-  newId: () => string
 }
 
 // In milliseconds.
@@ -18,7 +17,7 @@ const mostUsers = 10_000
  * Users who tried what only an administrator may. One row a user and minute, with the number of tries
  * that no row was written for: a user cannot fill the audit log.
  */
-export function createDenials({ audit, log, now, newId }: Dependencies) {
+export function createDenials({ audit, log, now }: Dependencies) {
   const recent = new Map<string, { since: number; unwritten: number }>()
   const writing = new Set<Promise<void>>()
 
@@ -34,7 +33,7 @@ export function createDenials({ audit, log, now, newId }: Dependencies) {
       recent.set(user_id, { since: now(), unwritten: 0 })
       const detail = { path, unwritten: before?.unwritten ?? 0 }
       const written = audit
-        .add({ id: newId(), event: 'access.denied', caller, user_id, detail })
+        .add({ event: 'access.denied', caller, user_id, detail })
         .catch((err: unknown) => log.warn({ err }, 'a denial was not written to the audit log'))
         .finally(() => writing.delete(written))
       writing.add(written)

@@ -3,7 +3,6 @@ import type { Caller } from '../../http/caller.js'
 import type { AuditEntry, AuditEvent } from './schemas.js'
 
 export type NewAuditEntry = {
-  id: string
   event: AuditEvent
   caller: Caller
   /** Whom it happened to, where that is known. */
@@ -15,12 +14,12 @@ export type NewAuditEntry = {
 type Filter = { before?: string; user_id?: string; event?: string; limit: number }
 
 /** The only SQL about the audit log. */
-export function createAuditRepository(db: Db) {
+export function createAuditRepository(db: Db, newId: () => string) {
   return {
     async add(...entries: NewAuditEntry[]): Promise<void> {
-      const rows = entries.map(({ id, event, caller, user_id = null, detail = {} }) => {
+      const rows = entries.map(({ event, caller, user_id = null, detail = {} }) => {
         const { user_id: actor_id, address, user_agent, request_id } = caller
-        return { id, event, actor_id, user_id, address, user_agent, request_id, detail }
+        return { id: newId(), event, actor_id, user_id, address, user_agent, request_id, detail }
       })
       await db.query(
         `insert into audit_log (id, event, actor_id, user_id, address, user_agent, request_id, detail)

@@ -33,7 +33,7 @@ export function createClientService({ store, limits, newId }: Dependencies) {
       await store.transaction(async (tx) => {
         await tx.clients.create({ ...client, secret_hash: hashOf(client_secret) })
         const event = 'client.created'
-        await tx.audit.add({ id: newId(), event, caller, detail: { client: name } })
+        await tx.audit.add({ event, caller, detail: { client: name } })
       })
       return { client_id: name, client_secret }
     },
@@ -47,7 +47,7 @@ export function createClientService({ store, limits, newId }: Dependencies) {
         if (id === undefined) throw new AppError('not_found')
         await tx.denylist.deny(id)
         const event = 'client.deleted'
-        await tx.audit.add({ id: newId(), event, caller, detail: { client: name } })
+        await tx.audit.add({ event, caller, detail: { client: name } })
       })
     },
 
@@ -65,7 +65,7 @@ export function createClientService({ store, limits, newId }: Dependencies) {
       await limits.penalise('clients', caller.address)
       // What was typed is not written down, but for a name that there is.
       const detail: Record<string, string> = found ? { client: found.name } : {}
-      await store.audit.add({ id: newId(), event: 'client.refused', caller, detail })
+      await store.audit.add({ event: 'client.refused', caller, detail })
       throw invalidClient()
     },
   }

@@ -71,7 +71,7 @@ export function createCodeService({ store, secrets, newId }: Dependencies) {
       if (found?.is_right) return found
       const event = 'code.refused'
       const detail = { purpose: purposes[0] ?? '' }
-      await store.audit.add({ id: newId(), event, caller, user_id: found?.user_id ?? null, detail })
+      await store.audit.add({ event, caller, user_id: found?.user_id ?? null, detail })
       throw new AppError('invalid_code')
     },
   }

@@ -29,12 +29,11 @@ type Dependencies = {
   reauthentication: Reauthentication
   owners: Owners
   providers: Provider[]
-  newId: () => string
 }
 
 /** Who a user is elsewhere: signing in by it, adding it, taking it away. */
 export function createIdentityService(dependencies: Dependencies) {
-  const { store, logins, reauthentication, owners, providers, newId } = dependencies
+  const { store, logins, reauthentication, owners, providers } = dependencies
 
   return {
     /**
@@ -72,7 +71,7 @@ export function createIdentityService(dependencies: Dependencies) {
         }
         const to = addressFor(await tx.users.get(user_id))
         const message = 'identity_linked'
-        if (to) await tx.outbox.put({ id: newId(), message, ...to, user_id })
+        if (to) await tx.outbox.put({ message, ...to, user_id })
         await audit(tx, 'identity.linked', caller, user_id, provider)
       })
     },
@@ -84,7 +83,7 @@ export function createIdentityService(dependencies: Dependencies) {
     async disconnect(name: string, caller: Actor, password?: string): Promise<void> {
       const provider = providers.find((one) => one.name === name)
       if (!provider) throw new AppError('not_found')
-      await this.requireMayChange(caller, password)
+      await reauthentication.byPasswordOrFreshness(caller, password)
       const { user_id } = caller
       await store.transaction(async (tx) => {
         await tx.users.lock(user_id)
@@ -130,7 +129,7 @@ export function createIdentityService(dependencies: Dependencies) {
     user_id: string,
     { name }: Provider,
   ): Promise<void> {
-    await tx.audit.add({ id: newId(), event, caller, user_id, detail: { provider: name } })
+    await tx.audit.add({ event, caller, user_id, detail: { provider: name } })
   }
 }
 

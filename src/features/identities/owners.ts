@@ -123,7 +123,7 @@ export function createOwners({ activation, newId }: Dependencies) {
 
   /** The account belongs to a proven mobile number, whose owner typed somebody else's address. */
   async function giveUpEmail(tx: OwnerSearch, arrival: Arrival, holder: Standing) {
-    await releaseAddress(tx, 'email', holder, newId)
+    await releaseAddress(tx, 'email', holder)
     await audit(tx, 'user.address_changed', arrival, holder.user_id)
   }
 
@@ -149,7 +149,6 @@ export function createOwners({ activation, newId }: Dependencies) {
     const { email } = await tx.users.get(user_id)
     const address = email ?? arrival.email.text
     await tx.outbox.put({
-      id: newId(),
       message,
       kind: 'email',
       address,
@@ -164,7 +163,7 @@ export function createOwners({ activation, newId }: Dependencies) {
     { caller, provider }: Arrival,
     user_id: string,
   ): Promise<void> {
-    await tx.audit.add({ id: newId(), event, caller, user_id, detail: { provider: provider.name } })
+    await tx.audit.add({ event, caller, user_id, detail: { provider: provider.name } })
   }
 }
 

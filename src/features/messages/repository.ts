@@ -5,7 +5,6 @@ import type { MessageName } from './messages.js'
 
 /** Without a `user_id` it is for whoever has the address when it is sent, if anybody. */
 export type NewMessage = {
-  id: string
   message: MessageName
   kind: AddressKind
   address: string
@@ -14,17 +13,17 @@ export type NewMessage = {
   asker?: Asker | null
 }
 
-export type QueuedMessage = Required<NewMessage> & { attempts: number; age: number }
+export type QueuedMessage = Required<NewMessage> & { id: string; attempts: number; age: number }
 
 /** The only SQL about what is still to be sent. `onPut` hears of each new message. */
-export function createOutboxRepository(db: Db, onPut: () => void) {
+export function createOutboxRepository(db: Db, newId: () => string, onPut: () => void) {
   return {
     async put(queued: NewMessage): Promise<void> {
-      const { id, message, kind, address, user_id = null, asker = null } = queued
+      const { message, kind, address, user_id = null, asker = null } = queued
       await db.query(
         `insert into outbox (id, message, kind, address, user_id, asker)
          values ($1, $2, $3, $4, $5, $6)`,
-        [id, message, kind, address, user_id, asker && JSON.stringify(asker)],
+        [newId(), message, kind, address, user_id, asker && JSON.stringify(asker)],
       )
       onPut()
     },

@@ -27,12 +27,11 @@ type Dependencies = {
   denylist: Denylist
   sessions: SessionService
   usage: Usage
-  newId: () => string
 }
 
 /** What other services do with tokens. */
 export function createOAuthService(dependencies: Dependencies) {
-  const { store, tokens, denylist, sessions, usage, newId } = dependencies
+  const { store, tokens, denylist, sessions, usage } = dependencies
 
   return {
     /** RFC 6749 §4.4. */
@@ -96,7 +95,6 @@ export function createOAuthService(dependencies: Dependencies) {
       await tx.denylist.deny(claims.jti)
       const detail = { token: claims.jti }
       await tx.audit.add({
-        id: newId(),
         event: 'token.revoked',
         detail,
         ...partiesOf(claims, caller),
@@ -109,7 +107,6 @@ export function createOAuthService(dependencies: Dependencies) {
       if (!(await tx.sessions.endOf(claims.sub, claims.sid))) return
       const detail = { ended: 1 }
       await tx.audit.add({
-        id: newId(),
         event: 'session.ended',
         detail,
         ...partiesOf(claims, caller),

@@ -33,7 +33,7 @@ export function createClaims({ store, limits, newId }: Dependencies) {
         await store.transaction(async (tx) => {
           if (!(await limits.mayWrite(tx, 'registration', canonical))) return
           const message = 'address_claim'
-          await tx.outbox.put({ id: newId(), message, kind, address: text, user_id })
+          await tx.outbox.put({ message, kind, address: text, user_id })
         })
       }
     },
@@ -50,16 +50,16 @@ export function createClaims({ store, limits, newId }: Dependencies) {
         const isFree = !holder || !(holder[`${kind}_verified`] || holder.disabled)
         if (!isFree || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
         if (holder) {
-          await releaseAddress(tx, kind, holder, newId)
+          await releaseAddress(tx, kind, holder)
           const { user_id } = holder
-          await tx.audit.add({ id: newId(), event: 'user.address_changed', caller, user_id })
+          await tx.audit.add({ event: 'user.address_changed', caller, user_id })
         }
         const id = newId()
         const identifiers = [{ kind, text, canonical }]
         const profile = { name: null, gender: null, identifiers }
         const user = { id, ...profile, password_hash, activated: true, verified: true }
         if (!(await tx.users.create(user))) throw new AppError('unavailable')
-        await tx.audit.add({ id: newId(), event: 'user.registered', caller, user_id: id })
+        await tx.audit.add({ event: 'user.registered', caller, user_id: id })
         return id
       })
     },

@@ -100,7 +100,6 @@ export function createAccountService(dependencies: Dependencies) {
           const message = 'activation'
           const asker = askerOf(caller)
           await tx.outbox.put({
-            id: newId(),
             message,
             kind,
             address: text,
@@ -110,7 +109,7 @@ export function createAccountService(dependencies: Dependencies) {
         }
         const user_id = isNew ? user.id : await answerAlike(tx, user, discreet)
         const event = isNew ? 'user.registered' : 'user.registered_again'
-        await tx.audit.add({ id: newId(), event, caller, user_id })
+        await tx.audit.add({ event, caller, user_id })
         return created ?? asIfCreated(user)
       })
       return registered.catch(async (error: unknown) => {
@@ -130,7 +129,7 @@ export function createAccountService(dependencies: Dependencies) {
         if (!isMine || !(await tx.users.verify(user_id, kind, address_canonical))) {
           throw new AppError('invalid_code')
         }
-        await tx.audit.add({ id: newId(), event: 'user.activated', caller, user_id })
+        await tx.audit.add({ event: 'user.activated', caller, user_id })
         return tx.users.get(user_id)
       })
     },
@@ -172,8 +171,8 @@ export function createAccountService(dependencies: Dependencies) {
         const changed = await tx.users.setPassword(user_id, hash)
         await limits.forgetMessages(tx, 'password_reset', address_canonical)
         await endAccess(tx, kind, holder)
-        await tx.outbox.put({ id: newId(), message: 'password_changed', kind, address, user_id })
-        await tx.audit.add({ id: newId(), event: 'password.reset', caller, user_id })
+        await tx.outbox.put({ message: 'password_changed', kind, address, user_id })
+        await tx.audit.add({ event: 'password.reset', caller, user_id })
         return changed
       })
       return welcome({ id: user_id, version }, caller)
@@ -209,14 +208,14 @@ export function createAccountService(dependencies: Dependencies) {
     if (!(await limits.mayWrite(tx, 'registration', canonical))) return user_id
     const to = { kind: holder.kind as AddressKind, address: textOf(holder.kind, identifiers) }
     if (isClaimable(holder)) {
-      await tx.outbox.put({ id: newId(), message: 'address_claim', ...to, user_id })
+      await tx.outbox.put({ message: 'address_claim', ...to, user_id })
     } else if (holder.activated) {
-      await tx.outbox.put({ id: newId(), message: 'already_registered', ...to })
+      await tx.outbox.put({ message: 'already_registered', ...to })
     } else {
       await tx.users.lock(user_id)
       await tx.users.setPassword(user_id, null)
       await revokeCodes(tx, user_id)
-      await tx.outbox.put({ id: newId(), message: 'choose_password', ...to, user_id })
+      await tx.outbox.put({ message: 'choose_password', ...to, user_id })
     }
     return user_id
   }
@@ -251,7 +250,7 @@ export function createAccountService(dependencies: Dependencies) {
   ): Promise<void> {
     const { kind, text } = theAddress(body)
     const asker = askerOf(caller)
-    await store.outbox.put({ id: newId(), message, kind, address: text, asker })
+    await store.outbox.put({ message, kind, address: text, asker })
   }
 }
 

@@ -20,12 +20,12 @@ type Repositories = RoleGrant & {
   roles: RoleRepository
 }
 
-type Dependencies = { store: UnitOfWork<Repositories>; newId: () => string }
+type Dependencies = { store: UnitOfWork<Repositories> }
 
 const builtIn = ['admin', 'user']
 
 /** Roles, and who has them. A change makes the access tokens of those it touches stale. */
-export function createRoleService({ store, newId }: Dependencies) {
+export function createRoleService({ store }: Dependencies) {
   return {
     list: (): Promise<Role[]> => store.roles.list(),
 
@@ -33,7 +33,7 @@ export function createRoleService({ store, newId }: Dependencies) {
     async create(caller: Caller, name: string): Promise<Role> {
       return store.transaction(async (tx) => {
         const role = await tx.roles.create(name)
-        await tx.audit.add({ id: newId(), event: 'role.created', caller, detail: { role: name } })
+        await tx.audit.add({ event: 'role.created', caller, detail: { role: name } })
         return role
       })
     },
@@ -47,24 +47,16 @@ export function createRoleService({ store, newId }: Dependencies) {
         await tx.denylist.raiseEpochs(holders.users)
         await tx.denylist.followClients(holders.clients)
         const detail = { role: name, users: holders.users.length }
-        await tx.audit.add({ id: newId(), event: 'role.deleted', caller, detail })
+        await tx.audit.add({ event: 'role.deleted', caller, detail })
       })
     },
 
     /** @throws AppError `not_found` for the user or the role */
     async grant(caller: Caller, userId: string, name: string): Promise<void> {
-      await store.transaction((tx) => this.grantIn(tx, caller, userId, name))
+      await store.transaction((tx) => grantIn(tx, caller, userId, name))
     },
 
-    /** The same, in a transaction that is under way. */
-    async grantIn(tx: RoleGrant, caller: Caller, user_id: string, name: string): Promise<void> {
-      if (!(await tx.roles.hold(name))) throw new AppError('not_found')
-      await tx.users.lock(user_id)
-      if (!(await tx.roles.grant(user_id, name))) return
-      await tx.denylist.raiseEpochs([user_id])
-      const detail = { role: name }
-      await tx.audit.add({ id: newId(), event: 'role.granted', caller, user_id, detail })
-    },
+    grantIn,
 
     /** @throws AppError `not_found` where the user has not got it, `last_admin` */
     async revoke(caller: Caller, user_id: string, name: string): Promise<void> {
@@ -74,10 +66,25 @@ export function createRoleService({ store, newId }: Dependencies) {
           if (!(await tx.roles.revoke(user_id, name))) throw new AppError('not_found')
           await tx.denylist.raiseEpochs([user_id])
           const detail = { role: name }
-          await tx.audit.add({ id: newId(), event: 'role.revoked', caller, user_id, detail })
+          await tx.audit.add({ event: 'role.revoked', caller, user_id, detail })
         }),
       )
     },
+  }
+
+  /** The same, in a transaction that is under way. */
+  async function grantIn(
+    tx: RoleGrant,
+    caller: Caller,
+    user_id: string,
+    name: string,
+  ): Promise<void> {
+    if (!(await tx.roles.hold(name))) throw new AppError('not_found')
+    await tx.users.lock(user_id)
+    if (!(await tx.roles.grant(user_id, name))) return
+    await tx.denylist.raiseEpochs([user_id])
+    const detail = { role: name }
+    await tx.audit.add({ event: 'role.granted', caller, user_id, detail })
   }
 }
 

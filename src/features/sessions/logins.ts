@@ -53,11 +53,11 @@ export function createLogins({ tokens, devices, newId, refreshTtl, maxSessions }
       if (!grant) return undefined
       const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
       const event = 'login.succeeded'
-      await tx.audit.add({ id: newId(), event, ...entry, detail: { session: id, ...detail } })
+      await tx.audit.add({ event, ...entry, detail: { session: id, ...detail } })
       const ended = await tx.sessions.endOldest(user_id, id, maxSessions - 1)
       if (ended > 0) {
         const why = { ended, most: maxSessions }
-        await tx.audit.add({ id: newId(), event: 'session.ended', ...entry, detail: why })
+        await tx.audit.add({ event: 'session.ended', ...entry, detail: why })
       }
       return { grant, owner }
     },

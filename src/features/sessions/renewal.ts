@@ -22,7 +22,6 @@ export type RenewalDependencies = {
   limits: Limits
   usage: Usage
   log: FastifyBaseLogger
-  newId: () => string
   /** How long every spent refresh token gets the present one, in seconds. */
   grace: number
 }
@@ -31,7 +30,7 @@ export type Resumed = { tokens: TokenPair; user_id: string; session_id: string }
 
 /** Staying logged in. */
 export function createRenewal(dependencies: RenewalDependencies) {
-  const { store, tokens, limits, usage, log, newId, grace } = dependencies
+  const { store, tokens, limits, usage, log, grace } = dependencies
   const { decide } = createRefreshRule(grace)
 
   // All that bring one token share its rotation: the rule would repeat it to each of them.
@@ -120,7 +119,7 @@ export function createRenewal(dependencies: RenewalDependencies) {
     const event = 'session.refresh_repeated'
     const grant = await store.transaction(async (tx) => {
       const repeated = await tx.sessions.repeatLate(step, state)
-      if (repeated) await tx.audit.add({ id: newId(), event, caller, user_id, detail: { session } })
+      if (repeated) await tx.audit.add({ event, caller, user_id, detail: { session } })
       return repeated
     })
     if (grant) {
@@ -134,7 +133,7 @@ export function createRenewal(dependencies: RenewalDependencies) {
     await store.transaction(async (tx) => {
       await tx.sessions.end(session)
       const event = 'session.refresh_reuse'
-      await tx.audit.add({ id: newId(), event, caller, user_id, detail: { session } })
+      await tx.audit.add({ event, caller, user_id, detail: { session } })
     })
     log.warn({ event: 'refresh_reuse', user_id, sid: session }, 'a spent refresh token came back')
     throw new AppError('invalid_token')

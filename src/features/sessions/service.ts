@@ -30,7 +30,7 @@ type Dependencies = Omit<RenewalDependencies, 'store'> & {
 
 /** Logging in, staying in, logging out. */
 export function createSessionService(dependencies: Dependencies) {
-  const { store, passwords, limits, devices, logins, newId } = dependencies
+  const { store, passwords, limits, devices, logins } = dependencies
 
   /** Each its own session. */
   const endTogether = createBatcher(async (callers: Actor[]) => {
@@ -67,7 +67,7 @@ export function createSessionService(dependencies: Dependencies) {
         if (opened) return logins.complete(opened)
         const user_id = found?.user.id ?? null
         const detail: Record<string, boolean> = isBlocked ? { blocked: true } : {}
-        await store.audit.add({ id: newId(), event: 'login.failed', caller, user_id, detail })
+        await store.audit.add({ event: 'login.failed', caller, user_id, detail })
         if (waits) throw new AppError('activation_required')
         return undefined
       })
@@ -148,7 +148,7 @@ export function createSessionService(dependencies: Dependencies) {
 
   function noteOf(caller: Actor, ended: number): NewAuditEntry {
     const { user_id } = caller
-    return { id: newId(), event: 'session.ended', caller, user_id, detail: { ended } }
+    return { event: 'session.ended', caller, user_id, detail: { ended } }
   }
 }
 

@@ -19,7 +19,6 @@ type Options = {
   /** How long a key signs, in seconds. */
   rotation: number
   lifetimes: Lifetimes
-  newId: () => string
 }
 
 /** A key that signs, or will; `made` is false where one was published already. */
@@ -29,7 +28,7 @@ export type Rotated = { kid: string; signs_from: string; made: boolean }
  * Who makes and removes signing keys; the keyring of each instance follows. What is done is decided
  * from the keys as they are under a lock, so that of many who want the same one does it.
  */
-export function createKeyRotation({ store, algorithm, rotation, lifetimes, newId }: Options) {
+export function createKeyRotation({ store, algorithm, rotation, lifetimes }: Options) {
   const lived = ({ keys }: StoredKeys) => livesOf(keys, lifetimes)
   const planFor = (stored: StoredKeys, every = rotation) =>
     planOf(lived(stored), { algorithm, rotation: every, now: stored.now })
@@ -172,13 +171,13 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes, newId
   async function rotated(tx: Repositories, caller: Caller, key: Rotated): Promise<Rotated> {
     const { kid, signs_from } = key
     const detail = { kid, algorithm, signs_from }
-    await tx.audit.add({ id: newId(), event: 'key.rotated', caller, detail })
+    await tx.audit.add({ event: 'key.rotated', caller, detail })
     return key
   }
 
   async function remove(tx: Repositories, caller: Caller, kid: string, why: string): Promise<void> {
     await tx.keys.remove(kid)
-    await tx.audit.add({ id: newId(), event: 'key.removed', caller, detail: { kid, why } })
+    await tx.audit.add({ event: 'key.removed', caller, detail: { kid, why } })
   }
 }
 

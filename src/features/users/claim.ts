@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from './addresses.js'
@@ -66,7 +67,6 @@ export async function releaseAddress(
   tx: AddressRelease,
   kind: AddressKind,
   { user_id }: Standing,
-  newId: () => string,
 ): Promise<void> {
   const before = await tx.users.get(user_id)
   const identifiers: {
@@ -74,13 +74,13 @@ export async function releaseAddress(
     identifier: ReturnType<typeof readIdentifier> | null
   }[] = [{ kind, identifier: null }]
   if (identifierKinds.every((one) => one === kind || before[one] === null)) {
-    const identifier = readIdentifier('username', `user-${newId()}`)
+    const identifier = readIdentifier('username', `user-${randomUUID()}`)
     identifiers.push({ kind: 'username', identifier })
   }
   const after = await tx.users.update(user_id, { identifiers })
   await revokeCodes(tx, user_id)
   const to = addressFor(after)
   if (to && after[`${to.kind}_verified`]) {
-    await tx.outbox.put({ id: newId(), message: 'address_released', ...to, user_id })
+    await tx.outbox.put({ message: 'address_released', ...to, user_id })
   }
 }

@@ -118,17 +118,9 @@ export function createUserRepository(
       return rows
     },
 
-    async find(id: string): Promise<User | undefined> {
-      const { rows } = await db.query<User>(`select ${columns} from users where id = $1`, [id])
-      return rows[0]
-    },
+    find,
 
-    /** @throws AppError `not_found` */
-    async get(id: string): Promise<User> {
-      const user = await this.find(id)
-      if (!user) throw new AppError('not_found')
-      return user
-    },
+    get,
 
     /**
      * The same, and nobody else changes or deletes them until the transaction ends. Whatever changes a
@@ -137,7 +129,7 @@ export function createUserRepository(
      */
     async lock(id: string): Promise<User> {
       await db.query('select from users where id = $1 for update', [id])
-      return this.get(id)
+      return get(id)
     },
 
     /**
@@ -262,6 +254,18 @@ export function createUserRepository(
       const { rowCount } = await db.query('delete from users where id = $1', [id])
       return rowCount === 1
     },
+  }
+
+  /** @throws AppError `not_found` */
+  async function get(id: string): Promise<User> {
+    const user = await find(id)
+    if (!user) throw new AppError('not_found')
+    return user
+  }
+
+  async function find(id: string): Promise<User | undefined> {
+    const { rows } = await db.query<User>(`select ${columns} from users where id = $1`, [id])
+    return rows[0]
   }
 
   async function findStanding(

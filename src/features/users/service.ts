@@ -53,14 +53,13 @@ type Dependencies = {
   reauthentication: Reauthentication
   limits: Limits
   devices: DeviceMarks
-  newId: () => string
 }
 
 type Changed = { user: User; pending: AddressKind[] }
 
 /** What users do with their own account. */
 export function createUserService(dependencies: Dependencies) {
-  const { store, codes, passwords, policy, reauthentication, limits, devices, newId } = dependencies
+  const { store, codes, passwords, policy, reauthentication, limits, devices } = dependencies
 
   return {
     /** The user that a token speaks of. @throws AppError `not_found` */
@@ -103,7 +102,7 @@ export function createUserService(dependencies: Dependencies) {
           const message = `${kind}_change` as const
           const { text: address } = identifier
           const asker = askerOf(caller)
-          await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id, asker })
+          await tx.outbox.put({ message, kind, address, user_id: before.id, asker })
         }
         for (const kind of leaving) await notifyOldAddress(tx, kind, before)
         await audit(tx, 'user.updated', caller, before.id)
@@ -126,7 +125,7 @@ export function createUserService(dependencies: Dependencies) {
         if (!(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
         if (holder && holder.user_id !== user_id) {
           if (holder[`${kind}_verified`] || holder.disabled) throw taken(kind)
-          await releaseAddress(tx, kind, holder, newId)
+          await releaseAddress(tx, kind, holder)
           await audit(tx, 'user.address_changed', caller, holder.user_id)
         }
         const identifier = { kind, text, canonical }
@@ -187,21 +186,23 @@ export function createUserService(dependencies: Dependencies) {
         throw new AppError('reauthentication_required')
       }
       await reauthentication.byPasswordOrFreshness(caller, password)
-      await this.remove(caller, id)
+      await remove(caller, id)
     },
 
-    /** Removes anybody's account. @throws AppError `not_found`, `last_admin` */
-    async remove(caller: Caller, id: string): Promise<void> {
-      await store.transaction((tx) =>
-        tx.roles.keepingAnAdmin(async () => {
-          const user = await tx.users.lock(id)
-          await tx.sessions.endAll(id)
-          await tx.users.delete(id)
-          await notify(tx, 'account_deleted', user, null)
-          await audit(tx, 'user.deleted', caller, id)
-        }),
-      )
-    },
+    remove,
+  }
+
+  /** Removes anybody's account. @throws AppError `not_found`, `last_admin` */
+  async function remove(caller: Caller, id: string): Promise<void> {
+    await store.transaction((tx) =>
+      tx.roles.keepingAnAdmin(async () => {
+        const user = await tx.users.lock(id)
+        await tx.sessions.endAll(id)
+        await tx.users.delete(id)
+        await notify(tx, 'account_deleted', user, null)
+        await audit(tx, 'user.deleted', caller, id)
+      }),
+    )
   }
 
   async function notify(
@@ -211,7 +212,7 @@ export function createUserService(dependencies: Dependencies) {
     user_id: string | null = user.id,
   ): Promise<void> {
     const to = addressFor(user)
-    if (to) await tx.outbox.put({ id: newId(), message, ...to, user_id })
+    if (to) await tx.outbox.put({ message, ...to, user_id })
   }
 
   async function notifyOldAddress(
@@ -222,7 +223,7 @@ export function createUserService(dependencies: Dependencies) {
     const address = before[kind]
     if (address === null) return
     const message = 'address_changed'
-    await tx.outbox.put({ id: newId(), message, kind, address, user_id: before.id })
+    await tx.outbox.put({ message, kind, address, user_id: before.id })
   }
 
   async function audit(
@@ -231,7 +232,7 @@ export function createUserService(dependencies: Dependencies) {
     caller: Caller,
     user_id: string,
   ): Promise<void> {
-    await tx.audit.add({ id: newId(), event, caller, user_id })
+    await tx.audit.add({ event, caller, user_id })
   }
 }
 

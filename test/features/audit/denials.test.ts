@@ -25,7 +25,6 @@ t.test('one row a user and minute, with how many tries had none', async (t) => {
     },
     log: pino({ level: 'silent' }),
     now: () => clock.now,
-    newId: () => '',
   })
   for (let tries = 0; tries < 1_000; tries += 1) note(caller, '/api/users')
   note({ ...caller, user_id: another }, '/api/audit')

@@ -22,6 +22,7 @@ async function instances(t: Test) {
     grace: 10,
     keysSecret,
     publicUrl: '',
+    newId: uuidv7,
     onMessage: () => undefined,
     onDenied: () => undefined,
     onDoubt: () => undefined,

@@ -158,6 +158,7 @@ t.test('epochs are raised above lost ones; what was deleted is not deleted again
     grace: 10,
     keysSecret,
     publicUrl: '',
+    newId: randomUUID,
     ...hooks,
   })
   const lines: string[] = []

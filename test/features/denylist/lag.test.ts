@@ -15,7 +15,13 @@ async function database(t: Test) {
   const quiet = () => undefined
   const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }
   const lifetimes = { denyFor: 900, idleTtl: 900, grace: 10 }
-  const store = createStore(db, { ...lifetimes, keysSecret, publicUrl: '', ...hooks })
+  const store = createStore(db, {
+    ...lifetimes,
+    keysSecret,
+    publicUrl: '',
+    newId: randomUUID,
+    ...hooks,
+  })
   const user = randomUUID()
   await db.query('insert into users (id, username, username_canonical) values ($1, $2, $2)', [
     user,
