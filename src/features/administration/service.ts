@@ -13,7 +13,8 @@ import type { SessionRepository } from '../sessions/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { addressFor } from '../users/addresses.js'
-import { readIdentifierChanges, readProfile } from '../users/changes.js'
+import { readIdentifierChanges } from '../users/changes.js'
+import { newProfile, readProfile } from '../users/profile.js'
 import { addressKinds, identifierKinds, readIdentifier } from '../identifiers/identifiers.js'
 import type { NewUser, UserRepository } from '../users/repository.js'
 import type { UserService } from '../users/service.js'
@@ -184,16 +185,14 @@ export function createAdministrationService(dependencies: Dependencies) {
     return account
   }
 
-  function readNewUser({ name, gender, ...body }: Omit<CreateAccountBody, 'roles'>): NewUser {
+  function readNewUser(body: Omit<CreateAccountBody, 'roles'>): NewUser {
     const identifiers = identifierKinds.flatMap((kind) => {
       const typed = body[kind]
       return typed === undefined ? [] : [readIdentifier(kind, typed)]
     })
-    const profile = readProfile({ name: name ?? null, gender: gender ?? null })
     return {
       id: newId(),
-      name: profile.name ?? null,
-      gender: profile.gender ?? null,
+      ...newProfile(body),
       identifiers,
       password_hash: null,
       activated: false,

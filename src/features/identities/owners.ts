@@ -7,6 +7,7 @@ import type { UploadRepository } from '../uploads/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import { readIdentifier, type Identifier } from '../identifiers/identifiers.js'
+import { newProfile } from '../users/profile.js'
 import type { Standing, UserRepository } from '../users/repository.js'
 import {
   endAccess,
@@ -112,7 +113,7 @@ export function createOwners({ activation, newId }: Dependencies) {
     const { email, profile } = arrival
     const isReady = profile.email_verified || !activation
     const id = newId()
-    const user = { id, name: readName(profile), gender: null, identifiers: [email] }
+    const user = { id, ...newProfile({ name: readName(profile) }), identifiers: [email] }
     const created = await tx.users.create({ ...user, password_hash: null, activated: isReady })
     if (!created) throw new AppError('unavailable')
     if (profile.email_verified) await tx.users.verify(id, 'email', email.canonical)
@@ -182,6 +183,6 @@ function readEmail({ email = '' }: Profile): Identifier {
   throw new AppError('email_required')
 }
 
-function readName({ name = '' }: Profile): string | null {
-  return name.normalize('NFC').slice(0, 200).replace(/\p{C}/gu, '').trim() || null
-}
+/** As much of it as a user could have typed. */
+const readName = ({ name = '' }: Profile): string =>
+  name.normalize('NFC').slice(0, 200).replace(/\p{C}/gu, '')

@@ -2,6 +2,7 @@ import type { Caller } from '../../http/caller.js'
 import type { CodeRepository, OneTimeCode } from '../codes/repository.js'
 import { AppError } from '../../errors.js'
 import type { Counting, Limits } from '../limits/limits.js'
+import { newProfile } from '../users/profile.js'
 import type { UserRepository } from '../users/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
@@ -56,8 +57,8 @@ export function createClaims({ store, limits, newId }: Dependencies) {
         }
         const id = newId()
         const identifiers = [{ kind, text, canonical }]
-        const profile = { name: null, gender: null, identifiers }
-        const user = { id, ...profile, password_hash, activated: true, verified: true }
+        const proven = { password_hash, activated: true, verified: true }
+        const user = { id, ...newProfile(), identifiers, ...proven }
         if (!(await tx.users.create(user))) throw new AppError('unavailable')
         await tx.audit.add({ event: 'user.registered', caller, user_id: id })
         return id

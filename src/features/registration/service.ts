@@ -21,8 +21,10 @@ import {
   type AddressKind,
   type Identifier,
 } from '../identifiers/identifiers.js'
+import { newProfile } from '../users/profile.js'
 import type { NewUser, UserRepository } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
+import { asIfCreated, textOf } from './as-if-created.js'
 import { createClaims, type ClaimRepositories } from './claims.js'
 import type { AddressBody, RegisterBody, ResetBody } from './schemas.js'
 
@@ -82,12 +84,11 @@ export function createAccountService(dependencies: Dependencies) {
         throw invalidField('email', 'is required, or a username, or a mobile number')
       }
       if (activation && !address) throw invalidField('email', 'is required, or a mobile number')
-      const name = body.name?.normalize('NFC').trim() || null
-      policy.check(body.password, [name, ...identifiers.map(({ canonical }) => canonical)])
+      const profile = newProfile(body)
+      policy.check(body.password, [profile.name, ...identifiers.map(({ canonical }) => canonical)])
       const user: NewUser = {
         id: newId(),
-        name,
-        gender: body.gender?.trim() || null,
+        ...profile,
         identifiers,
         password_hash: await passwords.hash(body.password),
         activated: !activation,
@@ -110,7 +111,7 @@ export function createAccountService(dependencies: Dependencies) {
         const user_id = isNew ? user.id : await answerAlike(tx, user, discreet)
         const event = isNew ? 'user.registered' : 'user.registered_again'
         await tx.audit.add({ event, caller, user_id })
-        return created ?? asIfCreated(user)
+        return created ?? asIfCreated(user, now())
       })
       return registered.catch(async (error: unknown) => {
         const isHeld = error instanceof AppError && /^(email|mobile)_taken$/.test(error.code)
@@ -220,28 +221,6 @@ export function createAccountService(dependencies: Dependencies) {
     return user_id
   }
 
-  /** What a new account would look like. */
-  function asIfCreated({ id, name, gender, identifiers }: NewUser): User {
-    const created_at = now().toISOString()
-    const text = (kind: Identifier['kind']) => textOf(kind, identifiers) || null
-    return {
-      id,
-      name,
-      username: text('username'),
-      email: text('email'),
-      mobile: text('mobile'),
-      gender,
-      email_verified: false,
-      mobile_verified: false,
-      active: false,
-      roles: ['user'],
-      picture_url: null,
-      readme_url: null,
-      created_at,
-      updated_at: created_at,
-    }
-  }
-
   /** One row for any address: who has it, if anybody, is found when it is sent. */
   async function write(
     message: 'activation' | 'password_reset',
@@ -259,9 +238,6 @@ export type AccountService = ReturnType<typeof createAccountService>
 type Address = Identifier & { kind: AddressKind }
 
 const isAddress = (identifier: Identifier): identifier is Address => identifier.kind !== 'username'
-
-const textOf = (kind: Identifier['kind'], identifiers: Identifier[]) =>
-  identifiers.find((identifier) => identifier.kind === kind)?.text ?? ''
 
 function theAddress(body: AddressBody): Address {
   const [kind, second] = addressKinds.filter((name) => body[name] !== undefined)

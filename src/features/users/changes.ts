@@ -3,14 +3,14 @@ import {
   readIdentifier,
   type AddressKind,
   type Identifier,
+  type IdentifierKind,
 } from '../identifiers/identifiers.js'
+import type { ProfileChanges } from './profile.js'
 import type { UserChanges } from './repository.js'
 import type { User } from './schemas.js'
 
 /** What a client asks to change: `null` takes a value away, what is absent stays. */
-export type ChangesBody = Partial<
-  Record<'name' | 'gender' | 'username' | 'email' | 'mobile', string | null>
->
+export type ChangesBody = ProfileChanges & Partial<Record<IdentifierKind, string | null>>
 
 export type IdentifierChange = NonNullable<UserChanges['identifiers']>[number]
 
@@ -19,14 +19,6 @@ export type NewAddress = IdentifierChange & { kind: AddressKind; identifier: Ide
 
 export const isNewAddress = (change: IdentifierChange): change is NewAddress =>
   change.kind !== 'username' && change.identifier !== null
-
-/** The changes of the profile, tidied as at the registration. */
-export function readProfile({ name, gender }: ChangesBody): Pick<UserChanges, 'name' | 'gender'> {
-  return {
-    ...(name !== undefined && { name: name?.normalize('NFC').trim() || null }),
-    ...(gender !== undefined && { gender: gender?.trim() || null }),
-  }
-}
 
 /** The identifiers that would be others than before. @throws AppError `validation_failed` */
 export function readIdentifierChanges(body: ChangesBody, before: User): IdentifierChange[] {

@@ -7,12 +7,11 @@ import {
   type Identifier,
   type IdentifierKind,
 } from '../identifiers/identifiers.js'
+import type { ProfileFields } from './profile.js'
 import type { User } from './schemas.js'
 
-export type NewUser = {
+export type NewUser = ProfileFields & {
   id: string
-  name: string | null
-  gender: string | null
   identifiers: Identifier[]
   password_hash: string | null
   activated: boolean
@@ -51,9 +50,7 @@ export type Standing = {
 }
 
 /** `null` takes a value away. */
-export type UserChanges = {
-  name?: string | null
-  gender?: string | null
+export type UserChanges = Partial<ProfileFields> & {
   identifiers?: { kind: IdentifierKind; identifier: Identifier | null; verified?: boolean }[]
 }
 
