@@ -1,6 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { User } from '../features/users/schemas.js'
-import { Id } from '../http/openapi.js'
+import { Id } from '../http/replies.js'
 
 export const tags = ['dialect: /user']
 const Failure = Type.Object({ message: Type.String() })

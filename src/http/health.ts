@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { AppError } from '../errors.js'
-import { replies } from './openapi.js'
+import { ok, replies } from './replies.js'
 
 type Options = {
   /** Asks the database. @throws AppError `unavailable` */
@@ -16,7 +16,7 @@ const Healthy = Type.Object({ status: Type.Literal('success') })
 export const health = fp<Options>(
   async (app, { ping, isReady }) => {
     const schema = { tags: ['operations'], response: replies({ 200: Healthy }) }
-    const success = { status: 'success' as const }
+    const success = ok({})
 
     app.get(
       '/health/live',

@@ -6,7 +6,7 @@ import { AppError } from '../errors.js'
 import { readBearer } from './bearer.js'
 import type { Durations } from './metrics/durations.js'
 import { createGauges, type Sources } from './metrics/gauges.js'
-import { replies } from './openapi.js'
+import { replies } from './replies.js'
 
 type Options = Sources & {
   durations: Durations

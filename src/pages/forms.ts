@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { AppError } from '../errors.js'
-import { replies } from '../http/openapi.js'
+import { replies } from '../http/replies.js'
 import type { Field } from './layout.js'
 
 export const Html = Type.String({ description: 'an HTML page' })

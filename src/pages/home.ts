@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { actorOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
-import { replies } from '../http/openapi.js'
+import { ok, replies } from '../http/replies.js'
 import type { IdentityService } from '../features/identities/identities.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { Bodies } from '../features/uploads/bodies.js'
@@ -67,7 +67,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
       const user = await visitors.find(request, reply)
       if (!wantsHtml(request)) {
         if (!user) throw new AppError('invalid_token')
-        return { status: 'success' as const, user }
+        return ok({ user })
       }
       const who = user && nameOf(user)
       const title = who ? `Hello, ${who}!` : 'Hello, World!'

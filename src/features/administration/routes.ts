@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { actorOf } from '../../http/caller.js'
-import { MessageReply, replies } from '../../http/openapi.js'
+import { MessageReply, ok, replies } from '../../http/replies.js'
 import { EndedReply } from '../sessions/schemas.js'
 import {
   AccountParams,
@@ -16,7 +16,6 @@ type Options = { administration: AdministrationService }
 
 const tags = ['administration']
 const params = AccountParams
-const success = 'success' as const
 
 /** For administrators: everybody's accounts. */
 export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
@@ -33,7 +32,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
         response: replies({ 200: AccountsReply }),
       },
     },
-    async (request) => ({ status: success, ...(await administration.list(request.query)) }),
+    async (request) => ok(await administration.list(request.query)),
   )
 
   app.post(
@@ -48,14 +47,14 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request, reply) => {
       const user = await administration.create(actorOf(request), request.body)
-      return reply.code(201).send({ status: success, message: 'Invited', user })
+      return reply.code(201).send(ok({ message: 'Invited', user }))
     },
   )
 
   app.get(
     '/api/users/:id',
     { schema: { summary: 'One user', tags, params, response: replies({ 200: AccountReply }) } },
-    async (request) => ({ status: success, user: await administration.get(request.params.id) }),
+    async (request) => ok({ user: await administration.get(request.params.id) }),
   )
 
   app.patch(
@@ -71,7 +70,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       const user = await administration.edit(actorOf(request), request.params.id, request.body)
-      return { status: success, message: 'Changed', user }
+      return ok({ message: 'Changed', user })
     },
   )
 
@@ -87,7 +86,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       await administration.delete(actorOf(request), request.params.id)
-      return { status: success, message: 'User deleted' }
+      return ok({ message: 'User deleted' })
     },
   )
 
@@ -103,7 +102,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       const user = await administration.disable(actorOf(request), request.params.id)
-      return { status: success, message: 'User disabled', user }
+      return ok({ message: 'User disabled', user })
     },
   )
 
@@ -119,7 +118,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       const user = await administration.enable(actorOf(request), request.params.id)
-      return { status: success, message: 'User enabled', user }
+      return ok({ message: 'User enabled', user })
     },
   )
 
@@ -135,7 +134,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       await administration.forceReset(actorOf(request), request.params.id)
-      return { status: success, message: 'Password taken away: a message is on its way' }
+      return ok({ message: 'Password taken away: a message is on its way' })
     },
   )
 
@@ -151,7 +150,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       const ended = await administration.endSessions(actorOf(request), request.params.id)
-      return { status: success, message: 'Sessions ended', ended }
+      return ok({ message: 'Sessions ended', ended })
     },
   )
 }

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Id } from '../../http/openapi.js'
+import { Id } from '../../http/replies.js'
 import { Identifiers } from '../identifiers/schemas.js'
 import { RoleName } from '../roles/schemas.js'
 import { changes, oneLine, profile, User } from '../users/schemas.js'

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { replies } from '../../http/openapi.js'
+import { ok, replies } from '../../http/replies.js'
 import type { AuditRepository } from './repository.js'
 import { AuditQuery, AuditReply } from './schemas.js'
 
@@ -26,7 +26,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { aud
       })
       const entries = found.slice(0, most)
       const next = found.length > most ? (entries.at(-1)?.id ?? null) : null
-      return { status: 'success' as const, entries, next }
+      return ok({ entries, next })
     },
   )
 }

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Id } from '../../http/openapi.js'
+import { Id } from '../../http/replies.js'
 
 /** Everything that is written down. A refresh is not, unless it repeats a spent token after the grace. */
 export const auditEvents = [

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { actorOf } from '../../http/caller.js'
-import { MessageReply, replies } from '../../http/openapi.js'
+import { MessageReply, ok, replies } from '../../http/replies.js'
 import { DeleteBody } from '../users/schemas.js'
 import type { IdentityService } from './identities.js'
 import { IdentitiesReply, IdentityParams } from './schemas.js'
@@ -21,10 +21,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { 
         response: replies({ 200: IdentitiesReply }),
       },
     },
-    async (request) => ({
-      status: 'success' as const,
-      identities: await identities.list(request.user.sub),
-    }),
+    async (request) => ok({ identities: await identities.list(request.user.sub) }),
   )
 
   app.delete(
@@ -41,7 +38,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { 
     async (request) => {
       const { password } = request.body ?? {}
       await identities.disconnect(request.params.provider, actorOf(request), password)
-      return { status: 'success' as const, message: 'Disconnected' }
+      return ok({ message: 'Disconnected' })
     },
   )
 }

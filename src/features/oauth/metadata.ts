@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { createDocument, sendDocument } from '../../http/documents.js'
-import { replies } from '../../http/openapi.js'
+import { replies } from '../../http/replies.js'
 import { Metadata } from './schemas.js'
 
 type Options = { issuer: string; publicUrl: string }

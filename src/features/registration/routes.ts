@@ -3,7 +3,7 @@ import { askingCaller, typingCaller } from '../codes/asker.js'
 import type { SessionCookies } from '../sessions/session-cookies.js'
 import { ProofBody } from '../codes/schemas.js'
 import type { Limits } from '../limits/limits.js'
-import { MessageReply, replies } from '../../http/openapi.js'
+import { MessageReply, ok, replies } from '../../http/replies.js'
 import { UserReply } from '../users/schemas.js'
 import { AddressBody, RegisterBody, ResetBody } from './schemas.js'
 import type { AccountService } from './service.js'
@@ -36,7 +36,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       const user = await accounts.register(request.body, askingCaller(cookies, request, reply))
       const message = activation ? 'Registered: look for a message to activate it' : 'Registered'
-      return reply.code(201).send({ status: 'success', message, user })
+      return reply.code(201).send(ok({ message, user }))
     },
   )
 
@@ -53,7 +53,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       await accounts.activate(request.body, typingCaller(cookies, request))
-      return { status: 'success' as const, message: 'Activated: you can log in' }
+      return ok({ message: 'Activated: you can log in' })
     },
   )
 
@@ -71,7 +71,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       await accounts.resend(request.body, askingCaller(cookies, request, reply))
       const message = 'If an account waits for activation, a message is on its way'
-      return reply.code(202).send({ status: 'success', message })
+      return reply.code(202).send(ok({ message }))
     },
   )
 
@@ -89,7 +89,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       await accounts.forgot(request.body, askingCaller(cookies, request, reply))
       const message = 'If there is an account, a message is on its way'
-      return reply.code(202).send({ status: 'success', message })
+      return reply.code(202).send(ok({ message }))
     },
   )
 
@@ -107,7 +107,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       const { device } = await accounts.reset(request.body, typingCaller(cookies, request))
       cookies.setDevice(reply, device)
-      return { status: 'success' as const, message: 'Password changed: you can log in' }
+      return ok({ message: 'Password changed: you can log in' })
     },
   )
 }

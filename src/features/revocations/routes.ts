@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { matchesEtag } from '../../http/documents.js'
-import { replies } from '../../http/openapi.js'
+import { replies } from '../../http/replies.js'
 import type { RevocationService } from './service.js'
 
 type Options = { revocations: RevocationService }

@@ -1,20 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { actorOf } from '../../http/caller.js'
-import { MessageReply, replies } from '../../http/openapi.js'
+import { MessageReply, ok, replies } from '../../http/replies.js'
 import { GrantParams, RoleBody, RoleParams, RoleReply, RolesReply } from './schemas.js'
 import type { RoleService } from './service.js'
 
 type Options = { roles: RoleService }
 
 const tags = ['roles']
-const success = 'success' as const
 
 /** For administrators: which roles there are, and who has them. */
 export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { roles }) => {
   app.get(
     '/api/roles',
     { schema: { summary: 'Every role', tags, response: replies({ 200: RolesReply }) } },
-    async () => ({ status: success, roles: await roles.list() }),
+    async () => ok({ roles: await roles.list() }),
   )
 
   app.post(
@@ -29,7 +28,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
     },
     async (request, reply) => {
       const role = await roles.create(actorOf(request), request.body.name)
-      return reply.code(201).send({ status: success, message: 'Role created', role })
+      return reply.code(201).send(ok({ message: 'Role created', role }))
     },
   )
 
@@ -45,7 +44,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
     },
     async (request) => {
       await roles.delete(actorOf(request), request.params.name)
-      return { status: success, message: 'Role deleted' }
+      return ok({ message: 'Role deleted' })
     },
   )
 
@@ -61,7 +60,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
     },
     async (request) => {
       await roles.grant(actorOf(request), request.params.id, request.params.name)
-      return { status: success, message: 'Role granted' }
+      return ok({ message: 'Role granted' })
     },
   )
 
@@ -77,7 +76,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
     },
     async (request) => {
       await roles.revoke(actorOf(request), request.params.id, request.params.name)
-      return { status: success, message: 'Role revoked' }
+      return ok({ message: 'Role revoked' })
     },
   )
 }

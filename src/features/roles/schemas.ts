@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Id } from '../../http/openapi.js'
+import { Id } from '../../http/replies.js'
 
 export const RoleName = Type.String({
   pattern: '^[a-z][a-z0-9_-]{0,62}$',

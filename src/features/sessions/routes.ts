@@ -5,7 +5,7 @@ import { AppError } from '../../errors.js'
 import { readBearer } from '../../http/bearer.js'
 import type { CompleteLogin } from './complete-login.js'
 import type { SessionCookies } from './session-cookies.js'
-import { MessageReply, replies } from '../../http/openapi.js'
+import { MessageReply, ok, replies } from '../../http/replies.js'
 import {
   EndedReply,
   EndSessionsQuery,
@@ -43,7 +43,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
       const mark = cookies.read(request, 'device')
       const login = await sessions.login(request.body, callerOf(request), mark)
       const body = completeLogin(request, reply, login)
-      return { status: 'success' as const, message: 'Login successful!', ...body }
+      return ok({ message: 'Login successful!', ...body })
     },
   )
 
@@ -61,7 +61,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
       const token = request.body?.refresh_token ?? readBearer(request) ?? cookieToken(request)
       const tokens = await sessions.refresh(token, callerOf(request))
       cookies.set(request, reply, tokens)
-      return { status: 'success' as const, ...tokens }
+      return ok(tokens)
     },
   )
 
@@ -91,7 +91,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       await sessions.logout(actorOf(request), request.body?.everywhere ?? false)
       cookies.clear(request, reply)
-      return { status: 'success' as const, message: 'Logged out' }
+      return ok({ message: 'Logged out' })
     },
   )
 
@@ -104,10 +104,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
         response: replies({ 200: SessionsReply }),
       },
     },
-    async (request) => ({
-      status: 'success' as const,
-      sessions: await sessions.list(actorOf(request)),
-    }),
+    async (request) => ok({ sessions: await sessions.list(actorOf(request)) }),
   )
 
   app.delete(
@@ -124,7 +121,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
       const keepsThis = request.query.keep === 'current'
       const ended = await sessions.endAll(actorOf(request), keepsThis)
       if (!keepsThis) cookies.clear(request, reply)
-      return { status: 'success' as const, message: 'Sessions ended', ended }
+      return ok({ message: 'Sessions ended', ended })
     },
   )
 
@@ -141,7 +138,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       await sessions.endOne(actorOf(request), request.params.id)
       if (request.params.id === request.user.sid) cookies.clear(request, reply)
-      return { status: 'success' as const, message: 'Session ended', ended: 1 }
+      return ok({ message: 'Session ended', ended: 1 })
     },
   )
 }

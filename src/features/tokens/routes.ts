@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { createDocumentOf, sendDocument } from '../../http/documents.js'
-import { replies } from '../../http/openapi.js'
+import { replies } from '../../http/replies.js'
 import { jwksMaxAge } from '../../config/key-life.js'
 import type { Keyring } from './keyring.js'
 import { JwkSet } from './schemas.js'

@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify'
 import { actorOf } from '../../http/caller.js'
 import { matchesEtag } from '../../http/documents.js'
 import type { Limits } from '../limits/limits.js'
-import { MessageReply, replies } from '../../http/openapi.js'
+import { MessageReply, ok, replies } from '../../http/replies.js'
 import { UserReply } from '../users/schemas.js'
 import type { Bodies } from './bodies.js'
 import { acceptFiles, readFile, uploadDeadline } from './file.js'
@@ -16,7 +16,6 @@ type Options = { uploads: UploadService; bodies: Bodies; limits: Limits }
 
 const tags = ['uploads']
 const mebibyte = 1_048_576
-const success = 'success' as const
 const multipart = { consumes: ['multipart/form-data'] }
 
 /** With a token: one's own picture and README, as a multipart form with one file. */
@@ -44,7 +43,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
           const user = await bodies.during(request, async () =>
             uploads.putPicture(actorOf(request), await readFile(request)),
           )
-          return { status: success, message: 'Picture set', user }
+          return ok({ message: 'Picture set', user })
         },
       )
     }
@@ -69,7 +68,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
         const readme = await bodies.during(request, async () =>
           uploads.putReadme(actorOf(request), await readFile(request)),
         )
-        return { status: success, message: 'README set', readme }
+        return ok({ message: 'README set', readme })
       },
     )
   })
@@ -79,7 +78,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
     { schema: { summary: 'Delete the picture', tags, response: replies({ 200: MessageReply }) } },
     async (request) => {
       await uploads.deletePicture(actorOf(request))
-      return { status: success, message: 'Picture deleted' }
+      return ok({ message: 'Picture deleted' })
     },
   )
 
@@ -88,7 +87,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
     { schema: { summary: 'Delete the README', tags, response: replies({ 200: MessageReply }) } },
     async (request) => {
       await uploads.deleteReadme(actorOf(request))
-      return { status: success, message: 'README deleted' }
+      return ok({ message: 'README deleted' })
     },
   )
 }
@@ -143,7 +142,7 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
       const etag = `"${hash}.${type.replace(/\W/g, '')}"`
       asUpload(reply, etag, 'public, no-cache').header('vary', 'Accept')
       if (matchesEtag(request, etag)) return reply.code(304).send(null)
-      if (type === 'json') return { status: success, readme }
+      if (type === 'json') return ok({ readme })
       const text = type === 'html' ? html : readme.markdown
       const contentType = type === 'html' ? 'text/html' : type
       return reply.type(`${contentType}; charset=utf-8`).serializer(String).send(text)

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Id } from '../../http/openapi.js'
+import { Id } from '../../http/replies.js'
 
 export const Readme = Type.Object({
   front_matter: Type.Record(Type.String(), Type.Unknown(), { description: 'the YAML, as JSON' }),

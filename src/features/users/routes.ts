@@ -4,7 +4,7 @@ import { actorOf } from '../../http/caller.js'
 import { askingMarks, typingCaller, type AskerCookies } from '../codes/asker.js'
 import { ProofBody } from '../codes/schemas.js'
 import type { Limits } from '../limits/limits.js'
-import { MessageReply, replies } from '../../http/openapi.js'
+import { MessageReply, ok, replies } from '../../http/replies.js'
 import { DeleteBody, PasswordBody, ProfileBody, ProfileReply, UserReply } from './schemas.js'
 import type { UserService } from './service.js'
 
@@ -36,7 +36,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
     },
     async (request) => {
       const user = await users.confirmAddress(request.body, typingCaller(cookies, request))
-      return { status: 'success' as const, message: 'Address changed', user }
+      return ok({ message: 'Address changed', user })
     },
   )
 }
@@ -46,7 +46,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
   app.get(
     '/api/user',
     { schema: { summary: 'Who is logged in', tags, response: replies({ 200: UserReply }) } },
-    async (request) => ({ status: 'success' as const, user: await users.get(request.user.sub) }),
+    async (request) => ok({ user: await users.get(request.user.sub) }),
   )
 
   app.patch(
@@ -65,7 +65,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
       const marks = asks && { marks: askingMarks(cookies, request, reply) }
       const changed = await users.update({ ...actorOf(request), ...marks }, request.body)
       const message = changed.pending.length > 0 ? 'Look for a message to confirm it' : 'Changed'
-      return { status: 'success' as const, message, ...changed }
+      return ok({ message, ...changed })
     },
   )
 
@@ -82,7 +82,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
     async (request, reply) => {
       await users.delete(actorOf(request), request.body.password)
       cookies.clear(request, reply)
-      return { status: 'success' as const, message: 'Account deleted' }
+      return ok({ message: 'Account deleted' })
     },
   )
 
@@ -99,7 +99,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
     async (request, reply) => {
       const { device } = await users.changePassword(actorOf(request), request.body)
       cookies.setDevice(reply, device)
-      return { status: 'success' as const, message: 'Password changed: other sessions have ended' }
+      return ok({ message: 'Password changed: other sessions have ended' })
     },
   )
 }

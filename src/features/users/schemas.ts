@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Id } from '../../http/openapi.js'
+import { Id } from '../../http/replies.js'
 
 const Nullable = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], description })
