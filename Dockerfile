@@ -1,14 +1,15 @@
-FROM node:24-bookworm-slim AS build
+FROM docker.io/library/node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY packages/verify/package.json packages/verify/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY packages packages
+COPY scripts/build.js scripts/
 COPY src src
 RUN npm run build && rm dist/.tsbuildinfo packages/*/dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
 
-FROM node:24-bookworm-slim
+FROM docker.io/library/node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Gatehouse" \
       org.opencontainers.image.description="A small JWT auth service on Fastify and PostgreSQL" \
       org.opencontainers.image.licenses="MIT"
@@ -23,6 +24,7 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/packages/verify/package.json packages/verify/
 COPY --from=build /app/packages/verify/dist packages/verify/dist
 COPY --from=build /app/dist dist
+COPY src/pages/views src/pages/views
 COPY migrations migrations
 COPY package.json ./
 RUN ln -s /app/dist/cli.js /usr/local/bin/gatehouse

@@ -21,7 +21,16 @@ const bands = [
   ['config/', 'db/', 'http/', 'log/'],
   ['features/'],
   ['pages/', 'compat/', 'forward-auth/'],
-  ['app.ts', 'app-base.ts', 'services.ts', 'store.ts', 'open-resources.ts', 'shutdown.ts'],
+  [
+    'app.ts',
+    'app-base.ts',
+    'services.ts',
+    'shared-services.ts',
+    'store.ts',
+    'open-resources.ts',
+    'shutdown.ts',
+    'start/',
+  ],
   ['commands/'],
   ['server.ts', 'cli.ts', 'verify.ts'],
 ]

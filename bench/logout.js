@@ -1,5 +1,5 @@
 // A logout, beside the bare statement that makes it hold, from the same process over the same
-// connections: `node bench/logout.js [ROUNDS]` after `npm run build`.
+// connections: `npm run bench:logout [-- ROUNDS]`.
 import { randomUUID } from 'node:crypto'
 import { compare, openServices, openSessions, print } from './support/services.js'
 

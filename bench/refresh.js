@@ -1,6 +1,6 @@
 // A refresh, beside the bare statement that it comes down to, from the same process over the same
-// connections: `node bench/refresh.js [ROUNDS]` after `npm run build`.
-import { createBatcher } from '../dist/concurrency/batch.js'
+// connections: `npm run bench:refresh [-- ROUNDS]`.
+import { createBatcher } from '../src/concurrency/batch.js'
 import { compare, openServices, openSessions, print } from './support/services.js'
 
 const rounds = Number(process.argv[2] ?? 15)

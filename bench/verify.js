@@ -1,5 +1,5 @@
 // What the check of a token costs: CPU time of the server for each request, beside Fastify's bare hello and
-// beside the same route without the check: `node bench/verify.js [ROUNDS]` after `npm run build`.
+// beside the same route without the check: `npm run bench:verify [-- ROUNDS]`.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'

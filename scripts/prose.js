@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 const root = new URL('../', import.meta.url)
 const list = (folder, ending) =>
   readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith(ending) && !name.includes('node_modules'))
+    .filter((name) => name.endsWith(ending) && !/node_modules|dist\//.test(name))
     .map((name) => `${folder}${name}`)
 
 const pages = [
@@ -24,7 +24,8 @@ const inPages =
   'whoever|whatever|whom|anew|what is none|is none|who has|of which|beat|told of|in vain|spelt|alike|bears?|tends?|' +
   'doubts?|over and over|at fault|for want of|as it were|hence|thus|upon|nobody|somebody|ours'
 // Only what is at zero in src: the list grows as the source gets plainer.
-const inSources = 'for want of|as it were|hence|thus|upon'
+const inSources =
+  'anew|what is none|beat|told of|spelt|bears?|tends?|doubts?|for want of|as it were|hence|thus|upon'
 
 const faults = []
 

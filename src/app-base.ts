@@ -6,7 +6,7 @@ import { prune } from './db/retention.js'
 import { createServer } from './http/server.js'
 import { createDurations } from './http/metrics/durations.js'
 import {
-  createAuthenticate,
+  createAuthenticateHook,
   createAuthenticator,
   jwt,
   type AccessRules,
@@ -17,17 +17,19 @@ import { health } from './http/health.js'
 import { createDatabaseState } from './db/state.js'
 import { housekeeping } from './db/housekeeping.js'
 import { json } from './http/json.js'
-import { keys } from './features/tokens/key-plugin.js'
+import { keyMaintenance } from './features/tokens/key-plugin.js'
+import { methods, changesNothing } from './http/methods.js'
 import { metrics } from './http/metrics.js'
-import { openapi } from './http/openapi.js'
+import { openapi } from './http/openapi/plugin.js'
 import { requests } from './http/requests.js'
 import { security } from './http/security.js'
-import { createServices, type Dependencies } from './services.js'
+import { createServices } from './services.js'
+import type { Dependencies } from './shared-services.js'
 import { createSessionCookies } from './features/sessions/session-cookies.js'
 
-/** What every route shares: the services, the server and its plugins, and who may ask. */
+/** What every route shares: the services, the server with its plugins, and the check of access tokens. */
 export async function buildBase(config: Config, dependencies: Dependencies) {
-  const { db, log, now, keysEvery } = dependencies
+  const { db, log, keyCheckInterval, logsRequests } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
   const services = await createServices(config, dependencies)
   const { converter, denials, denylist, keyring, lanes, limits } = services
@@ -37,7 +39,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     corsOrigins,
     refreshTtl: config.REFRESH_TOKEN_TTL,
   })
-  const verified = createVerifiedTokens({ most: 5_000 })
+  const verified = createVerifiedTokens({ max: 5_000 })
   keyring.onChange(verified.clear)
   const authentication = {
     denylist,
@@ -47,7 +49,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     issuer,
     audience,
     accessTtl: config.ACCESS_TOKEN_TTL,
-    now: now ? () => now().getTime() : Date.now,
+    clock: services.clock,
   }
 
   const { ping } = createDatabaseState(db)
@@ -58,22 +60,26 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     metricsToken !== undefined || config.NODE_ENV !== 'production'
       ? createDurations('gatehouse_http_request_duration_seconds')
       : undefined
-  await app.register(requests, { log, durations })
+  await app.register(requests, { log, durations, logsEach: logsRequests })
   await app.register(drain)
   await app.register(errors, { log })
   await app.register(security, { corsOrigins })
+  await app.register(methods)
   await app.register(json)
   await app.register(jwt, { keyring, issuer, audience, cookies: sessionCookies })
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })
   if (durations) {
     await app.register(metrics, { token: metricsToken, durations, replica, lanes, db })
   }
-  await app.register(health, { ping, isReady: () => replica.feed.isReady() && keyring.canSign() })
+  await app.register(health, {
+    ping,
+    faultOf: () => replica.feed.fault() ?? (keyring.canSign() ? undefined : 'no_signing_key'),
+  })
   await app.register(housekeeping, {
     prune: () => prune(db, config.AUDIT_RETENTION),
     log,
   })
-  await app.register(keys, { keyring, rotation, every: keysEvery, log })
+  await app.register(keyMaintenance, { keyring, rotation, interval: keyCheckInterval, log })
   app.addHook('onRoute', limits.settleAfter)
   app.addHook('onReady', replica.feed.start)
   app.addHook('onClose', replica.feed.stop)
@@ -86,7 +92,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     await Promise.all(outboxWorkers.map(({ stop }) => stop()))
   })
 
-  /** Whatever is registered in `scope` from now on takes an access token. */
+  /** Requires an access token for every route that is registered in `scope` after this call. */
   function secure(scope: FastifyInstance, rules: AccessRules = {}): void {
     scope.addHook('onRoute', (route) => {
       // Authenticate before validating, so anonymous callers cannot probe the schema.
@@ -95,12 +101,13 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     })
     const onDenied = rules.role === 'admin' ? noteDenial : undefined
     const options = { ...authentication, ...rules, ...(onDenied && { onDenied }) }
-    scope.addHook('preHandler', createAuthenticate(options))
+    scope.addHook('preHandler', createAuthenticateHook(options))
   }
 
   function noteDenial(request: FastifyRequest, { sub, sid }: AccessClaims): void {
+    if (changesNothing(request)) return
     const caller = { ...callerOf(request), user_id: sub, session_id: sid }
-    services.denials.note(caller, request.routeOptions.url ?? '')
+    services.denials.record(caller, request.routeOptions.url ?? '')
   }
 
   return {
@@ -112,7 +119,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   }
 }
 
-/** For OpenAPI: the ways to authenticate, each with the role that the route needs. */
+/** The security requirement of a route for OpenAPI: how to authenticate, and the role that it requires. */
 function securityOf({ role, bearerOnly = false }: AccessRules): Record<string, string[]>[] {
   const roles = role === undefined ? [] : [role]
   return bearerOnly ? [{ bearer: roles }] : [{ bearer: roles }, { session: roles }]

@@ -10,11 +10,13 @@ import { isForwardedChange } from './forward-auth/original.js'
 import { forwardAuthRoutes } from './forward-auth/routes.js'
 import { metadataRoutes } from './features/oauth/metadata.js'
 import { oauthRoutes } from './features/oauth/routes.js'
+import { createNotFoundHandler } from './pages/not-found.js'
+import { referencePage } from './pages/reference/routes.js'
 import { pages } from './pages/routes.js'
 import { createVisitors } from './pages/visitor.js'
 import { revocationRoutes } from './features/revocations/routes.js'
 import { roleRoutes } from './features/roles/routes.js'
-import type { Dependencies } from './services.js'
+import type { Dependencies } from './shared-services.js'
 import { createCompleteLogin } from './features/sessions/complete-login.js'
 import { loginRoutes, logoutRoutes } from './features/sessions/routes.js'
 import { identityRoutes } from './features/identities/routes.js'
@@ -23,7 +25,7 @@ import { createBodies } from './features/uploads/bodies.js'
 import { profileRoutes, uploadRoutes } from './features/uploads/routes.js'
 import { confirmationRoutes, userRoutes } from './features/users/routes.js'
 
-/** The service over HTTP: read top to bottom, it is the architecture; base.ts is what it rests on. */
+/** Registers every route, grouped by who may call it. app-base.ts builds the server below them. */
 export async function buildApp(config: Config, dependencies: Dependencies) {
   const { app, services, cookies, authenticate, secure } = await buildBase(config, dependencies)
   const { accounts, administration, audit, clients, identities, keyring, limits, oauth } = services
@@ -33,7 +35,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const bodies = createBodies()
   const completeLogin = createCompleteLogin({ cookies, limits })
 
-  // Public: what works without an access token.
+  // Public: these routes need no access token.
   await app.register(wellKnownRoutes, { keyring })
   await app.register(revocationRoutes, { revocations })
   await app.register(metadataRoutes, { issuer, publicUrl })
@@ -44,6 +46,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
     accounts,
+    audit,
     identities,
     sessions,
     social,
@@ -61,8 +64,10 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     activation,
     minLength: config.PASSWORD_MIN_LENGTH,
   })
+  app.setNotFoundHandler(createNotFoundHandler({ appName: config.APP_NAME, corsOrigins }))
+  await app.register(referencePage, { appName: config.APP_NAME })
 
-  // Everything else is refused without one: first what anybody may do with their own,
+  // These routes need an access token. Users act on their own account.
   await app.register(async (secured) => {
     secure(secured)
     await secured.register(userRoutes, { users, cookies })
@@ -71,7 +76,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     await secured.register(uploadRoutes, { uploads, bodies, limits })
   })
 
-  // then what needs a role.
+  // These routes need the role admin.
   await app.register(async (secured) => {
     secure(secured, { role: 'admin' })
     await secured.register(administrationRoutes, { administration })
@@ -79,7 +84,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     await secured.register(auditRoutes, { audit })
   })
 
-  // What a reverse proxy asks before it passes a request on to another app.
+  // A reverse proxy calls these before it forwards a request to another app.
   await app.register(async (secured) => {
     secure(secured, { isChange: isForwardedChange, admitsClients: true })
     await secured.register(forwardAuthRoutes, { publicUrl, corsOrigins })
@@ -109,7 +114,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     secure: secureBearer,
   })
 
-  /** By Bearer only: some of these change something by GET. */
+  /** Accepts Bearer tokens only, no cookies, because some of these routes change state by GET. */
   function secureBearer(scope: FastifyInstance, role?: string): void {
     secure(scope, { bearerOnly: true, ...(role && { role }) })
   }

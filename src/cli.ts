@@ -1,23 +1,30 @@
 #!/usr/bin/env node
+import { createConfirm } from './commands/confirm.js'
 import { createProgram } from './commands/program.js'
-import { ConfigError, loadConfig, type Config } from './config/load.js'
-import { AppError, OperatorError } from './errors.js'
+import { sentenceOf } from './commands/sentences.js'
+import { addEnvFile } from './config/env-file.js'
+import { loadConfig, type Config } from './config/load.js'
+import { unknownVariables } from './config/unknown.js'
+import { OperatorError } from './errors.js'
 import { createLogger } from './log/logger.js'
 import { openResources, type Closers, type Resources } from './open-resources.js'
-import { createServices, hasFixedKey, openRotation, type Services } from './services.js'
+import { openRotation } from './commands/rotation.js'
+import { createServices, type Services } from './services.js'
+import { toOperatorError } from './start/faults.js'
+import { hasFixedKey } from './features/tokens/configured-rotation.js'
 import type { KeyRotation } from './features/tokens/rotation.js'
 
-/** stdout takes no more: its reader has gone, or its disk is full. */
-let broken: NodeJS.ErrnoException | undefined
+/** Set when stdout cannot be written: its reader has closed the pipe, or the disk is full. */
+let stdoutError: NodeJS.ErrnoException | undefined
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  broken ??= error
+  stdoutError ??= error
 })
 process.stderr.on('error', () => undefined)
 const print = (line: string) => {
   process.stdout.write(`${line}\n`)
-  if (broken) throw broken
+  if (stdoutError) throw stdoutError
 }
-// So that the embedded database, which ends with the event `exit`, does not outlive a command.
+// The embedded database stops on the event `exit`. Without these handlers it would outlive the command.
 for (const [signal, number] of [
   ['SIGHUP', 1],
   ['SIGINT', 2],
@@ -25,29 +32,30 @@ for (const [signal, number] of [
 ] as const) {
   process.on(signal, () => process.exit(128 + number))
 }
-const complain = (line: string) => void process.stderr.write(`${line}\n`)
+const printError = (line: string) => void process.stderr.write(`${line}\n`)
 const log = createLogger('warn', process.stderr)
 
 const program = createProgram({
   withServices,
   withRotation,
   withResources,
-  withConfig: (work) => reporting(() => work(loadConfig(process.env))),
+  withConfig: (work) => reportErrors(() => work(readConfig())),
   log,
   print,
+  confirm: createConfirm(),
 })
 await program.parseAsync()
-await new Promise(setImmediate) // errors of stdout come a little later
-if (broken) reportBroken(broken)
-// What is left is a connection that does not answer, if anything.
+await new Promise(setImmediate) // the error event of stdout arrives in a later turn
+if (stdoutError) reportStdoutError(stdoutError)
+// Do not wait for connections that are still open: the database may not answer.
 process.exit()
 
-/** If a reader such as `head` closes the pipe, exit as after SIGPIPE, without an error message. */
-function reportBroken(error: NodeJS.ErrnoException): void {
+/** If a reader such as `head` closes the pipe, exits as after SIGPIPE, without an error message. */
+function reportStdoutError(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exitCode = 141
   else {
     process.exitCode = 1
-    complain(`stdout cannot be written: ${error.message}`)
+    printError(`stdout cannot be written: ${error.message}`)
   }
 }
 
@@ -57,13 +65,13 @@ function withServices(work: (services: Services) => Promise<void>): Promise<void
   )
 }
 
-/** Without the services: a key that cannot be opened keeps them from starting. */
+/** Works without the services, because a stored key that cannot be opened keeps them from starting. */
 function withRotation(work: (rotation: KeyRotation) => Promise<void>): Promise<void> {
   return withResources(async ({ db, keysSecret }, config) => {
     if (hasFixedKey(config)) {
       throw new OperatorError(
-        'The only key is JWT_SECRET, which nothing here can change: another JWT_SECRET ends every ' +
-          'token; without one, keys are made, stored and rotated',
+        'The only key is JWT_SECRET, which this command cannot change. Another JWT_SECRET ends every ' +
+          'token. Without JWT_SECRET, Gatehouse creates, stores and rotates keys',
       )
     }
     await work(openRotation(config, db, keysSecret))
@@ -74,31 +82,36 @@ function withResources(
   work: (resources: Resources, config: Config) => Promise<void>,
   { migrates = true } = {},
 ): Promise<void> {
-  return reporting(async () => {
+  return reportErrors(async () => {
     const closers: Closers = []
     try {
-      const config = loadConfig(process.env)
-      await work(await openResources(config, { log, closers, migrates }), config)
+      const config = readConfig()
+      try {
+        await work(await openResources(config, { log, closers, migrates, shared: true }), config)
+      } catch (error) {
+        throw toOperatorError(error, config)
+      }
     } finally {
       for (const closer of closers.reverse()) await closer()
     }
   })
 }
 
-/** What a person can mend is said in a line; anything else with all that is known of it. */
-async function reporting(work: () => Promise<void>): Promise<void> {
+/** Prints an error that the operator can fix as a sentence. Rethrows any other error, with its stack. */
+async function reportErrors(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
-    if (error === broken) return
+    if (error === stdoutError) return
     process.exitCode = 1
-    if (error instanceof AppError) {
-      const faults = (error.fields ?? []).map(({ field, message }) => `${field} ${message}`)
-      const { cause } = error
-      const why = cause instanceof Error ? [cause.message] : []
-      complain([error.message, ...faults, ...why].join(': '))
-    } else if (error instanceof ConfigError || error instanceof OperatorError)
-      complain(error.message)
-    else throw error
+    const sentence = sentenceOf(error)
+    if (sentence === undefined) throw error
+    printError(sentence)
   }
+}
+
+function readConfig(): Config {
+  const faults = addEnvFile(process.env)
+  for (const warning of unknownVariables(process.env)) printError(`Warning: ${warning}`)
+  return loadConfig(process.env, faults)
 }

@@ -1,6 +1,6 @@
 /**
- * Every error that a client can meet: code → HTTP status and message. Codes are stable and public
- * (the OpenAPI enum and docs/reference/errors.md derive from this object); messages are for people.
+ * Every error that a client can get: code → HTTP status and message. Codes are stable and public: the
+ * OpenAPI enum and docs/reference/errors.md are generated from this object. Messages are for people.
  */
 export const errors = {
   validation_failed: [400, 'The request is not valid'],
@@ -8,43 +8,50 @@ export const errors = {
   weak_password: [400, 'The password is not acceptable'],
   invalid_code: [400, 'The code or link is wrong, used or expired'],
   invalid_grant: [400, 'The refresh token is wrong, used or expired'],
-  invalid_scope: [400, 'There are no scopes'],
-  unsupported_grant_type: [400, 'This grant is not supported'],
+  invalid_scope: [400, 'Scopes are not supported'],
+  unsupported_grant_type: [400, 'This grant type is not supported'],
   file_required: [400, 'A file is required'],
   bad_request: [400, 'The request cannot be understood'],
-  invalid_state: [400, 'This login was not begun here, or too long ago: begin again'],
+  invalid_state: [400, 'This login has expired: start again'],
   invalid_credentials: [401, 'Invalid credentials'],
   invalid_token: [401, 'Not logged in'],
-  provider_refused: [401, 'The provider does not confirm who you are'],
+  provider_refused: [401, 'The provider did not confirm your identity'],
   token_stale: [401, 'The token is out of date: refresh it'],
   invalid_client: [401, 'Client authentication failed'],
   activation_required: [403, 'The account is not activated yet'],
-  reauthentication_required: [403, 'The password is needed for this'],
-  email_required: [403, 'The provider names no e-mail address of yours'],
+  reauthentication_required: [403, 'Confirm this with your password, or log in again'],
+  email_required: [403, 'The provider did not share an e-mail address'],
   forbidden: [403, 'Not allowed'],
-  cross_site_request: [403, 'A change by cookie must come from the same origin'],
+  cross_site_request: [403, 'Requests from another site are not allowed with a session cookie'],
   not_found: [404, 'Not found'],
+  method_not_allowed: [405, 'This path does not have this method'],
   request_timeout: [408, 'The request took too long'],
   username_taken: [409, 'This username is already used'],
   email_taken: [409, 'This e-mail address is already used'],
   mobile_taken: [409, 'This mobile number is already used'],
-  account_exists: [409, 'There is an account with this address: log in to it and connect'],
-  identity_taken: [409, 'This login, or another of its provider, is connected already'],
-  last_login_method: [409, 'There must be a way to log in: set a password first'],
+  account_exists: [
+    409,
+    'This e-mail address has an account: log in to it, then connect the provider',
+  ],
+  identity_taken: [
+    409,
+    'This provider account, or another one of the same provider, is connected already',
+  ],
+  last_login_method: [409, 'This is the only way to log in: set a password first'],
   role_taken: [409, 'This role already exists'],
   built_in_role: [409, 'This role is built in'],
-  last_admin: [409, 'There must always be one enabled administrator'],
-  no_address: [409, 'The account has no address to write to'],
+  last_admin: [409, 'At least one enabled administrator must remain'],
+  no_address: [409, 'The account has no e-mail address and no mobile number'],
   body_too_large: [413, 'The body is too large'],
   uri_too_long: [414, 'The URI is too long'],
   unsupported_media_type: [415, 'The content type is not supported'],
-  invalid_picture: [422, 'The file is not a PNG, JPEG or WebP picture that can be read'],
+  invalid_picture: [422, 'The file is not a readable PNG, JPEG or WebP picture'],
   invalid_readme: [422, 'The README cannot be read'],
   rate_limited: [429, 'Too many attempts: try again later'],
   headers_too_large: [431, 'The headers are too large'],
   internal: [500, 'Internal error'],
-  overloaded: [503, 'Too busy: try again soon'],
-  provider_failed: [503, 'The provider does not answer as it should: try again soon'],
+  overloaded: [503, 'The service is overloaded: try again soon'],
+  provider_failed: [503, 'The provider does not answer correctly: try again soon'],
   unavailable: [503, 'Temporarily unavailable: try again soon'],
 } as const satisfies Record<string, readonly [status: number, message: string]>
 
@@ -52,10 +59,11 @@ export type ErrorCode = keyof typeof errors
 
 /** The cause or the fix of each error, for docs/reference/errors.md. */
 export const help: Record<ErrorCode, string> = {
-  validation_failed: 'A field is missing, unknown or malformed: correct what `errors` names',
+  validation_failed: 'A field is missing, unknown or malformed: correct the fields in `errors`',
   invalid_json: 'Send UTF-8 JSON without duplicate keys, with `Content-Type: application/json`',
   weak_password: 'Choose a longer or less common password: `errors` says which rule failed',
-  invalid_code: 'Ask for another message: a newer one, five wrong tries or time ended this one',
+  invalid_code:
+    'Request a new message: this one has expired, was replaced, or had five wrong tries',
   invalid_grant: 'The session has ended: log in again',
   invalid_scope: 'Leave `scope` out: Gatehouse has roles and no scopes',
   unsupported_grant_type: 'Use `client_credentials` or `refresh_token`',
@@ -63,13 +71,13 @@ export const help: Record<ErrorCode, string> = {
   bad_request: 'The request is not valid HTTP, or its path or headers are malformed',
   invalid_state: 'The login took over ten minutes or began in another browser: start again',
   invalid_credentials:
-    'Unknown user, wrong password, or an account closed to unknown networks: reset it',
+    'Unknown user or wrong password. After 100 wrong guesses an account refuses unknown networks: reset its password',
   invalid_token: 'Missing, malformed, expired or revoked: refresh, or log in again',
   provider_refused: 'The provider denied the login, or its answer failed a check: start again',
   token_stale: 'Roles have changed since it was issued: refresh once, then repeat the request',
   invalid_client: 'Check the name and the secret: `gatehouse clients list`',
   activation_required:
-    'Answer the activation message, or ask for another: `POST /api/activate/resend`',
+    'Follow the activation message, or request another: `POST /api/activate/resend`',
   reauthentication_required:
     'Send the `password` too, or log in again: the login is older than five minutes',
   email_required: 'Share a verified e-mail address with the provider, and allow the scope `email`',
@@ -77,13 +85,15 @@ export const help: Record<ErrorCode, string> = {
   cross_site_request:
     'Add the origin to `CORS_ORIGINS`, or use a Bearer token instead of the cookie',
   not_found: 'No such path, or no such object',
-  request_timeout: 'The body came too slowly: send it again',
+  method_not_allowed: 'Use a method of the `Allow` header',
+  request_timeout: 'The body arrived too slowly: send it again',
   username_taken: 'Choose another username',
-  email_taken: 'Log in, or reset the password, of the account that has it',
-  mobile_taken: 'Log in, or reset the password, of the account that has it',
+  email_taken: 'Log in to the account that has it, or reset its password',
+  mobile_taken: 'Log in to the account that has it, or reset its password',
   account_exists: 'Log in with the password first, then connect the provider on `/welcome`',
-  identity_taken: 'Disconnect it from the other account, or the other login from this one',
-  last_login_method: 'Set a password by `POST /api/password/forgot` first',
+  identity_taken:
+    'Disconnect this provider account from the other user, or the other provider account from this user',
+  last_login_method: 'Set a password with `POST /api/password/forgot` first',
   role_taken: 'Use the existing role, or choose another name',
   built_in_role: '`admin` and `user` cannot be deleted',
   last_admin: 'Grant `admin` to another enabled user first',
@@ -92,13 +102,16 @@ export const help: Record<ErrorCode, string> = {
   uri_too_long: 'Shorten the path or a parameter',
   unsupported_media_type: 'Send JSON; multipart for uploads; a form at `/oauth/*` and pages',
   invalid_picture: 'Send a PNG, JPEG or WebP within the limits of docs/uploads.md',
-  invalid_readme: 'Send UTF-8 markdown; the front matter must be plain YAML: `errors` says more',
-  rate_limited: 'Wait for `Retry-After` seconds; if it hits everybody, check `TRUST_PROXY`',
+  invalid_readme:
+    'Send UTF-8 markdown; the front matter must be plain YAML: `errors` says what is wrong',
+  rate_limited: 'Wait `Retry-After` seconds; if all clients get this error, check `TRUST_PROXY`',
   headers_too_large: 'Send fewer or shorter headers and cookies',
-  internal: 'A fault of Gatehouse: the log has the error under the `reqId`',
-  overloaded: 'Try again after `Retry-After` seconds; if it stays, see docs/troubleshooting.md',
-  provider_failed: 'Try again; if it stays, check the provider and `OIDC_ISSUER`',
-  unavailable: 'The database does not answer, or the instance stops: try again after `Retry-After`',
+  internal: 'A bug in Gatehouse: the log shows the error and its stack',
+  overloaded:
+    'Try again after `Retry-After` seconds; if the error remains, see docs/troubleshooting.md',
+  provider_failed: 'Try again; if the error remains, check the provider and `OIDC_ISSUER`',
+  unavailable:
+    'The database does not answer, or the instance is stopping: try again after `Retry-After` seconds',
 }
 
 export type FieldError = { field: string; message: string }
@@ -112,9 +125,8 @@ type Details = {
 }
 
 /**
- * The one error that handlers and services throw. `cause` reaches the log and never the client;
- * `fields` names the input at fault; `retryAfter` is in seconds; `headers` go with the reply, and so do
- * `cookies`, which are Set-Cookie lines.
+ * The error that handlers and services throw. `cause` is logged and never sent. `fields` lists the invalid
+ * input. `retryAfter` is in seconds. `headers` and `cookies` (Set-Cookie lines) are added to the reply.
  */
 export class AppError extends Error {
   readonly code: ErrorCode
@@ -137,10 +149,10 @@ export class AppError extends Error {
   }
 }
 
-/** What the operator can mend: the message says how, so no stack is shown. */
+/** An error that the operator can fix. Its message says how, so no stack is printed. */
 export class OperatorError extends Error {}
 
-/** The error for one bad input field. */
+/** The error for one invalid field. `message` continues a sentence that begins with the field's name. */
 export function invalidField(field: string, message: string): AppError {
   return new AppError('validation_failed', { fields: [{ field, message }] })
 }

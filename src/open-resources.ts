@@ -3,26 +3,38 @@ import type { Logger } from 'pino'
 import type { Config } from './config/load.js'
 import { migrate } from './db/migrate.js'
 import { createPool, type Pool } from './db/pool.js'
+import { retryWhileUnreachable } from './db/reach.js'
 import { loadOrCreateLocalSecret } from './config/local-secret.js'
 import { createDigest } from './log/digest.js'
 
-/** What has to be closed again, in the order in which it was opened. */
+/** Functions that close what was opened, in the order of opening. Call them in reverse order. */
 export type Closers = (() => Promise<unknown>)[]
 
 export type Resources = { db: Pool; url: string; listenUrl: string; keysSecret: string }
 
-type Options = { log: Logger; closers: Closers; migrates?: boolean }
+type Options = {
+  log: Logger
+  closers: Closers
+  migrates?: boolean
+  /** Whether to use the embedded database that a running server has started. For commands. */
+  shared?: boolean
+}
 
-/** The database and the secret that the services rest on; development makes what is not named. */
+/**
+ * Opens the database and KEYS_SECRET. If the configuration does not set them, development starts an
+ * embedded database and creates a secret in DATA_DIR.
+ */
 export async function openResources(
   config: Config,
-  { log, closers, migrates = true }: Options,
+  { log, closers, migrates = true, shared = false }: Options,
 ): Promise<Resources> {
   const dataDir = resolve(config.DATA_DIR)
-  const url = config.DATABASE_URL ?? (await startLocalDatabase(dataDir, log, closers))
-  if (migrates) await migrate(url, log)
+  const url = config.DATABASE_URL ?? (await startLocalDatabase({ dataDir, shared, log, closers }))
+  if (migrates && shared) await migrate(url, log)
+  // A server waits for a database that starts together with it. A command does not: a person waits for it.
+  else if (migrates) await retryWhileUnreachable(() => migrate(url, log), { url, log })
   const lost = createDigest<Error>({
-    write: ({ count, last }) => log.warn({ count, err: last }, 'database connections were lost'),
+    write: ({ count, last }) => log.warn({ count, err: last }, 'database connections lost'),
   })
   const onError = (error: Error) => lost.add(error.message, error)
   const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError })
@@ -31,11 +43,18 @@ export async function openResources(
   return { db, url, listenUrl: config.DATABASE_LISTEN_URL ?? url, keysSecret }
 }
 
-/** Development only: production names its database (config.ts). The package is not in the image. */
-async function startLocalDatabase(dataDir: string, log: Logger, closers: Closers): Promise<string> {
+type LocalOptions = { dataDir: string; shared: boolean; log: Logger; closers: Closers }
+
+/** Development only. Production requires DATABASE_URL, and its image lacks the embedded database. */
+async function startLocalDatabase({
+  dataDir,
+  shared,
+  log,
+  closers,
+}: LocalOptions): Promise<string> {
   const { startEmbeddedPostgres } = await import('./db/embedded/start.js')
-  const { url, stop } = await startEmbeddedPostgres({ dataDir, log })
+  const { url, stop } = await startEmbeddedPostgres({ dataDir, shared })
   closers.push(stop)
-  log.info('using the embedded database, which is for development; set DATABASE_URL otherwise')
+  log.info('using the embedded database, for development only; set DATABASE_URL to use another')
   return url
 }

@@ -1,20 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp, type App } from './app.js'
+import { addEnvFile } from './config/env-file.js'
 import { ConfigError, loadConfig, type Config } from './config/load.js'
+import { unknownVariables } from './config/unknown.js'
+import { logWarnings } from './config/warnings.js'
+import { createOutputForPeople } from './log/for-people.js'
 import { createLogger } from './log/logger.js'
+import { createLogOutput } from './log/output.js'
 import { openResources, type Closers } from './open-resources.js'
 import { stopOnSignal } from './shutdown.js'
+import { bannerOf } from './start/banner.js'
+import { toListenError, toOperatorError } from './start/faults.js'
 
 const config = readConfig()
-const log = createLogger(config.LOG_LEVEL)
+const isTerminal = process.stdout.isTTY
+const log = createLogger(config.LOG_LEVEL, createOutput())
 const closers: Closers = []
 let app: App | undefined
 
-// A terminal that closes, or a reader that ends, must not become an uncaught error.
+// A closed terminal or pipe must not become an uncaught error.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
-// Before anything starts, so that a signal meanwhile stops what has started. Requests in progress get
-// seven seconds after the delay: with its default, less than Docker's ten.
+// Installed first, so that a signal during start-up stops what has started. Requests in progress get seven
+// seconds after SHUTDOWN_DELAY. With its default of two seconds that is less than Docker's ten.
 stopOnSignal({
   log,
   limit: config.SHUTDOWN_DELAY * 1_000 + 7_000,
@@ -24,57 +32,56 @@ stopOnSignal({
   },
 })
 
-await start(config)
+await start(config).catch((error: unknown) => {
+  throw toOperatorError(error, config)
+})
+
+/** Lines for people on a terminal, and JSON anywhere else. */
+function createOutput() {
+  const output = createLogOutput(1)
+  const { NO_COLOR = '', TERM } = process.env // https://no-color.org
+  const colour = NO_COLOR === '' && TERM !== 'dumb'
+  return isTerminal ? createOutputForPeople(output, { colour }) : output
+}
 
 function readConfig(): Config {
   try {
-    return loadConfig(process.env)
+    return loadConfig(process.env, addEnvFile(process.env))
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    console.error(error.message)
+    // A misspelt variable may be the reason of another's fault.
+    const warnings = unknownVariables(process.env).map((warning) => `Warning: ${warning}`)
+    console.error([error.message, ...warnings].join('\n'))
     process.exit(1)
   }
 }
 
 async function start(config: Config): Promise<void> {
+  logWarnings(log, config, process.env)
   const { db, listenUrl, keysSecret } = await openResources(config, { log, closers })
-  const service = await buildApp(config, { db, listenUrl, keysSecret, log })
+  const service = await buildApp(config, {
+    db,
+    listenUrl,
+    keysSecret,
+    log,
+    logsRequests: isTerminal,
+  })
   app = service
   closers.push(() => service.close())
-  const address = await service.listen({ host: config.HOST, port: config.PORT })
+  const { HOST: host, PORT: port } = config
+  const address = await service.listen({ host, port }).catch((error: unknown) => {
+    throw toListenError(error, config)
+  })
   log.info({ address }, 'listening')
-  if (config.NODE_ENV === 'production') warnOf(config)
-  if (process.stdout.isTTY) process.stdout.write(welcome(address))
+  if (isTerminal) process.stdout.write(bannerOf(config, address))
 }
 
 /**
- * Keeps serving until load balancers have seen that this instance is not ready. After Ctrl-C a person
- * waits, and after an error the state of the process is unknown.
+ * Keeps serving for SHUTDOWN_DELAY, until load balancers have seen that this instance is not ready. There is
+ * no delay after Ctrl-C, because a person waits, and none after an error, because the state is unknown.
  */
 async function drain(app: App, signal: NodeJS.Signals | undefined): Promise<void> {
   app.drain()
-  const isByHand = signal === 'SIGINT' && process.stdout.isTTY
+  const isByHand = signal === 'SIGINT' && isTerminal
   if (signal && !isByHand && app.server.listening) await sleep(config.SHUTDOWN_DELAY * 1_000)
-}
-
-/** What starts, but is likely not meant. */
-function warnOf({ PUBLIC_URL, MAIL_URL, SMS_WEBHOOK_URL }: Config): void {
-  if (new URL(PUBLIC_URL).hostname === 'localhost') {
-    log.warn('PUBLIC_URL names localhost, and so does every token as its issuer')
-  }
-  if (MAIL_URL === undefined && SMS_WEBHOOK_URL === undefined) {
-    log.warn('MAIL_URL is not set: no mail is sent, and no user can reset a password')
-  }
-}
-
-function welcome(address: string): string {
-  const { host } = new URL(address)
-  return `
-Gatehouse answers on ${address}
-
-  http ${host}/api/register email=ada@example.org password='correct horse battery'
-  http ${host}/api/login    email=ada@example.org password='correct horse battery'
-  http -A bearer -a ACCESS_TOKEN ${host}/api/user
-
-`
 }

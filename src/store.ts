@@ -11,7 +11,7 @@ import { createDenylistRepository } from './features/denylist/repository.js'
 import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
 import { createSeal } from './crypto/seal.js'
-import { createSessionRepository, sessionSql } from './features/sessions/repository.js'
+import { createSessionRepository, createSessionSql } from './features/sessions/repository.js'
 import { createIdentityRepository } from './features/identities/repository.js'
 import { createKeyRepository } from './features/tokens/key-repository.js'
 import { createCounterRepository } from './features/limits/repository.js'
@@ -20,28 +20,28 @@ import { userColumns } from './features/users/columns.js'
 import { createUserRepository } from './features/users/repository.js'
 
 type Options = {
-  /** How long the tokens of an ended session are denied, in seconds. */
+  /** How long the tokens of an ended session stay on the denylist, in seconds. */
   denyFor: number
   /** How long a session lives without a refresh, in seconds. */
   idleTtl: number
-  /** How long every spent refresh token gets the present one, in seconds. */
+  /** How long a spent refresh token still gets the current tokens, in seconds. */
   grace: number
   /** Seals the signing keys. */
   keysSecret: string
-  /** Under which the pictures of users are served. */
+  /** The origin of the URLs of users' pictures. */
   publicUrl: string
   newId: () => string
-  /** Called when something was put in the outbox. */
+  /** Called after a message was added to the outbox. */
   onMessage: () => void
-  /** Called with what was denied, once it is committed. */
+  /** Called with new denials after their transaction was committed. */
   onDenied: (denials: Denial[]) => void
-  /** Called with what was denied where nobody knows whether it is committed. */
+  /** Called with new denials if it is unknown whether their transaction was committed. */
   onDoubt: (denials: Denial[]) => void
 }
 
 type Hooks = Pick<Options, 'onMessage' | 'onDenied'>
 
-/** Every repository, on the pool and in transactions. */
+/** Every repository, on the pool or in one transaction. */
 export function createStore(db: Pool, options: Options): UnitOfWork<Repositories> {
   const repositories = prepare(options)
   return {
@@ -71,7 +71,7 @@ export function createStore(db: Pool, options: Options): UnitOfWork<Repositories
   }
 }
 
-/** What the doctor reads. It must also run where the services cannot start. */
+/** The repositories of `gatehouse doctor`, which must also work when the services cannot start. */
 export const doctorRepositories = (db: Pool) => ({
   state: createDatabaseState(db),
   outbox: createOutboxRepository(db, uuidv7, () => undefined),
@@ -82,11 +82,11 @@ type Repositories = ReturnType<ReturnType<typeof prepare>>
 
 export type Store = UnitOfWork<Repositories>
 
-/** Makes once what every transaction uses: the seal, and SQL that depends on the configuration. */
+/** Creates what all transactions share: the seal, and the SQL that depends on the configuration. */
 function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Options) {
   const box = createSeal(keysSecret, 'signing keys')
   const columns = userColumns(publicUrl)
-  const sql = sessionSql({ idleTtl, grace })
+  const sql = createSessionSql({ idleTtl, grace })
 
   return (on: Db, { onMessage, onDenied }: Hooks) =>
     lazily({

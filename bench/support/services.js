@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
-import { loadConfig } from '../../dist/config/load.js'
-import { openResources } from '../../dist/open-resources.js'
-import { createServices } from '../../dist/services.js'
+import { loadConfig } from '../../src/config/load.js'
+import { openResources } from '../../src/open-resources.js'
+import { createServices } from '../../src/services.js'
 
 /** The services on the database of DATABASE_URL, or on a new one that is deleted afterwards. */
 export async function openServices(env = {}) {
@@ -23,23 +23,17 @@ export async function openServices(env = {}) {
 }
 
 /** So many users with a session each: what a login returns, without its hash. */
-export function openSessions({ services: { store, sessions } }, count) {
+export function openSessions({ services: { store, logins } }, count) {
   const caller = { user_id: null, session_id: null, address: '::1', user_agent: 'bench' }
   const open = async (nth) => {
     const email = `user-${nth}@example.org`
     const identifiers = [{ kind: 'email', text: email, canonical: email }]
-    const who = { id: randomUUID(), name: null, gender: null, password_hash: null }
-    const user = await store.users.create({ ...who, identifiers, activated: true })
-    const grant = await store.transaction((tx) =>
-      sessions.open(tx, { user, password_hash: null }, caller),
-    )
-    const { session_id, user_id, generation } = grant
-    return {
-      session_id,
-      user_id,
-      generation,
-      ...sessions.complete(grant, { user, password_version: 0 }),
-    }
+    const newcomer = { id: randomUUID(), name: null, gender: null, password_hash: null }
+    const user = await store.users.create({ ...newcomer, identifiers, activated: true })
+    const owner = { user, password_hash: null, password_version: 0 }
+    const opened = await store.transaction((tx) => logins.open(tx, owner, caller))
+    const { session_id, user_id, generation } = opened.grant
+    return { session_id, user_id, generation, ...logins.complete(opened).tokens }
   }
   return inParallel(count, open, 10) // as many as there are connections
 }

@@ -33,6 +33,7 @@ const refresh: Record<keyof RefreshClaims, string> = {
 
 const revocations: Record<keyof RevocationClaims, string> = {
   iss: 'the issuer',
+  aud: 'the issuer and `/revocations`',
   iat: 'when it was issued',
   exp: 'ten seconds later',
   at: "the time of the state that it shows, in milliseconds by the database's clock",

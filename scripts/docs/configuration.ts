@@ -10,9 +10,11 @@ type Variable = {
 
 const variables = Object.entries(Environment.properties as unknown as Record<string, Variable>)
 
-const intro = `By environment variables only, read once at the start. All faults are named at once, and none starts the server. A
-variable that holds a secret can instead name a file, as \`NAME_FILE\`. [.env.example](../../.env.example) lists them all for
-Docker Compose.`
+const intro = `By environment variables, read once at the start. A file \`.env\` in the current folder may hold them too: \`npm start\`,
+\`npx gatehouse\` and Docker Compose read it, and the environment wins. [.env.example](../../.env.example) is a template.
+
+A fault keeps the server from starting. All faults are listed at once, each with its value, unless it may be a secret. A variable that looks
+like one of these, such as \`DATABSE_URL\`, is named in a warning. A secret can instead be in a file, as \`NAME_FILE\`.`
 
 export function configurationPage(): string {
   const rows = variables.map(([name, { default: value, description, secret, values }]) => [
@@ -31,8 +33,8 @@ export function exampleFile(): string {
     return `# ${text}\n# ${name}=${String(value ?? '')}\n`
   })
   return [
-    '# Every variable with its default. Uncomment what you change: `npm start` reads the environment, not this file;\n' +
-      '# docker compose reads a copy of it named .env.\n',
+    '# Every variable with its default. Copy this file to .env and uncomment what you change: `npm start`,\n' +
+      '# `npx gatehouse` and docker compose read .env. A variable of the environment wins.\n',
     ...lines,
   ].join('\n')
 }

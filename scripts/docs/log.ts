@@ -9,7 +9,7 @@ const levels = ['fatal', 'error', 'warn', 'info', 'debug']
 /** Messages that stand in a constant, by its name. */
 const texts = new Map<string, string>()
 
-const intro = `JSON, a line each, on stdout. \`LOG_LEVEL\` is the lowest level that is written. Each line has \`level\`, \`time\` and \`msg\`, and the
+const intro = `JSON, a line each, on stdout. On a terminal, short lines for people take its place, and each request has one at \`info\`. \`LOG_LEVEL\` is the lowest level that is written. Each line has \`level\`, \`time\` and \`msg\`, and the
 fields below. A line in code is a value: the code of an error, or its message. [Read the log](../operations.md#read-the-log) says how floods of lines are bounded.`
 
 /** Every line that the source writes, found in its calls of \`log\`. */

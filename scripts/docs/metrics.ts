@@ -8,7 +8,7 @@ const intro = `\`GET /metrics\` answers them in the text format of Prometheus ([
 export async function metricsPage(): Promise<string> {
   const zeros: Record<string, number> = new Proxy({}, { get: () => 0 })
   const status = () => zeros
-  const replica = { status, feed: { onNews: () => undefined } }
+  const replica = { status, feed: { onLag: () => undefined } }
   const sources = { replica, lanes: zeros, db: { status } } as unknown as Sources
   const gauges = await createGauges(sources).metrics()
   const text = gauges + createDurations('gatehouse_http_request_duration_seconds').text()

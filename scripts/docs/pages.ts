@@ -12,7 +12,7 @@ export const generated = async (document: Document): Promise<Record<string, stri
   'docs/reference/routes.md': routesPage(document),
   'docs/reference/errors.md': errorsPage(),
   'docs/reference/configuration.md': configurationPage(),
-  'docs/reference/command-line.md': commandLinePage(),
+  'docs/reference/command-line.md': await commandLinePage(),
   'docs/reference/metrics.md': await metricsPage(),
   'docs/reference/claims.md': claimsPage(),
   'docs/reference/log.md': logPage(),

@@ -1,32 +1,19 @@
+import {
+  accessOf,
+  isForAny,
+  isTwin,
+  titleOf,
+  type Document,
+  type Operation,
+  type Schema,
+} from '../../src/pages/reference/document.js'
 import { code, page, table } from './markdown.js'
 
-type Schema = { properties?: Record<string, unknown>; required?: string[]; anyOf?: Schema[] }
-type Operation = {
-  tags?: string[]
-  summary?: string
-  security?: Record<string, string[]>[]
-  parameters?: { name: string; in: string }[]
-  requestBody?: { content: Record<string, { schema: Schema }> }
-  responses: Record<string, unknown>
-}
-export type Document = { paths: Record<string, Record<string, Operation>> }
-
-/** Routes whose callers prove something else than an access token. */
-const otherAccess: Record<string, string> = {
-  'POST /api/refresh': 'refresh token',
-  'GET /user/refresh-token': 'refresh token',
-  'POST /oauth/token': 'client, or refresh token',
-  'POST /oauth/introspect': 'client',
-  'POST /oauth/revoke': 'holder of the token',
-  'GET /metrics': '`METRICS_TOKEN`, if set',
-  'GET /welcome': 'session',
-  'POST /welcome/picture': 'session',
-  'POST /auth/{provider}/connect': 'session',
-  'POST /auth/{provider}/disconnect': 'session',
-}
+export type { Document }
 
 const intro = `Success is \`{"status":"success", …}\`. Failure is \`{"status":"error","code","message"}\`, with
-\`errors: [{field, message}]\` if a field is wrong ([errors](errors.md)). \`GET /openapi.json\` is the same for programs.
+\`errors: [{field, message}]\` if a field is wrong ([errors](errors.md)). \`GET /docs\` is the same page on a
+running server, and \`GET /openapi.json\` for programs.
 
 | access | the request has |
 |---|---|
@@ -37,7 +24,12 @@ const intro = `Success is \`{"status":"success", …}\`. Failure is \`{"status":
 | session | the session cookie of a browser |
 | client | a client's name and secret, by Basic or in the form |
 
-A field with \`?\` may be left out. Every route may also answer 4xx and 5xx.`
+A field with \`?\` may be left out. Every route may also answer 4xx and 5xx.
+
+- \`HEAD\` answers as \`GET\` does, without the body, and changes nothing: it renews no session and sets no cookie. It is not there
+  where \`GET\` changes something: at \`/logout\`, \`/auth/…\`, \`/user/logout\` and \`/user/refresh-token\`.
+- \`OPTIONS\` answers 204 with \`Allow\`. Another method that the path does not have gets 405 with \`Allow\`. Neither needs a token.
+- Every reply has \`X-Request-Id\` ([read the log](../operations.md#read-the-log)).`
 
 /** Every route of the OpenAPI document, a table for each tag. */
 export function routesPage({ paths }: Document): string {
@@ -56,27 +48,12 @@ export function routesPage({ paths }: Document): string {
   return page('Routes', intro, ...tables)
 }
 
-/** The same path with a closing slash. */
-const isTwin = (path: string, paths: Document['paths']) =>
-  path.length > 1 && path.endsWith('/') && path.slice(0, -1) in paths
-
-const titleOf = (tag: string) =>
-  tag.startsWith('dialect: ') ? `Older system: ${tag.slice(9)}` : tag
-
 function rowOf(method: string, path: string, operation: Operation): string[] {
   const url = path.replaceAll(/\{(\w+)\}/g, ':$1')
-  // The proxy may ask by any method.
-  const route = path.startsWith('/forward-auth') ? `any ${url}` : `${method} ${url}`
-  const access = otherAccess[`${method} ${path}`] ?? accessOf(operation)
+  const route = isForAny(path) ? `any ${url}` : `${method} ${url}`
+  const access = accessOf(method, path, operation)
   const statuses = Object.keys(operation.responses).filter((status) => !/^[45]/.test(status))
   return [code(route), access, takes(operation), operation.summary ?? '', statuses.join(', ')]
-}
-
-function accessOf({ security }: Operation): string {
-  if (!security) return 'public'
-  const [role] = Object.values(security[0] ?? {}).flat()
-  if (role !== undefined) return role
-  return security.length === 1 ? 'Bearer' : 'token'
 }
 
 function takes({ parameters = [], requestBody }: Operation): string {

@@ -3,7 +3,7 @@ import { SingleBar } from 'cli-progress'
 
 type Setting = { memory: number; iterations: number }
 
-// From OWASP's least, which is the default, up; memory in KiB.
+// In order of cost. The first is OWASP's minimum and the default of Gatehouse. Memory is in KiB.
 const settings: Setting[] = [
   { memory: 19_456, iterations: 2 },
   { memory: 32_768, iterations: 2 },
@@ -16,7 +16,7 @@ const rounds = 5
 
 const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1] ?? 0
 
-/** Measures what a password costs here, and names the strongest setting within `target` milliseconds. */
+/** Measures how long a password hash takes here, and prints the strongest setting within `target` milliseconds. */
 export async function calibrate(
   target: number,
   lanes: number,
@@ -40,22 +40,22 @@ export async function calibrate(
       if (isTerminal) bar.increment()
     }
     measured.push({ ...setting, ms: median(times) })
-    // What comes after it takes longer still.
+    // The next settings take even longer.
     if (median(times) > target) break
   }
   bar.stop()
 
-  print('ARGON2_MEMORY  ARGON2_ITERATIONS  ms a hash  logins a second')
+  print('ARGON2_MEMORY  ARGON2_ITERATIONS   ms/hash  logins/second')
   for (const { memory, iterations, ms } of measured) {
     const cells = [
       String(memory).padStart(13),
       String(iterations).padStart(18),
-      ms.toFixed(0).padStart(10),
-      ((1_000 / ms) * lanes).toFixed(0).padStart(16),
+      ms.toFixed(0).padStart(9),
+      ((1_000 / ms) * lanes).toFixed(0).padStart(14),
     ]
     print(cells.join(' '))
   }
   const best = measured.filter(({ ms }) => ms <= target).at(-1) ?? measured[0]
-  print(`\nWithin ${String(target)} ms, with ${String(lanes)} lanes:`)
+  print(`\nThe strongest setting within ${String(target)} ms, with ${String(lanes)} lanes:`)
   print(`ARGON2_MEMORY=${String(best?.memory)} ARGON2_ITERATIONS=${String(best?.iterations)}`)
 }

@@ -1,99 +1,125 @@
+import type { Clock } from '../concurrency/clock.js'
 import type { Config } from '../config/load.js'
+import { LaterSchemaError, requireServable } from '../db/schema.js'
 import type { DatabaseState } from '../db/state.js'
 import { OperatorError } from '../errors.js'
 import type { OutboxRepository } from '../features/messages/repository.js'
 import type { Transport } from '../features/messages/transports.js'
 import type { RoleRepository } from '../features/roles/repository.js'
 
-type Check = { what: string; run: () => Promise<string> }
+/** `run` returns a short result, or throws Advice or another error. */
+type Check = { name: string; run: () => Promise<string> }
 type Options = {
   config: Config
   state: DatabaseState
   outbox: Pick<OutboxRepository, 'backlog'>
   roles: Pick<RoleRepository, 'countAdmins'>
   transports: () => Promise<Partial<Record<string, Transport>>>
-  now: () => Date
+  clock: Clock
 }
 
-/** A finding that is worth a look, and yet no fault. */
+/** A finding that the operator should know but that is no fault. */
 class Advice extends Error {}
 
-/** Looks at everything that an instance needs; prints a line each. Whether all is well. */
-export async function doctor(options: Options, print: (line: string) => void): Promise<boolean> {
-  let isWell = true
-  for (const { what, run } of checksOf(options)) {
+export type Finding = { name: string; state: 'ok' | 'note' | 'fault'; text: string }
+
+/** Checks everything that an instance needs and reports each check. Returns false at a fault. */
+export async function doctor(
+  options: Options,
+  report: (finding: Finding) => void,
+): Promise<boolean> {
+  let isHealthy = true
+  for (const { name, run } of checksOf(options)) {
     try {
-      print(`ok    ${what}: ${await run()}`)
+      report({ name, state: 'ok', text: await run() })
     } catch (error) {
       const isAdvice = error instanceof Advice
-      isWell &&= isAdvice
-      print(`${isAdvice ? 'note ' : 'FAULT'} ${what}: ${reasonOf(error as Error)}`)
+      isHealthy &&= isAdvice
+      report({ name, state: isAdvice ? 'note' : 'fault', text: reasonOf(error as Error) })
+      // The next checks would query a schema that this release does not know.
+      if (error instanceof LaterSchemaError) break
     }
   }
-  return isWell
+  return isHealthy
 }
 
-function checksOf({ config, state, outbox, roles, transports, now }: Options): Check[] {
+const words = { ok: 'ok   ', note: 'note ', fault: 'FAULT' }
+
+export const lineOf = ({ name, state, text }: Finding) => `${words[state]} ${name}: ${text}`
+
+function checksOf({ config, state, outbox, roles, transports, clock }: Options): Check[] {
   return [
     {
-      what: 'PostgreSQL',
+      name: 'PostgreSQL',
       async run() {
         const version = await state.version()
-        if (Number.parseInt(version) < 15) throw new Error(`${version} is older than 15`)
+        if (Number.parseInt(version) < 15)
+          throw new Error(`${version} is too old: Gatehouse needs 15 or newer`)
         return version
       },
     },
     {
-      what: 'schema',
+      name: 'schema',
       async run() {
-        const { all, missing } = await state.migrations()
-        if (missing.length > 0) throw new Advice(`the next start migrates ${missing.join(', ')}`)
-        return `${String(all.length)} migrations done`
+        const schema = await state.schema()
+        requireServable(schema)
+        const { known, missing, later } = schema
+        if (missing.length > 0) {
+          throw new Advice(`the next start runs these migrations: ${missing.join(', ')}`)
+        }
+        if (later.length > 0) {
+          throw new Advice(
+            `a later release has run migrations that this release can serve: ${later.join(', ')}`,
+          )
+        }
+        return `${String(known)} migrations done`
       },
     },
     {
-      what: 'clock',
+      name: 'clock',
       async run() {
-        const apart = Math.abs(now().getTime() - (await state.now()))
-        if (apart > 2_000)
-          throw new Error(`${String(Math.round(apart))} ms apart from the database's`)
-        return `${String(Math.round(apart))} ms apart from the database's`
+        const difference = Math.round(Math.abs(clock.now() - (await state.now())))
+        const text = `differs from the database's clock by ${String(difference)} ms`
+        if (difference > 2_000) throw new Error(`${text}: synchronize both with NTP`)
+        return text
       },
     },
     {
-      what: 'signing keys, mail and SMS',
+      name: 'signing keys, mail and SMS',
       async run() {
         const found = Object.entries(await transports())
         for (const [, transport] of found) await transport?.verify()
-        if (found.length === 0) throw new Advice('nothing is configured to send messages')
-        return `the keys open, and ${found.map(([kind]) => kind).join(' and ')} can be sent`
+        if (found.length === 0)
+          throw new Advice('no messages can be sent: set MAIL_URL or SMS_WEBHOOK_URL')
+        return `the keys can be decrypted, ${found.map(([kind]) => kind).join(' and ')} can be sent`
       },
     },
     {
-      what: 'outbox',
+      name: 'outbox',
       async run() {
         const { count, oldest } = await outbox.backlog()
         if ((oldest ?? 0) > 300) {
-          throw new Error(`${String(count)} messages wait, the oldest for ${String(oldest)} s`)
+          throw new Error(`${String(count)} messages waiting, the oldest for ${String(oldest)} s`)
         }
-        return `${String(count)} messages wait`
+        return `${String(count)} messages waiting`
       },
     },
     {
-      what: 'administrators',
+      name: 'administrators',
       async run() {
         const count = await roles.countAdmins()
-        if (count === 0) throw new Advice('none yet: gatehouse create-admin USERNAME EMAIL')
+        if (count === 0)
+          throw new Advice('none: create one with gatehouse create-admin USERNAME EMAIL')
         return String(count)
       },
     },
     {
-      what: 'PUBLIC_URL',
+      name: 'PUBLIC_URL',
       async run() {
         const { protocol, hostname } = new URL(config.PUBLIC_URL)
         const isLocal = hostname === 'localhost' || hostname === '127.0.0.1'
         if (protocol !== 'https:' && !isLocal) throw new Error(`${config.PUBLIC_URL} is not https`)
-        if (isLocal) throw new Advice(`${config.PUBLIC_URL} is this machine only`)
+        if (isLocal) throw new Advice(`${config.PUBLIC_URL} can be reached from this machine only`)
         return config.PUBLIC_URL
       },
     },

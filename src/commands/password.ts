@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 
-/** Asks for a password without showing it, or reads the first line of what is piped in. */
-export async function askPassword(question: string): Promise<string> {
+/** Reads a password from the terminal without echoing it, or the first line of a pipe. */
+export async function readPassword(question: string): Promise<string> {
   const isTerminal = process.stdin.isTTY
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
   const lines = createInterface({ input: process.stdin, output: silent, terminal: isTerminal })

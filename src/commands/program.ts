@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander'
 import type { Logger } from 'pino'
+import { systemClock } from '../concurrency/clock.js'
 import type { Config } from '../config/load.js'
+import { release } from '../config/release.js'
 import { prune } from '../db/retention.js'
 import { OperatorError } from '../errors.js'
 import type { KeyRotation } from '../features/tokens/rotation.js'
@@ -8,14 +10,18 @@ import { operator } from '../http/caller.js'
 import type { Resources } from '../open-resources.js'
 import { createServices, type Services } from '../services.js'
 import { doctorRepositories } from '../store.js'
+import { auditCommand } from './audit.js'
 import { calibrate } from './calibrate.js'
 import { clientCommands } from './clients.js'
-import { doctor } from './doctor.js'
-import { listKeys, removeKey, rotateKeys } from './keys.js'
-import { askPassword } from './password.js'
+import type { Confirm } from './confirm.js'
+import { doctor, lineOf, type Finding } from './doctor.js'
+import { addExamples } from './examples.js'
+import { keyCommands } from './keys.js'
+import { jsonFlag, printJson, wholeNumber, type Print } from './output.js'
+import { readPassword } from './password.js'
 import { resetDatabase } from './reset-db.js'
-import { secretCommands } from './secret.js'
-import { findUser, listUsers } from './users.js'
+import { takenSentences, withSentences } from './sentences.js'
+import { userCommands } from './users.js'
 
 export type Tools = {
   withServices: (work: (services: Services) => Promise<void>) => Promise<void>
@@ -26,52 +32,74 @@ export type Tools = {
   ) => Promise<void>
   withConfig: (work: (config: Config) => Promise<void>) => Promise<void>
   log: Logger
-  print: (line: string) => void
+  print: Print
+  /** Undefined if no person can answer. */
+  confirm: Confirm | undefined
 }
 
-/** Every command with its arguments and options. cli.ts runs it, and docs/reference/command-line.md lists it. */
+/** Every command of `gatehouse`. docs/reference/command-line.md is generated from it. */
 export function createProgram(tools: Tools): Command {
-  const { withServices, withResources, withConfig, log, print } = tools
-  const program = new Command('gatehouse').description(
-    'Administer Gatehouse. It reads the same environment as the server',
+  const { withServices, withRotation, withResources, withConfig, log, print, confirm } = tools
+  const program = new Command('gatehouse')
+    .description(
+      'Administer Gatehouse. The commands read the same environment variables and .env as the server',
+    )
+    .version(release, '-V, --version', 'print the version')
+  addExamples(
+    program,
+    'gatehouse doctor',
+    'gatehouse create-admin ada ada@example.org',
+    'gatehouse users list --json',
   )
 
-  program
+  const createAdmin = program
     .command('create-admin')
     .description(
-      'create an administrator; without PASSWORD the command asks for it, or reads it from stdin',
+      'create an administrator; without PASSWORD, enter it at the prompt or pipe it to stdin',
     )
     .argument('<username>')
     .argument('<email>')
     .argument('[password]')
     .action((username: string, email: string, given?: string) =>
       withServices(async ({ administration }) => {
-        const password = given ?? (await askPassword('Password'))
-        const { id } = await administration.createAdmin(operator, { username, email, password })
+        const password = given ?? (await readPassword('Password'))
+        const created = administration.createAdmin(operator, { username, email, password })
+        const { id } = await withSentences(created, takenSentences({ username, email }))
         print(`${username} is an administrator: ${id}`)
       }),
     )
-  addUserCommands(program, tools)
-  addKeyCommands(program, tools)
+  addExamples(
+    createAdmin,
+    'gatehouse create-admin ada ada@example.org',
+    'pass show gatehouse/ada | gatehouse create-admin ada ada@example.org',
+  )
+  program.addCommand(userCommands({ withServices, print, confirm }))
+  program.addCommand(keyCommands({ withRotation, withResources, print }))
   program.addCommand(clientCommands({ withServices, print }))
+  program.addCommand(auditCommand({ withServices, print }))
 
-  program
+  const resetDb = program
     .command('reset-db')
-    .description('delete everything and create the empty schema; refused in production')
+    .description('delete all data and create an empty schema; rejected in production')
     .option('--yes', 'confirm')
     .action(({ yes }: { yes?: boolean }) =>
-      withResources(async ({ db, url }, config) => {
-        if (config.NODE_ENV === 'production')
-          throw new OperatorError('reset-db is refused in production')
-        if (!yes) throw new OperatorError('reset-db deletes every user: add --yes to mean it')
-        await resetDatabase(db, url, log)
-        print('The database is empty. Restart the servers that use it.')
-      }),
+      withResources(
+        async ({ db, url }, config) => {
+          if (config.NODE_ENV === 'production')
+            throw new OperatorError('reset-db is not allowed in production')
+          if (!yes) throw new OperatorError('reset-db deletes every user: add --yes to confirm')
+          await resetDatabase(db, url, log)
+          print('The database is empty. Restart the servers that use it.')
+        },
+        // It must also work on a schema that this release cannot serve.
+        { migrates: false },
+      ),
     )
+  addExamples(resetDb, 'gatehouse reset-db --yes')
 
-  program
+  const pruning = program
     .command('prune')
-    .description('remove expired rows now; the server also does it by itself')
+    .description('delete expired rows now; the server also does this at intervals')
     .action(() =>
       withResources(async ({ db }, config) => {
         let total = 0
@@ -81,126 +109,53 @@ export function createProgram(tools: Tools): Command {
         print(`${String(total)} rows removed`)
       }),
     )
+  addExamples(pruning, 'gatehouse prune')
 
-  program
+  const examine = program
     .command('doctor')
-    .description('check everything that an instance needs; exit with 1 at a fault')
-    .action(() =>
+    .description('check everything that an instance needs; exit with 1 if there is a fault')
+    .option(...jsonFlag)
+    .action(({ json }: { json?: boolean }) =>
       withResources(
         async (resources, config) => {
           const transports = async () =>
             (await createServices(config, { ...resources, log })).transports
           const repositories = doctorRepositories(resources.db)
-          const options = { ...repositories, config, transports, now: () => new Date() }
-          if (!(await doctor(options, print))) process.exitCode = 1
+          const options = { ...repositories, config, transports, clock: systemClock }
+          const findings: Finding[] = []
+          const isHealthy = await doctor(options, (finding) => {
+            findings.push(finding)
+            if (!json) print(lineOf(finding))
+          })
+          if (json) printJson(print, findings)
+          if (!isHealthy) process.exitCode = 1
         },
         { migrates: false },
       ),
     )
+  addExamples(
+    examine,
+    'gatehouse doctor',
+    `gatehouse doctor --json | jq '.[] | select(.state == "fault")'`,
+  )
 
-  program
+  const calibration = program
     .command('calibrate')
-    .description('measure the cost of a password hash on this machine, and suggest ARGON2_*')
+    .description('measure how long a password hash takes on this machine, and suggest ARGON2_*')
     .addOption(
       new Option('--target <ms>', 'longest time for one hash, in milliseconds')
         .default(100)
-        .argParser(Number),
+        .argParser(wholeNumber(1, 60_000)),
     )
     .action(({ target }: { target: number }) =>
       withConfig((config) => calibrate(target, config.HASH_LANES, print)),
     )
+  addExamples(calibration, 'gatehouse calibrate', 'gatehouse calibrate --target 250')
+  hintAtHelp(program)
   return program
 }
 
-function addUserCommands(program: Command, { withServices, print }: Tools): void {
-  const users = program
-    .command('users')
-    .description(
-      'administer users; USER is an id, an e-mail address, a username or a mobile number',
-    )
-
-  users
-    .command('list')
-    .description('list every user, newest first, a line each')
-    .option('--search <text>', 'part of a name, username, e-mail address or mobile number')
-    .action(({ search }: { search?: string }) =>
-      withServices(({ administration }) => listUsers(administration, search, print)),
-    )
-
-  command(
-    'disable',
-    'end every session of a user, and refuse new logins',
-    async ({ administration }, id) => {
-      await administration.disable(operator, id)
-      return 'disabled'
-    },
-  )
-  command('enable', 'let a user log in again', async ({ administration }, id) => {
-    await administration.enable(operator, id)
-    return 'enabled'
-  })
-  command('delete', 'delete a user with all their data', async (services, id) => {
-    await services.administration.delete(operator, id)
-    return 'deleted'
-  })
-  command(
-    'reset',
-    'remove the password of a user, and ask them to choose another',
-    async (services, id) => {
-      await services.administration.forceReset(operator, id)
-      return 'asked to choose another password'
-    },
-  )
-
-  function command(
-    name: string,
-    description: string,
-    act: (services: Services, id: string) => Promise<string>,
-  ): void {
-    users
-      .command(name)
-      .description(description)
-      .argument('<user>')
-      .action((text: string) =>
-        withServices(async (services) => {
-          const id = await findUser(services.store, text)
-          print(`${id} ${await act(services, id)}`)
-        }),
-      )
-  }
-}
-
-function addKeyCommands(program: Command, { withRotation, withResources, print }: Tools): void {
-  const keys = program
-    .command('keys')
-    .description('administer the signing keys; the server also rotates them by itself')
-
-  keys
-    .command('list')
-    .description(
-      "list every key in the order in which they sign, a line each, by the database's clock",
-    )
-    .action(() => withRotation((rotation) => listKeys(rotation, print)))
-
-  keys
-    .command('rotate')
-    .description('publish the next key; it signs 15 minutes later, when verifiers have fetched it')
-    .option(
-      '--now',
-      'sign at once; verifiers that cached the JWK set refuse its tokens for up to five minutes',
-    )
-    .action(({ now = false }: { now?: boolean }) =>
-      withRotation((rotation) => rotateKeys(rotation, now, print)),
-    )
-
-  keys
-    .command('remove')
-    .description(
-      'remove a key that leaked: every access and refresh token that it signed is dead at once. ' +
-        'Sessions whose refresh token belongs to another key go on; the others must log in again. ' +
-        'If it is the signing key, another takes its place',
-    )
-    .argument('<kid>')
-    .action((kid: string) => withRotation((rotation) => removeKey(rotation, kid, print)))
-  secretCommands(keys, { withResources, print })
+function hintAtHelp(command: Command): void {
+  command.showHelpAfterError('Add --help for the arguments, the options and examples.')
+  for (const each of command.commands) hintAtHelp(each)
 }

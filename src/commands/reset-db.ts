@@ -4,7 +4,7 @@ import type { Pool } from '../db/pool.js'
 
 type Log = Parameters<typeof migrate>[1]
 
-/** Deletes everything, and makes the empty schema again. */
+/** Deletes all data and creates an empty schema. */
 export async function resetDatabase(db: Pool, url: string, log: Log): Promise<void> {
   await dropSchema(db)
   await migrate(url, log)

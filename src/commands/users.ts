@@ -1,45 +1,118 @@
+import { Command } from 'commander'
+import { withSentences } from './sentences.js'
+import { requireYes } from './confirm.js'
+import { addExamples } from './examples.js'
+import { findUser, noUser } from './find-user.js'
+import { jsonFlag, printCells, printJson, type Print } from './output.js'
+import { userDetailCommands } from './user-details.js'
+import { stateOf, type UserTools } from './user-tools.js'
 import type { Account } from '../features/administration/schemas.js'
 import type { AdministrationService } from '../features/administration/service.js'
-import { AppError } from '../errors.js'
-import type { UserRepository } from '../features/users/repository.js'
-import { identifierKinds, readIdentifier } from '../features/identifiers/identifiers.js'
+import { operator } from '../http/caller.js'
+import type { Services } from '../services.js'
 
-type Store = { users: Pick<UserRepository, 'findHolders'> }
+/** `gatehouse users …` */
+export function userCommands(tools: UserTools): Command {
+  const { withServices, print, confirm } = tools
+  const users = new Command('users').description(
+    'administer users; USER is an id, an e-mail address, a username or a mobile number',
+  )
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+  const list = users
+    .command('list')
+    .description('list every user, one per line, the newest first')
+    .option(
+      '--search <text>',
+      'only users with this text in their name, username, e-mail address or mobile number',
+    )
+    .option(...jsonFlag)
+    .action(({ search, json }: { search?: string; json?: boolean }) =>
+      withServices(({ administration }) => listUsers(administration, { search, json }, print)),
+    )
+  addExamples(
+    list,
+    'gatehouse users list --search @example.org',
+    "gatehouse users list --json | jq -r '.[] | select(.disabled_at) | .email'",
+  )
+  userDetailCommands(users, tools)
 
-/** The user whom a person means by an id, an e-mail address, a username or a mobile number. */
-export async function findUser(store: Store, text: string): Promise<string> {
-  if (uuid.test(text)) return text.toLowerCase()
-  const identifiers = identifierKinds.flatMap((kind) => {
-    try {
-      return [readIdentifier(kind, text)]
-    } catch {
-      return []
-    }
+  command('disable', 'end every session of a user and reject new logins', async (services, id) => {
+    await services.administration.disable(operator, id)
+    return 'disabled'
   })
-  const [holder] = await store.users.findHolders(identifiers)
-  if (!holder) throw new AppError('not_found')
-  return holder.user_id
+  command('enable', 'let a user log in again', async (services, id) => {
+    await services.administration.enable(operator, id)
+    return 'enabled'
+  })
+  command(
+    'reset',
+    'remove the password of a user and send a message to choose another',
+    async (services, id) => {
+      await services.administration.forceReset(operator, id)
+      return 'reset: the user gets a message with a link to choose a new password'
+    },
+  )
+  command(
+    'delete',
+    'delete a user and all their data; asks before, unless --yes is given',
+    async (services, id, { yes }) => {
+      const user = await services.administration.get(id)
+      if (!yes) await requireYes(confirm, `Delete ${nameOf(user)} and all data of this user?`)
+      await services.administration.delete(operator, id)
+      return 'deleted'
+    },
+  ).option('--yes', 'confirm')
+
+  return users
+
+  function command(
+    name: string,
+    description: string,
+    act: (services: Services, id: string, options: { yes?: boolean }) => Promise<string>,
+  ): Command {
+    const made = users
+      .command(name)
+      .description(description)
+      .argument('<user>')
+      .action((text: string, options: { yes?: boolean }) =>
+        withServices(async (services) => {
+          const id = await findUser(services.store, text)
+          const done = await withSentences(act(services, id, options), { not_found: noUser(text) })
+          print(`${id} ${done}`)
+        }),
+      )
+    const flag = name === 'delete' ? ' --yes' : ''
+    return addExamples(
+      made,
+      `gatehouse users ${name} ada@example.org${flag}`,
+      `gatehouse users ${name} 0192f3a4-5b6c-7d8e-9f01-23456789abcd${flag}`,
+    )
+  }
 }
 
-/** A user a line, separated by tabs, with a head. */
+type ListOptions = { search: string | undefined; json?: boolean | undefined }
+
+/** Prints a header and a line for each user. The columns are separated by tabs. */
 export async function listUsers(
-  administration: AdministrationService,
-  search: string | undefined,
-  print: (line: string) => void,
+  administration: Pick<AdministrationService, 'list'>,
+  { search, json = false }: ListOptions,
+  print: Print,
 ): Promise<void> {
-  print(['id', 'username', 'email', 'mobile', 'state', 'roles'].join('\t'))
+  const all: Account[] = []
+  if (!json) printCells(print, 'id', 'username', 'email', 'mobile', 'state', 'roles')
   let cursor: string | undefined
   do {
     const filter = { ...(search && { search }), ...(cursor && { cursor }) }
     const { users, next } = await administration.list({ limit: '200', ...filter })
-    for (const user of users) print(lineOf(user))
+    if (json) all.push(...users)
+    else for (const user of users) printUser(user, print)
     cursor = next ?? undefined
   } while (cursor !== undefined)
+  if (json) printJson(print, all)
 }
 
-function lineOf({ id, username, email, mobile, roles, ...account }: Account): string {
-  const state = account.disabled_at ? 'disabled' : account.activated_at ? 'active' : 'pending'
-  return [id, username ?? '', email ?? '', mobile ?? '', state, roles.join(',')].join('\t')
-}
+const printUser = ({ id, username, email, mobile, roles, ...account }: Account, print: Print) =>
+  printCells(print, id, username, email, mobile, stateOf(account), roles)
+
+const nameOf = ({ id, email, username, mobile }: Account) =>
+  `${email ?? username ?? mobile ?? 'the user'} (${id})`

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { AccountService, Registration } from '../features/registration/service.js'
+import type { AccountService, RegistrationRules } from '../features/registration/service.js'
 import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
@@ -8,7 +8,14 @@ import { readBearer } from '../http/bearer.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
-import { answers, both, Envelope, show, Shown, tags } from './rest-user-wire.js'
+import {
+  repliesWith,
+  withAndWithoutSlash,
+  Envelope,
+  toUserData,
+  UserData,
+  tags,
+} from './rest-user-wire.js'
 import { closed, requireFilled, Text } from './wire.js'
 
 type Options = {
@@ -17,15 +24,15 @@ type Options = {
   completeLogin: CompleteLogin
   limits: Limits
   cookies: SessionCookies
-  registration: Registration
+  registration: RegistrationRules
 }
 
-/** Without a token: an account, and the tokens of it. */
+/** Public routes: registration, activation, login and refresh. */
 export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { accounts, sessions, completeLogin, limits, cookies, registration },
 ) => {
-  both('/user', (url) =>
+  withAndWithoutSlash('/user', (url) =>
     app.post(
       url,
       {
@@ -34,41 +41,41 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
           summary: 'Register; a code is sent to the mobile number',
           tags,
           body: Type.Object({ username: Text, mobile: Text, password: Text }, closed),
-          response: answers(201, Envelope(Shown)),
+          response: repliesWith(201, Envelope(UserData)),
         },
       },
       async (request, reply) => {
         const body = requireFilled(request.body, ['username', 'mobile', 'password'], 'is required')
         const user = await accounts.register(body, callerOf(request), registration)
         const message = 'Account created successfully!'
-        return reply.code(201).send({ data: show(user), message, status: 201 })
+        return reply.code(201).send({ data: toUserData(user), message, status: 201 })
       },
     ),
   )
 
-  both('/user/activate-account', (url) =>
+  withAndWithoutSlash('/user/activate-account', (url) =>
     app.post(
       url,
       {
         preHandler: limits.perNetwork('codes'),
         schema: {
-          summary: 'Activate by the code that was sent',
+          summary: 'Activate an account with the code that was sent',
           tags,
           body: Type.Object({ mobile: Text, code: Text }, closed),
-          response: answers(200, Envelope(Shown)),
+          response: repliesWith(200, Envelope(UserData)),
         },
       },
       async (request) => {
         const proof = requireFilled(request.body, ['mobile', 'code'], 'is required')
         const user = await accounts.activate(proof, callerOf(request))
-        return { data: show(user), message: 'Success!', status: 200 }
+        return { data: toUserData(user), message: 'Success!', status: 200 }
       },
     ),
   )
 
   const Tokens = Type.Object({ access_token: Type.String(), refresh_token: Type.String() })
 
-  both('/user/login', (url) =>
+  withAndWithoutSlash('/user/login', (url) =>
     app.post(
       url,
       {
@@ -76,7 +83,7 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
           summary: 'Log in',
           tags,
           body: Type.Object({ username: Text, password: Text }, closed),
-          response: answers(200, Tokens),
+          response: repliesWith(200, Tokens),
         },
       },
       async (request, reply) => {
@@ -90,10 +97,17 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
     ),
   )
 
-  both('/user/refresh-token', (url) =>
+  withAndWithoutSlash('/user/refresh-token', (url) =>
     app.get(
       url,
-      { schema: { summary: 'Refresh, by Bearer', tags, response: answers(200, Tokens) } },
+      {
+        exposeHeadRoute: false,
+        schema: {
+          summary: 'Refresh, with the refresh token as Bearer',
+          tags,
+          response: repliesWith(200, Tokens),
+        },
+      },
       async (request) => {
         const token = readBearer(request)
         if (token === undefined) throw new AppError('invalid_token')

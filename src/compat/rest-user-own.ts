@@ -3,22 +3,32 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { AdministrationService } from '../features/administration/service.js'
 import { actorOf } from '../http/caller.js'
-import type { Denials } from '../features/audit/denials.js'
+import { changesNothing } from '../http/methods.js'
+import type { AccessDenials } from '../features/audit/denials.js'
 import { AppError } from '../errors.js'
 import type { SessionService } from '../features/sessions/service.js'
 import { changes } from '../features/users/schemas.js'
 import type { UserService } from '../features/users/service.js'
-import { answers, both, Envelope, Params, Said, show, Shown, tags } from './rest-user-wire.js'
+import {
+  repliesWith,
+  withAndWithoutSlash,
+  Envelope,
+  Params,
+  Message,
+  toUserData,
+  UserData,
+  tags,
+} from './rest-user-wire.js'
 import { closed, requireFilled, Text } from './wire.js'
 
 type Options = {
   administration: AdministrationService
   sessions: SessionService
   users: UserService
-  denials: Denials
+  denials: AccessDenials
 }
 
-/** With a token: oneself; and anybody, for an administrator. */
+/** Routes that need an access token: users act on themselves, administrators on any user. */
 export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { administration, sessions, users, denials },
@@ -27,14 +37,17 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
   function requireSelfOrAdmin(request: FastifyRequest, id: string): void {
     const { sub, roles } = request.user
     if (sub === id || roles.includes('admin')) return
-    denials.note(actorOf(request), request.routeOptions.url ?? '')
+    if (!changesNothing(request)) denials.record(actorOf(request), request.routeOptions.url ?? '')
     throw new AppError('forbidden')
   }
 
-  both('/user/logout', (url) =>
+  withAndWithoutSlash('/user/logout', (url) =>
     app.get(
       url,
-      { schema: { summary: 'Log out', tags, response: answers(200, Said) } },
+      {
+        exposeHeadRoute: false,
+        schema: { summary: 'Log out', tags, response: repliesWith(200, Message) },
+      },
       async (request) => {
         const { username, email, mobile } = await users.get(request.user.sub)
         await sessions.logout(actorOf(request), false)
@@ -44,21 +57,21 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
     ),
   )
 
-  both('/user/:uuid', (url) => {
+  withAndWithoutSlash('/user/:uuid', (url) => {
     app.get(
       url,
       {
         schema: {
-          summary: 'A user: oneself, or anybody for an administrator',
+          summary: 'Show a user; users may see themselves, administrators any user',
           tags,
           params: Params,
-          response: answers(200, Envelope(Shown)),
+          response: repliesWith(200, Envelope(UserData)),
         },
       },
       async (request) => {
         requireSelfOrAdmin(request, request.params.uuid)
         const user = await users.get(request.params.uuid)
-        return { data: show(user), message: 'Success!', status: 200 }
+        return { data: toUserData(user), message: 'Success!', status: 200 }
       },
     )
 
@@ -66,7 +79,7 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
       url,
       {
         schema: {
-          summary: 'Change a user: oneself, or anybody for an administrator',
+          summary: 'Change a user; users may change themselves, administrators any user',
           tags,
           params: Params,
           body: Type.Object(
@@ -79,7 +92,7 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
             },
             closed,
           ),
-          response: answers(200, Envelope(Shown)),
+          response: repliesWith(200, Envelope(UserData)),
         },
       },
       async (request) => {
@@ -91,7 +104,7 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
           uuid === request.user.sub
             ? (await users.update(caller, { ...body, ...(password && { password }) })).user
             : await administration.edit(caller, uuid, body)
-        return { data: show(user), message: 'Success!', status: 200 }
+        return { data: toUserData(user), message: 'Success!', status: 200 }
       },
     )
 
@@ -99,33 +112,33 @@ export const restUserOwn: FastifyPluginAsyncTypebox<Options> = async (
       url,
       {
         schema: {
-          summary: 'Delete a user: oneself, or anybody for an administrator',
+          summary: 'Delete a user; users may delete themselves, administrators any user',
           tags,
           params: Params,
-          response: answers(200, Said),
+          response: repliesWith(200, Message),
         },
       },
       async (request) => {
         const { uuid } = request.params
         requireSelfOrAdmin(request, uuid)
         if (uuid === request.user.sub) {
-          await users.delete(actorOf(request), undefined, { freshIsEnough: true })
+          await users.delete(actorOf(request), undefined, { acceptsRecentLogin: true })
         } else await administration.delete(actorOf(request), uuid)
         return { message: 'User deleted.', status: 200 }
       },
     )
   })
 
-  both('/user/change-password/:uuid', (url) =>
+  withAndWithoutSlash('/user/change-password/:uuid', (url) =>
     app.post(
       url,
       {
         schema: {
-          summary: "Change one's own password; ends the other sessions",
+          summary: 'Change your own password; ends your other sessions',
           tags,
           params: Params,
           body: Type.Object({ old_password: Text, new_password: Text }, closed),
-          response: answers(200, Said),
+          response: repliesWith(200, Message),
         },
       },
       async (request) => {

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import type { AccountService, Registration } from '../features/registration/service.js'
+import type { AccountService, RegistrationRules } from '../features/registration/service.js'
 import type { AdministrationService } from '../features/administration/service.js'
-import type { Denials } from '../features/audit/denials.js'
+import type { AccessDenials } from '../features/audit/denials.js'
 import type { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import { prepareError } from '../http/errors.js'
@@ -13,7 +13,14 @@ import type { SessionService } from '../features/sessions/service.js'
 import type { UserService } from '../features/users/service.js'
 import { restUserAccounts } from './rest-user-accounts.js'
 import { restUserOwn } from './rest-user-own.js'
-import { answers, both, Envelope, show, Shown, tags } from './rest-user-wire.js'
+import {
+  repliesWith,
+  withAndWithoutSlash,
+  Envelope,
+  toUserData,
+  UserData,
+  tags,
+} from './rest-user-wire.js'
 
 type Options = {
   accounts: AccountService
@@ -21,16 +28,16 @@ type Options = {
   sessions: SessionService
   completeLogin: CompleteLogin
   users: UserService
-  denials: Denials
+  denials: AccessDenials
   limits: Limits
   cookies: SessionCookies
-  /** Here every account waits for the code that is sent to its mobile number. */
-  registration: Registration
-  /** Adds the hooks that refuse who has no token, or not the role. */
+  /** In this dialect every new account must be activated with a code. */
+  registration: RegistrationRules
+  /** Requires an access token, and the role if one is given, for all routes of a scope. */
   secure: (scope: FastifyInstance, role?: string) => void
 }
 
-/** Users as resources under /user: `{"data","message","status"}`, over the services of /api. */
+/** The dialect under /user, with replies of the form `{"data","message","status"}`. It calls the services of /api. */
 export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { accounts, administration, sessions, users, denials, limits, cookies } = options
   const { completeLogin, registration, secure } = options
@@ -38,9 +45,9 @@ export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options)
   app.setErrorHandler((thrown: AppError, request, reply) => {
     const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
     const [fault] = fields ?? []
-    const isBad = statusCode === 409 || code === 'activation_required'
+    const isBadRequest = statusCode === 409 || code === 'activation_required'
     return reply
-      .code(isBad ? 400 : statusCode)
+      .code(isBadRequest ? 400 : statusCode)
       .send({ message: fault ? `${message}: ${fault.field} ${fault.message}` : message })
   })
 
@@ -61,19 +68,19 @@ export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options)
   await app.register(async (scope) => {
     const secured: typeof app = scope
     secure(secured, 'admin')
-    both('/user', (url) =>
+    withAndWithoutSlash('/user', (url) =>
       secured.get(
         url,
         {
           schema: {
-            summary: 'The newest 200 users, for an administrator',
+            summary: 'List the newest 200 users; for administrators',
             tags,
-            response: answers(200, Envelope(Type.Array(Shown))),
+            response: repliesWith(200, Envelope(Type.Array(UserData))),
           },
         },
         async () => {
           const page = await administration.list({ limit: '200' })
-          return { data: page.users.map(show), message: 'Success!', status: 200 }
+          return { data: page.users.map(toUserData), message: 'Success!', status: 200 }
         },
       ),
     )

@@ -23,30 +23,30 @@ type Options = {
   users: UserService
   limits: Limits
   cookies: SessionCookies
-  /** Adds the hooks that refuse who has no token, or not the role. */
+  /** Requires an access token, and the role if one is given, for all routes of a scope. */
   secure: (scope: FastifyInstance, role?: string) => void
 }
 
 const tags = ['dialect: /api/v1']
 const Failure = Type.Object({ error: Type.String() })
-const Said = Type.Object({ msg: Type.String() })
-const answers = <Body>(body: Body) => ({ 200: body, '4xx': Failure, '5xx': Failure })
+const Message = Type.Object({ msg: Type.String() })
+const replies = <Body>(body: Body) => ({ 200: body, '4xx': Failure, '5xx': Failure })
 
-/** The words of this dialect, where they differ from ours. */
-const words: Partial<Record<string, string>> = {
+/** Error messages of this dialect that differ from errors.ts. */
+const messages: Partial<Record<string, string>> = {
   username_taken: 'username already used',
   email_taken: 'email already used',
   role_taken: 'role already used',
 }
 
-/** Users with roles under /api/v1: `{"msg"}` or `{"error"}`, over the services of /api. */
+/** The dialect under /api/v1, with replies of the form `{"msg"}` or `{"error"}`. It calls the services of /api. */
 export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { accounts, sessions, completeLogin, roles, users, limits, cookies, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
     const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
     const [fault] = fields ?? []
-    const error = words[code] ?? (fault ? `${fault.field} ${fault.message}` : message)
+    const error = messages[code] ?? (fault ? `${fault.field} ${fault.message}` : message)
     return reply.code(statusCode === 409 ? 400 : statusCode).send({ error })
   })
 
@@ -58,7 +58,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
         summary: 'Register',
         tags,
         body: Type.Object({ username: Text, email: Text, password: Text }, closed),
-        response: answers(Said),
+        response: replies(Message),
       },
     },
     async (request) => {
@@ -75,7 +75,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
         summary: 'Log in',
         tags,
         body: Type.Object({ username: Text, password: Text }, closed),
-        response: answers(
+        response: replies(
           Type.Object({
             msg: Type.String(),
             token: Type.String(),
@@ -103,9 +103,9 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
       '/api/v1/tokens',
       {
         schema: {
-          summary: "One's sessions",
+          summary: 'List your sessions',
           tags,
-          response: answers(Type.Object({ tokens: Type.Array(Session) })),
+          response: replies(Type.Object({ tokens: Type.Array(Session) })),
         },
       },
       async (request) => ({ tokens: await sessions.list(actorOf(request)) }),
@@ -113,7 +113,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
 
     own.delete(
       '/api/v1/tokens',
-      { schema: { summary: 'End every session', tags, response: answers(Said) } },
+      { schema: { summary: 'End all your sessions', tags, response: replies(Message) } },
       async (request) => {
         await sessions.endAll(actorOf(request), false)
         return { msg: 'all tokens revoked' }
@@ -127,7 +127,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
           summary: 'End one session',
           tags,
           params: SessionParams,
-          response: answers(Said),
+          response: replies(Message),
         },
       },
       async (request) => {
@@ -144,7 +144,9 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
 
     admin.post(
       '/api/v1/roles',
-      { schema: { summary: 'Make a role', tags, body: RoleBody, response: answers(Said) } },
+      {
+        schema: { summary: 'Create a role', tags, body: RoleBody, response: replies(Message) },
+      },
       async (request) => {
         await roles.create(actorOf(request), request.body.name)
         return { msg: 'role created' }
@@ -153,7 +155,9 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
 
     admin.delete(
       '/api/v1/roles/:name',
-      { schema: { summary: 'Delete a role', tags, params: RoleParams, response: answers(Said) } },
+      {
+        schema: { summary: 'Delete a role', tags, params: RoleParams, response: replies(Message) },
+      },
       async (request) => {
         await roles.delete(actorOf(request), request.params.name)
         return { msg: 'role deleted' }
@@ -162,7 +166,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
 
     admin.post(
       '/api/v1/users/:username/roles/:name',
-      { schema: { summary: 'Grant a role', tags, params: grant, response: answers(Said) } },
+      { schema: { summary: 'Grant a role', tags, params: grant, response: replies(Message) } },
       async (request) => {
         const { username, name } = request.params
         await roles.grant(actorOf(request), await users.getIdByUsername(username), name)
@@ -172,7 +176,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
 
     admin.delete(
       '/api/v1/users/:username/roles/:name',
-      { schema: { summary: 'Take a role away', tags, params: grant, response: answers(Said) } },
+      { schema: { summary: 'Revoke a role', tags, params: grant, response: replies(Message) } },
       async (request) => {
         const { username, name } = request.params
         await roles.revoke(actorOf(request), await users.getIdByUsername(username), name)

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { invalidField } from '../errors.js'
 
-/** A field that may be missing: that it is wanted is said in the words of the dialect. */
+/** Optional in the schema, so that requireFilled() reports a missing field in the words of the dialect. */
 export const Text = Type.Optional(Type.String({ maxLength: 1_024 }))
 
 export const closed = { additionalProperties: false }

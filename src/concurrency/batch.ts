@@ -1,14 +1,14 @@
 import { AppError } from '../errors.js'
+import { systemClock, type Clock } from './clock.js'
 
 type Options = {
-  /** How many batches may be under way. */
-  width?: number
-  /** How many may be in one. */
-  most?: number
-  /** How long one may wait to be in one, in milliseconds: as long as for a connection. */
-  patience?: number
-  /** Milliseconds from anywhere, that only grow. */
-  clock?: () => number
+  /** How many batches may run at the same time. */
+  maxRunning?: number
+  /** How many items a batch may have. */
+  maxItems?: number
+  /** How long an item may wait for its batch, in milliseconds. As long as for a database connection. */
+  maxWait?: number
+  clock?: Pick<Clock, 'monotonic'>
 }
 
 type Waiter<Item, Result> = {
@@ -19,27 +19,28 @@ type Waiter<Item, Result> = {
 }
 
 /**
- * Does together what comes while earlier batches are under way, so that statements and commits are
- * shared where there are many, and one alone waits for nothing. `run` answers in the order of its items;
- * what it throws, all of its batch get. The function throws AppError `unavailable` after too long a wait.
+ * Collects the items that arrive while earlier batches run, so that they share one statement and one commit.
+ * An item that arrives while no batch runs starts at once.
+ * @param run returns one result for each item, in the order of the items; an error rejects the whole batch
+ * @returns a function that adds an item. It rejects with AppError `unavailable` after `maxWait`.
  */
 export function createBatcher<Item, Result>(
   run: (items: Item[]) => Promise<Result[]>,
-  { width = 2, most = 100, patience = 1_000, clock = monotonic }: Options = {},
+  { maxRunning = 2, maxItems = 100, maxWait = 1_000, clock = systemClock }: Options = {},
 ) {
   let waiting: Waiter<Item, Result>[] = []
   let running = 0
 
   return function add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
-      waiting.push({ item, since: clock(), resolve, reject })
-      if (running < width) void work()
+      waiting.push({ item, since: clock.monotonic(), resolve, reject })
+      if (running < maxRunning) void runBatches()
     })
   }
 
-  async function work(): Promise<void> {
+  async function runBatches(): Promise<void> {
     running += 1
-    for (let batch = next(); batch.length > 0; batch = next()) {
+    for (let batch = takeBatch(); batch.length > 0; batch = takeBatch()) {
       try {
         const results = await run(batch.map(({ item }) => item))
         for (const [at, { resolve }] of batch.entries()) resolve(results[at] as Result)
@@ -50,15 +51,13 @@ export function createBatcher<Item, Result>(
     running -= 1
   }
 
-  function next(): Waiter<Item, Result>[] {
-    const oldest = clock() - patience
+  function takeBatch(): Waiter<Item, Result>[] {
+    const oldest = clock.monotonic() - maxWait
     const first = waiting.findIndex(({ since }) => since >= oldest)
-    const gone = waiting.slice(0, first === -1 ? waiting.length : first)
-    const batch = waiting.slice(gone.length, gone.length + most)
-    waiting = waiting.slice(gone.length + batch.length)
-    for (const { reject } of gone) reject(new AppError('unavailable'))
+    const expired = waiting.slice(0, first === -1 ? waiting.length : first)
+    const batch = waiting.slice(expired.length, expired.length + maxItems)
+    waiting = waiting.slice(expired.length + batch.length)
+    for (const { reject } of expired) reject(new AppError('unavailable'))
     return batch
   }
 }
-
-const monotonic = () => performance.now()

@@ -1,21 +1,21 @@
 import { AppError } from '../errors.js'
 
 type LaneOptions = {
-  /** How many may run at once. */
+  /** How many jobs may run at the same time. */
   lanes: number
-  /** How many more may wait. */
+  /** How many more jobs may wait. */
   queue: number
-  /** How long one may wait, in milliseconds. */
-  patience?: number
+  /** How long a job may wait, in milliseconds. */
+  maxWait?: number
 }
 
 type Waiter = { start: () => void; timer: NodeJS.Timeout }
 
 /**
- * Bounded places for work that takes a core: a flood of it waits here, or is turned away, and
- * cannot slow anything else down.
+ * Limits how many CPU-bound jobs run at the same time. Further jobs wait in a bounded queue, or are
+ * refused, so that a flood of them leaves CPU time for other requests.
  */
-export function createLanes({ lanes, queue, patience = 2_000 }: LaneOptions) {
+export function createLanes({ lanes, queue, maxWait = 2_000 }: LaneOptions) {
   const waiting: Waiter[] = []
   let busy = 0
 
@@ -31,13 +31,13 @@ export function createLanes({ lanes, queue, patience = 2_000 }: LaneOptions) {
         timer: setTimeout(() => {
           waiting.splice(waiting.indexOf(waiter), 1)
           reject(overloaded())
-        }, patience),
+        }, maxWait),
       }
       waiting.push(waiter)
     })
   }
 
-  /** The lane passes from hand to hand, so a newcomer never overtakes who waits. */
+  /** Passes the lane to the first waiting job, so that a new job never overtakes it. */
   function leave(): void {
     const next = waiting.shift()
     if (!next) {
@@ -49,7 +49,7 @@ export function createLanes({ lanes, queue, patience = 2_000 }: LaneOptions) {
   }
 
   return {
-    /** @throws AppError `overloaded` when the queue is full or the wait too long */
+    /** @throws AppError `overloaded` if the queue is full, or the job has waited for `maxWait` */
     async run<Result>(work: () => Promise<Result>): Promise<Result> {
       await enter()
       try {

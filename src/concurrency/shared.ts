@@ -1,14 +1,19 @@
+import type { Clock } from './clock.js'
+
 type Entry<Value> = { began: number; running: Promise<Value>; value?: Value }
 
 type Options = {
-  /** For how long an answer is given again, in milliseconds. */
+  /** How long a result is returned again, in milliseconds from the start of its work. */
   keepFor: number
-  /** For how long it is there for the next to compare with. */
+  /** How long a result is passed to the next work as `before`, in milliseconds. */
   rememberFor: number
-  clock: () => number
+  clock: Pick<Clock, 'monotonic'>
 }
 
-/** Whoever asks for the same at about the same time gets one answer. A failure is nobody else's. */
+/**
+ * Callers that ask for the same key at about the same time share one run of `work` and its result.
+ * A failed run is shared only by the callers that were already waiting; the next call runs again.
+ */
 export function createShared<Value>({ keepFor, rememberFor, clock }: Options) {
   const entries = new Map<string, Entry<Value>>()
 
@@ -16,7 +21,7 @@ export function createShared<Value>({ keepFor, rememberFor, clock }: Options) {
     key: string,
     work: (before: Value | undefined) => Promise<Value>,
   ): Promise<Value> {
-    const now = clock()
+    const now = clock.monotonic()
     const known = entries.get(key)
     if (known && (known.value === undefined || now < known.began + keepFor)) return known.running
     forget(now)

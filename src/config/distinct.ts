@@ -4,17 +4,19 @@ type Values = Record<string, unknown>
 
 const asText = (value: unknown) => (typeof value === 'string' ? value : undefined)
 
-/** Other services know these; with KEYS_SECRET they could make refresh tokens. */
-const known = ['JWT_SECRET', 'SMS_WEBHOOK_SECRET', 'METRICS_TOKEN']
+/** Secrets that other services know. A service that knows KEYS_SECRET could create refresh tokens. */
+const sharedSecrets = ['JWT_SECRET', 'SMS_WEBHOOK_SECRET', 'METRICS_TOKEN']
 
-/** Faults of values that have to differ from each other. */
+/** Faults of values that must differ from each other. */
 export function notDistinct(values: Values): string[] {
-  const same = known.filter(
+  const same = sharedSecrets.filter(
     (name) => values[name] !== undefined && values[name] === values.KEYS_SECRET,
   )
   return [
     ...same.map((name) => `KEYS_SECRET must not be the same as ${name}`),
-    ...(isReserved(values) ? ['JWT_AUDIENCE is reserved for tokens of another kind'] : []),
+    ...(isReserved(values)
+      ? ['JWT_AUDIENCE is the audience of refresh or revocation tokens: choose another']
+      : []),
   ]
 }
 

@@ -1,30 +1,33 @@
 import type { Algorithm, TokenType } from '@gatehouse/verify/protocol'
 
-/** For how long others may keep the JWK set; in seconds, like all that follows. */
+/** How long verifiers may cache the JWK set, in seconds. The next three constants are in seconds too. */
 export const jwksMaxAge = 300
 
 /**
- * For how long a key is published before it signs. More than the set may be kept: some verifiers
- * keep it for longer than they are told, and an instance may hear of a key late.
+ * How long a key is published before it signs. It is longer than jwksMaxAge, because some verifiers
+ * cache the JWK set for longer, and an instance may load a new key late.
  */
 export const leadTime = 900
 
-/** By how much clocks may differ, and instances be late to stop signing with a retired key. */
+/** Allowed clock difference, and delay until every instance stops signing with a retired key. */
 const leeway = 120
 
-/** For how long an instance may still run with the algorithm from before a change of it. */
+/** How long an instance may still use the previous JWT_ALGORITHM after a change. */
 const changeTime = 86_400
 
-/** What the times of a key follow from. They are ISO 8601, by the clock of the database. */
+/** The stored times of a key, as ISO 8601 text, by the clock of the database. */
 export type DatedKey = { kid: string; algorithm: Algorithm; created_at: string; signs_from: string }
 
-/** Times in milliseconds by the clock of the database; `until` is when it no longer verifies. */
+/**
+ * The life of a key, in milliseconds since 1970 by the clock of the database. After `until` the key verifies
+ * no tokens of that type.
+ */
 export type Life = { signsFrom: number; retiresAt: number; until: Record<TokenType, number> }
 
-/** In seconds. */
+/** The lifetimes of tokens, in seconds. */
 export type Lifetimes = { accessTtl: number; refreshTtl: number }
 
-/** Of a key that nobody rotates. */
+/** The life of a key that is never rotated. */
 export const eternal: Life = {
   signsFrom: 0,
   retiresAt: Infinity,
@@ -32,9 +35,9 @@ export const eternal: Life = {
 }
 
 /**
- * A key signs until the next one of its algorithm does. The last one of another algorithm signs for
- * a while longer, since not all instances change at once. Retired, it verifies what it may have
- * signed: access tokens as long as they live, and the refresh tokens of every session from before.
+ * Computes the life of each key. A key retires when the next key of its algorithm begins to sign. When the
+ * algorithm changes, the last key of the old algorithm signs for another day, because instances do not
+ * restart at the same time. A retired key verifies tokens until the last token that it signed has expired.
  * @param keys in the order in which they sign
  */
 export function livesOf<Key extends DatedKey>(
@@ -53,22 +56,23 @@ export function livesOf<Key extends DatedKey>(
 }
 
 /**
- * Until when refresh tokens signed by a ring key itself may be alive. For a day after the change an
- * instance of the release before may still issue them. Times in milliseconds.
- * @param since when refresh tokens got keys of their own; null where there was no session before
+ * When the last refresh token of the old kind expires: older releases signed refresh tokens with the
+ * published keys. For a day after the change, an instance of an older release may still issue them.
+ * @param since when refresh tokens got their own keys; null if there was no session before that
+ * @returns milliseconds since 1970
  */
 export const oldRefreshUntil = (since: number | null, { refreshTtl }: Lifetimes): number =>
   since === null ? -Infinity : since + (changeTime + refreshTtl + leeway) * 1_000
 
 const startOf = ({ signs_from }: DatedKey) => Date.parse(signs_from)
 
-/** A secret and public keys are never in use together (RFC 8725 §3.1). */
+/** Whether a key may be used with the configured algorithm: never mix HS256 with public keys (RFC 8725 §3.1). */
 export const isUsable = (key: { algorithm: Algorithm }, algorithm: Algorithm) =>
   (key.algorithm === 'HS256') === (algorithm === 'HS256')
 
 /**
- * The key that signs: the newest of the algorithm whose time has come; else the newest of another,
- * while the first of a new algorithm is only published; else what there is.
+ * The key that signs now: the newest active key of the algorithm. If it has none yet, because its first key
+ * is only published, the newest active key of another algorithm. If no key is active, the first usable key.
  */
 export function signerOf<Key extends Pick<DatedKey, 'algorithm'> & Life>(
   keys: Key[],
@@ -81,7 +85,7 @@ export function signerOf<Key extends Pick<DatedKey, 'algorithm'> & Life>(
   return signing.findLast(isMine) ?? signing.at(-1) ?? usable.find(isMine) ?? usable[0]
 }
 
-/** What is to be done: a key that signs after so many seconds, and keys that verify nothing more. */
+/** The next steps: publish a key that signs after `delay` seconds, and delete keys that verify nothing more. */
 export type Plan<Key> = { publish: { delay: number } | undefined; expired: Key[] }
 
 type PlanOptions = {
@@ -92,8 +96,8 @@ type PlanOptions = {
 }
 
 /**
- * The next key is due before the present one has signed for its time, or gives way to one of another
- * algorithm. A key signs without having been published only where no other can.
+ * Plans the next key: it must be published `leadTime` before the current key has signed for `rotation`, or
+ * retires for another algorithm. A new key signs at once only if no other key can sign.
  */
 export function planOf<Key extends DatedKey & Life>(
   keys: Key[],

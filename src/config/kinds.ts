@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 
-// The kinds of variables that environment.ts lists.
+// The kinds of variables in variables.ts. `form` completes the message "NAME must be …".
 
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 }
 
-/** Of a text such as `15m`. */
+/** Parses a duration such as `15m` into seconds. */
 export const toSeconds = (text: string) =>
   Number(text.slice(0, -1)) * (unitSeconds[text.slice(-1)] ?? NaN)
 
@@ -14,6 +14,7 @@ export const Duration = (description: string, byDefault: string) =>
       pattern: '^[1-9][0-9]{0,7}[smhd]$',
       default: byDefault,
       duration: true,
+      form: 'a duration such as 30s, 15m, 12h or 30d',
       description: `${description} (such as 30s, 15m, 12h, 30d)`,
     }),
   )
@@ -25,6 +26,7 @@ export const Delay = (description: string, byDefault: string) =>
     Type.String({
       pattern: '^([0-9]|[1-5][0-9]|60)s$',
       default: byDefault,
+      form: '0s to 60s',
       description: `${description} (0s to 60s)`,
     }),
   )
@@ -41,6 +43,7 @@ export const Rate = (description: string, byDefault: string) =>
     Type.String({
       pattern: '^[1-9][0-9]{0,6}/[1-9][0-9]{0,5}[smhd]$',
       default: byDefault,
+      form: 'a number and a duration such as 100/15m',
       description: `${description} (such as 100/15m)`,
     }),
   )
@@ -53,16 +56,17 @@ export const Rate = (description: string, byDefault: string) =>
 export const Secret = (description: string) =>
   Type.Optional(Type.String({ description, secret: true, minLength: 32, maxLength: 4_096 }))
 
-// No flag is set when these are compiled, so no `\p{…}` either.
+// TypeBox compiles these without the flag `u`, so `\p{…}` cannot be used.
 export const oneLine = '[^\\x00-\\x1f\\x7f-\\x9f]*'
 export const origin = '^https?://[^/?#@ ]+$'
+export const originForm = 'an origin such as https://auth.example.org'
 
 export const ClientId = (provider: string) =>
   Type.Optional(
     Type.String({
       minLength: 1,
       maxLength: 255,
-      description: `client id that ${provider} gave; its callback is \`PUBLIC_URL/auth/NAME/callback\``,
+      description: `client id at ${provider}; register the callback \`PUBLIC_URL/auth/NAME/callback\` there`,
     }),
   )
 
@@ -72,7 +76,7 @@ export const ClientSecret = (provider: string) =>
       minLength: 1,
       maxLength: 4_096,
       secret: true,
-      description: `client secret of ${provider}`,
+      description: `client secret at ${provider}`,
     }),
   )
 

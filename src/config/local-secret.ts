@@ -3,16 +3,16 @@ import { chmod, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
 /**
- * A random secret of 256 bits that is kept in a file only its owner can read. Processes that start
- * together all get the same one: the file appears whole, and only once.
- * @throws Error when the file is there but empty
+ * Reads a secret from a file, or creates it: 256 random bits, readable by the owner only. Processes that start
+ * together get the same secret, because the file is created atomically.
+ * @throws Error if the file is empty
  */
 export async function loadOrCreateLocalSecret(dir: string, name: string): Promise<string> {
   const path = join(dir, name)
   const existing = await readFile(path, 'utf8').catch(ignoreMissing)
   if (existing === undefined) await createSecret(path)
   const secret = existing ?? (await readFile(path, 'utf8'))
-  if (secret.trim() === '') throw new Error(`${path} is empty: delete it, and a new secret is made`)
+  if (secret.trim() === '') throw new Error(`${path} is empty: delete it to create a new secret`)
   return secret.trim()
 }
 
@@ -21,7 +21,7 @@ async function createSecret(path: string): Promise<void> {
   const draft = `${path}.${randomUUID()}`
   try {
     const secret = randomBytes(32).toString('base64url')
-    // To the disk before it has a name: what it locks must not outlive it in a loss of power.
+    // Flush before linking: after a power loss the data that it encrypts must not exist without it.
     await writeFile(draft, secret, { mode: 0o600, flag: 'wx', flush: true })
     await link(draft, path)
   } catch (error) {
@@ -32,8 +32,8 @@ async function createSecret(path: string): Promise<void> {
 }
 
 /**
- * Others may walk through, not look around: started by root, PostgreSQL runs as another user, with
- * its files in here. A strict umask would have kept it out.
+ * Other users may enter the folder, but not list it. If root starts the service, PostgreSQL runs as another
+ * user and has its files in here. chmod is needed because a strict umask would remove that permission.
  */
 async function makeFolder(dir: string): Promise<void> {
   const first = await mkdir(dir, { recursive: true, mode: 0o711 })

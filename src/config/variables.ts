@@ -10,18 +10,25 @@ import {
   Secret,
   oneLine,
   origin,
+  originForm,
 } from './kinds.js'
 
 /**
- * The whole configuration, one environment variable a property: the source of types, defaults,
- * `.env.example` and docs/reference/configuration.md. A property marked `secret` may also come as `NAME_FILE`.
+ * Every environment variable that the service reads. Types, defaults, `.env.example` and
+ * docs/reference/configuration.md are generated from it. A variable marked `secret` may also be set as
+ * `NAME_FILE`, the path of a file.
  */
 export const Environment = Type.Object({
   NODE_ENV: OneOf(
     ['development', 'production', 'test'],
-    '`production` refuses development defaults',
+    '`production` rejects settings that are only for development',
   ),
-  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
+  HOST: Type.String({
+    default: '127.0.0.1',
+    minLength: 1,
+    maxLength: 255,
+    description: 'address to listen on',
+  }),
   PORT: Type.Integer({
     default: 3000,
     minimum: 0,
@@ -31,12 +38,13 @@ export const Environment = Type.Object({
   PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: origin,
+      form: originForm,
       description:
-        'origin under which clients reach the service; decides the issuer and `Secure` cookies; `http://localhost:PORT` by default',
+        'origin under which clients reach the service; sets the issuer, and `Secure` on cookies if it is https; `http://localhost:PORT` by default',
     }),
   ),
   TRUST_PROXY: List(
-    'proxies whose `X-Forwarded-*` headers count: addresses, CIDR ranges, `loopback`, `linklocal`, `uniquelocal`; or `none`',
+    'proxies whose `X-Forwarded-*` headers are trusted: addresses, CIDR ranges, `loopback`, `linklocal`, `uniquelocal`; or `none`',
     'loopback',
   ),
   CORS_ORIGINS: List('origins of browser frontends on other hosts, separated by commas', ''),
@@ -44,39 +52,42 @@ export const Environment = Type.Object({
     Type.String({
       pattern: '^postgres(ql)?://',
       secret: true,
+      form: 'a URL such as postgres://user:password@host/database',
       description:
-        'PostgreSQL 15 or newer; without it a local PostgreSQL 18 is started in DATA_DIR',
+        'PostgreSQL 15 or newer; required in production; otherwise a local PostgreSQL 18 in DATA_DIR by default',
     }),
   ),
   DATABASE_LISTEN_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
       secret: true,
+      form: 'a URL such as postgres://user:password@host/database',
       description:
-        'PostgreSQL itself, where DATABASE_URL is a pooler: the denylist listens there; DATABASE_URL by default',
+        'a direct connection to PostgreSQL, if DATABASE_URL is a pooler: the denylist listens there; DATABASE_URL by default',
     }),
   ),
   DENYLIST_SYNC: OneOf(
     ['listen', 'poll'],
-    'how an instance learns of revocations elsewhere: told at once, or by asking every 250 ms, where LISTEN cannot work',
+    'how an instance learns of revocations by other instances: `listen` is notified at once; `poll` queries every 250 ms, for databases without LISTEN',
   ),
   DATABASE_POOL_SIZE: Type.Integer({
     default: 10,
     minimum: 1,
     maximum: 500,
-    description: 'most connections to PostgreSQL',
+    description: 'maximum number of connections to PostgreSQL',
   }),
   DATA_DIR: Type.String({
     default: '.gatehouse',
     minLength: 1,
-    description: 'where development keeps its database and secrets; unused in production',
+    maxLength: 4_096,
+    description: 'folder of the database and secrets in development; unused in production',
   }),
   KEYS_SECRET: Secret(
-    'encrypts the signing keys in the database and signs refresh tokens, 32 characters or more; made in DATA_DIR outside production, where it is required',
+    'encrypts the signing keys in the database and signs refresh tokens, 32 characters or more; required in production; otherwise created in DATA_DIR by default',
   ),
   JWT_ALGORITHM: OneOf(['ES256', 'EdDSA', 'RS256', 'HS256'], 'algorithm that signs new tokens'),
   JWT_SECRET: Secret(
-    'the HS256 secret of access tokens, 32 characters or more; without it one is made and stored encrypted, as the other keys are',
+    'secret of HS256 access tokens, 32 characters or more; by default Gatehouse creates and rotates it like other keys',
   ),
   JWT_ISSUER: Type.Optional(
     Type.String({
@@ -94,21 +105,22 @@ export const Environment = Type.Object({
   ACCESS_TOKEN_TTL: Duration('lifetime of an access token', '15m'),
   REFRESH_TOKEN_TTL: Duration('lifetime of a session, from its login', '30d'),
   SESSION_IDLE_TTL: Duration(
-    'how long a session lives without a refresh, no shorter than ACCESS_TOKEN_TTL',
+    'lifetime of a session without a refresh, not shorter than ACCESS_TOKEN_TTL',
     '14d',
   ),
   SESSIONS_PER_USER: Type.Integer({
     default: 50,
     minimum: 1,
     maximum: 1_000,
-    description: 'most sessions of a user; another login ends the one used least recently',
+    description:
+      'maximum number of sessions of a user; a further login ends the least recently used session',
   }),
   REFRESH_GRACE: Duration(
-    'how long a spent refresh token still gets the current pair; later it may once, and a second time ends the session',
+    'how long a spent refresh token still returns the current tokens; after that it returns them once more, and a second time ends the session',
     '10s',
   ),
   KEY_ROTATION: Duration(
-    'how long a key signs before the next does, 30m or more and no shorter than ACCESS_TOKEN_TTL',
+    'how long a key signs before the next one replaces it, 30m or more and not shorter than ACCESS_TOKEN_TTL',
     '30d',
   ),
   ARGON2_MEMORY: Type.Integer({
@@ -127,43 +139,45 @@ export const Environment = Type.Object({
     default: 1,
     minimum: 1,
     maximum: 16,
-    description: 'argon2id lanes a hash',
+    description: 'argon2id lanes of each hash',
   }),
   HASH_LANES: Type.Integer({
     minimum: 1,
     maximum: 128,
     description:
-      'passwords hashed at the same time; the cores, less where UV_THREADPOOL_SIZE leaves fewer threads',
+      'passwords hashed at the same time; by default the number of CPU cores, or UV_THREADPOOL_SIZE minus 2 if that is less',
   }),
   HASH_QUEUE: Type.Integer({
     default: 128,
     minimum: 0,
     maximum: 10_000,
-    description: 'logins that may wait for a lane; more get 503',
+    description: 'passwords that may wait to be hashed; further requests get 503',
   }),
   PASSWORD_MIN_LENGTH: Type.Integer({
     default: 8,
     minimum: 8,
     maximum: 64,
-    description: 'least characters of a new password',
+    description: 'minimum number of characters in a new password',
   }),
   APP_NAME: Type.String({
     default: 'Gatehouse',
     minLength: 1,
     maxLength: 60,
     pattern: `^${oneLine}$`,
-    description: 'what messages and pages call the service',
+    form: 'one line of 1 to 60 characters',
+    description: 'name of the service in messages and on pages',
   }),
   ACTIVATION: OneOf(
     ['off', 'required'],
-    '`required`: an account works once its owner answered the message sent to its address',
+    '`required`: users must confirm their address before their first login',
   ),
   MAIL_URL: Type.Optional(
     Type.String({
       pattern: '^(log$|smtps?://)',
       secret: true,
+      form: 'a URL such as smtp://user:password@host:587, or log',
       description:
-        'SMTP server for mail, as `smtp://user:password@host:587`; `log` writes mail to the log, the default outside production and refused in it',
+        'SMTP server for mail, such as `smtp://user:password@host:587`; `log` writes mail to the log: the default, but rejected in production',
     }),
   ),
   MAIL_FROM: Type.Optional(
@@ -171,18 +185,20 @@ export const Environment = Type.Object({
       minLength: 3,
       maxLength: 320,
       pattern: `^${oneLine}@${oneLine}$`,
-      description: 'sender of mail; `no-reply@` the host of PUBLIC_URL by default',
+      form: 'an address such as no-reply@example.org',
+      description: 'sender of mail; by default `no-reply@` and the host of PUBLIC_URL',
     }),
   ),
   SMS_WEBHOOK_URL: Type.Optional(
     Type.String({
       pattern: '^https?://',
+      form: 'a URL such as https://sms.example.org/send',
       description:
-        'where short messages are posted, signed as Standard Webhooks says; outside production they go to the log without it',
+        'URL that receives text messages (SMS) as signed requests (Standard Webhooks); by default they are written to the log, and dropped in production',
     }),
   ),
   SMS_WEBHOOK_SECRET: Secret(
-    'signs what is posted to SMS_WEBHOOK_URL, 32 characters or more; behind `whsec_` it is base64',
+    'signs the requests to SMS_WEBHOOK_URL, 32 characters or more; after the prefix `whsec_` it is base64',
   ),
   GOOGLE_CLIENT_ID: ClientId('Google'),
   GOOGLE_CLIENT_SECRET: ClientSecret('Google'),
@@ -191,54 +207,61 @@ export const Environment = Type.Object({
   GITHUB_URL: Type.String({
     default: 'https://github.com',
     pattern: origin,
-    description: 'GitHub, or an Enterprise Server',
+    form: 'an origin such as https://github.com',
+    description: 'GitHub, or a GitHub Enterprise Server',
   }),
   OIDC_ISSUER: Type.Optional(
     Type.String({
       pattern: '^https?://[^?#@ ]+$',
-      description: 'any OpenID provider: its issuer, exactly as its discovery document says',
+      form: 'an issuer URL such as https://id.example.org',
+      description: 'issuer of any OpenID provider, exactly as in its discovery document',
     }),
   ),
   OIDC_CLIENT_ID: ClientId('OIDC_ISSUER'),
-  OIDC_CLIENT_SECRET: ClientSecret('OIDC_ISSUER, if it gave one'),
+  OIDC_CLIENT_SECRET: ClientSecret('OIDC_ISSUER, if it requires one'),
   OIDC_NAME: Type.String({
     default: 'OpenID',
     minLength: 1,
     maxLength: 40,
     pattern: `^${oneLine}$`,
-    description: 'what the button calls that provider',
+    form: 'one line of 1 to 40 characters',
+    description: 'name of that provider on its button',
   }),
   RATE_LIMIT: OneOf(
     ['on', 'off'],
-    'limits against guessing and flooding; `off` is refused in production',
+    'limits against guessing and flooding; `off` is rejected in production',
   ),
   RATE_LIMIT_LOGIN: Rate(
     'failed logins from one network: an IPv4 address or an IPv6 /64',
     '100/15m',
   ),
   RATE_LIMIT_REGISTER: Rate('registrations from one network', '100/1h'),
-  RATE_LIMIT_FORGOT: Rate('messages asked for by one network', '30/1h'),
-  RATE_LIMIT_CODES: Rate('codes and links tried by one network', '100/15m'),
+  RATE_LIMIT_FORGOT: Rate('messages requested by one network', '30/1h'),
+  RATE_LIMIT_CODES: Rate('attempts with codes and links from one network', '100/15m'),
   RATE_LIMIT_REFRESH: Rate('failed refreshes from one network', '300/15m'),
-  RATE_LIMIT_CLIENTS: Rate('failed authentications of other services from one network', '100/15m'),
-  RATE_LIMIT_UPLOADS: Rate('pictures and READMEs sent by one user', '60/1h'),
+  RATE_LIMIT_CLIENTS: Rate(
+    'failed authentications of clients (other services) from one network',
+    '100/15m',
+  ),
+  RATE_LIMIT_UPLOADS: Rate('pictures and READMEs uploaded by one user', '60/1h'),
   AUDIT_RETENTION: Duration('how long the audit log is kept', '365d'),
   METRICS_TOKEN: Type.Optional(
     Type.String({
-      // What can stand in the header at all (RFC 6750 §2.1).
+      // The syntax of a Bearer token (RFC 6750 §2.1).
       pattern: '^[A-Za-z0-9._~+/-]{32,4096}=*$',
       maxLength: 4_096,
       secret: true,
+      form: '32 or more of the characters A-Z a-z 0-9 - . _ ~ + /',
       description:
-        'Bearer token that opens `/metrics`, 32 characters or more of `A-Z a-z 0-9 - . _ ~ + /`; without it anybody may read them, and in production there are none',
+        'Bearer token that opens `/metrics`, 32 or more of the characters `A-Z a-z 0-9 - . _ ~ + /`; without it, `/metrics` is public in development and does not exist in production',
     }),
   ),
   SHUTDOWN_DELAY: Delay(
-    'how long the service still accepts connections after SIGTERM, while `/health/ready` answers 503; longer than load balancers take to notice',
+    'how long the service still accepts connections after SIGTERM, while `/health/ready` answers 503; must exceed the time that load balancers take to notice',
     '2s',
   ),
   LOG_LEVEL: OneOf(
     ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
-    'least level that is logged',
+    'lowest level that is logged',
   ),
 })

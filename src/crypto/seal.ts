@@ -4,8 +4,9 @@ const ivBytes = 12
 const tagBytes = 16
 
 /**
- * AES-256-GCM under a key of its own for each `purpose`, derived from `secret`: iv ‖ tag ‖ ciphertext.
- * A label is bound to each box, so that one cannot pass as another.
+ * Encrypts with AES-256-GCM. Each `purpose` has its own key, derived from `secret` with HKDF.
+ * A sealed value is iv ‖ tag ‖ ciphertext. Its label is authenticated too, so that a sealed value
+ * cannot be exchanged for another.
  */
 export function createSeal(secret: string, purpose: string) {
   const key = Buffer.from(hkdfSync('sha256', secret, '', `gatehouse ${purpose}`, 32))
@@ -18,7 +19,7 @@ export function createSeal(secret: string, purpose: string) {
       return Buffer.concat([iv, cipher.getAuthTag(), ciphertext])
     },
 
-    /** @throws Error when the secret or the label is not the one it was sealed with */
+    /** @throws Error if the value was sealed with another secret or label */
     open(box: Buffer, label: string): string {
       const iv = box.subarray(0, ivBytes)
       const tag = box.subarray(ivBytes, ivBytes + tagBytes)

@@ -2,24 +2,24 @@ import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 
 type Options = {
-  /** Removes some of what has expired; how many rows went. */
+  /** Deletes a batch of expired rows and returns how many it deleted. */
   prune: () => Promise<number>
-  /** In milliseconds. */
+  /** The interval between two runs, in milliseconds. */
   every?: number
   log: FastifyBaseLogger
 }
 
-/** Expired rows go while the service runs; a failure waits for the next time. */
+/** Deletes expired rows at intervals. After a failure the next interval tries again. */
 export const housekeeping = fp<Options>(
   async (app, { prune, every = 60_000, log }) => {
-    async function tidy(): Promise<void> {
+    async function pruneAll(): Promise<void> {
       try {
         while ((await prune()) > 0) log.debug('removed expired rows')
       } catch (err) {
         log.warn({ err }, 'could not remove expired rows')
       }
     }
-    const timer = setInterval(() => void tidy(), every).unref()
+    const timer = setInterval(() => void pruneAll(), every).unref()
     app.addHook('onClose', async () => {
       clearInterval(timer)
     })

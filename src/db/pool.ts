@@ -1,25 +1,25 @@
 import pg from 'pg'
 import { AppError } from '../errors.js'
 
-/** What repositories ask of the database: a pool and a transaction both satisfy it. */
+/** The interface that repositories use. A pool and a transaction both implement it. */
 export type Db = {
-  /** @throws pg.DatabaseError for what the statement itself did wrong, else AppError `unavailable` */
+  /** @throws pg.DatabaseError if the statement or its values are at fault, else AppError `unavailable` */
   query<Row>(text: string, values?: unknown[]): Promise<{ rows: Row[]; rowCount: number }>
 }
 
 export type Pool = Db & {
-  /** One statement that waits for no connection of the pool: where all are busy it opens its own. */
-  queryAside<Row>(text: string): Promise<{ rows: Row[]; rowCount: number }>
-  /** Runs `work` in one transaction; rolls back and rethrows what it throws. */
+  /** Runs one statement. If every connection of the pool is busy, it opens another and closes it afterwards. */
+  queryWithoutWaiting<Row>(text: string): Promise<{ rows: Row[]; rowCount: number }>
+  /** Runs `work` in one transaction. If `work` throws, rolls back and rethrows the error. */
   transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>
-  /** Connections, those of them that nobody uses, and who waits for one. */
+  /** `total` and `idle` connections, and queries `waiting` for a connection. */
   status(): { total: number; idle: number; waiting: number }
   close(): Promise<void>
 }
 
 type PoolOptions = { url: string; size: number; onError: (error: Error) => void }
 
-// A column arrives in the spelling of the wire: timestamps as ISO 8601 text in UTC.
+// Timestamps are read as ISO 8601 text in UTC, the form in which replies send them.
 const types: pg.CustomTypesConfig = {
   getTypeParser: (oid, format) =>
     oid === pg.types.builtins.TIMESTAMPTZ
@@ -28,8 +28,8 @@ const types: pg.CustomTypesConfig = {
 }
 
 /**
- * Every wait has an end: for a connection, for an answer (`query_timeout` also ends
- * the wait on a link that went silent), for a lock.
+ * Every wait has a timeout: for a connection, for a result and for a lock. `query_timeout` runs in
+ * this process, so it also ends the wait on a dead network link.
  */
 export function createPool({ url, size, onError }: PoolOptions): Pool {
   const settings: pg.ClientConfig = {
@@ -44,11 +44,12 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     keepAlive: true,
   }
   const pool = new pg.Pool({ ...settings, max: size })
-  // Without both of these a dying connection ends the process. The pool repeats what a client says.
+  // Without both handlers, an error of a connection would end the process. The pool emits the error of an
+  // idle client a second time, so only the client's handler reports it.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', onError))
 
-  // Not pool.query(), which closes the connection when a statement fails.
+  // pool.query() would close the connection whenever a statement fails.
   async function query<Row>(text: string, values?: unknown[]) {
     const client = await pool.connect().catch(rethrow)
     let broken = true
@@ -66,7 +67,7 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
 
   return {
     query,
-    async queryAside<Row>(text: string) {
+    async queryWithoutWaiting<Row>(text: string) {
       if (pool.idleCount > 0 || pool.totalCount < size) return query<Row>(text)
       const client = new pg.Client(settings)
       client.on('error', onError)
@@ -85,11 +86,11 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     close: () => pool.end(),
     async transaction(work) {
       const client = await pool.connect().catch(rethrow)
-      const link = { isBroken: false }
+      const connection = { isBroken: false }
       const tx: Db = {
         query: (text, values) =>
           run<never>(client, text, values).catch((error: unknown) => {
-            link.isBroken ||= isLinkFault(error)
+            connection.isBroken ||= isConnectionFault(error)
             throw error
           }),
       }
@@ -99,11 +100,12 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
         await tx.query('commit')
         return result
       } catch (error) {
-        // A broken link would not answer. Closing it makes PostgreSQL roll back.
-        if (!link.isBroken) await client.query('rollback').catch(() => (link.isBroken = true))
+        // A broken connection does not answer. Closing it makes PostgreSQL roll back.
+        if (!connection.isBroken)
+          await client.query('rollback').catch(() => (connection.isBroken = true))
         throw error
       } finally {
-        client.release(link.isBroken)
+        client.release(connection.isBroken)
       }
     },
   }
@@ -114,8 +116,8 @@ async function run<Row>(on: pg.ClientBase, text: string, values?: unknown[]) {
   return { rows: rows as Row[], rowCount: rowCount ?? 0 }
 }
 
-// SQLSTATE classes that tell about the statement or its data: 0A, 21-28, 42, 44. All others tell
-// about the server (08 connection, 25006 read-only, 40 rollback, 53 resources, 55 locks, 57 operator).
+// SQLSTATE classes of faults in the statement or its data. All others are states of the server: 08
+// connection, 25006 read-only, 40 rollback, 53 resources, 55 locks, 57 operator.
 const statementFault = /^(0A|2[1-4]|2[6-8]|42|44|P0)/
 
 function rethrow(cause: unknown): never {
@@ -123,13 +125,13 @@ function rethrow(cause: unknown): never {
   throw new AppError('unavailable', { cause })
 }
 
-/** Whether a statement failed without an answer from PostgreSQL, or with its last one. */
-function isLinkFault(error: unknown): boolean {
+/** Whether the connection is unusable: PostgreSQL did not answer, or its error was FATAL. */
+function isConnectionFault(error: unknown): boolean {
   const cause = error instanceof AppError ? error.cause : error
   return !(cause instanceof pg.DatabaseError) || cause.severity === 'FATAL'
 }
 
-/** The name of the constraint (class 23) that a statement ran into, if that is what went wrong. */
+/** The name of the violated constraint (SQLSTATE class 23); undefined for any other error. */
 export function violatedConstraint(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError && error.code?.startsWith('23')
     ? error.constraint

@@ -1,11 +1,11 @@
 import type { Pool } from './pool.js'
 
-// Any number will do, as long as nothing else of this service locks it.
-const turnLock = 4_728_102
+// An arbitrary key for an advisory lock, used nowhere else in this service.
+const pruneLock = 4_728_102
 
 const expired = {
   sessions: 'expires_at < now()',
-  // Later than the rest: the clock of the database may have been set forward.
+  // Kept longer, in case the clock of the database was set forward.
   token_denylist: `expires_at < now() - interval '10 minutes'`,
   spent_logins: 'expires_at < now()',
   one_time_codes: 'link_expires_at < now()',
@@ -15,13 +15,14 @@ const expired = {
 const keys: Partial<Record<string, string>> = { rate_limits: 'key' }
 
 /**
- * Removes what time has ended, so much at a time that no lock is held for long; one instance at a
- * time does, and the others need not. The audit log is kept for `auditSeconds`. Returns how many rows went.
+ * Deletes expired rows: at most `batchSize` of each table, so that no lock is held for long. While another
+ * instance prunes, it deletes nothing. The audit log is kept for `auditSeconds`.
+ * @returns how many rows were deleted
  */
-export async function prune(db: Pool, auditSeconds: number, most = 1_000): Promise<number> {
+export async function prune(db: Pool, auditSeconds: number, batchSize = 1_000): Promise<number> {
   return db.transaction(async (tx) => {
     const { rows } = await tx.query<{ mine: boolean }>(
-      `select pg_try_advisory_xact_lock(${String(turnLock)}) as mine`,
+      `select pg_try_advisory_xact_lock(${String(pruneLock)}) as mine`,
     )
     if (!rows[0]?.mine) return 0
     let removed = 0
@@ -29,7 +30,7 @@ export async function prune(db: Pool, auditSeconds: number, most = 1_000): Promi
       const key = keys[table] ?? 'id'
       const { rowCount } = await tx.query(
         `delete from ${table} where ${key} in (
-           select ${key} from ${table} where ${condition} limit ${String(most)})`,
+           select ${key} from ${table} where ${condition} limit ${String(batchSize)})`,
         values,
       )
       removed += rowCount

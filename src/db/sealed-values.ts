@@ -2,15 +2,15 @@ import type { Db, Pool } from './pool.js'
 import { OperatorError } from '../errors.js'
 import { createSeal } from '../crypto/seal.js'
 
-/** What reseal changes: every column whose values are sealed under KEYS_SECRET. */
+/** Every column whose values are sealed under KEYS_SECRET. */
 export const sealedValues = [
   {
-    what: 'signing key',
+    name: 'signing key',
     table: 'signing_keys',
     id: 'kid',
     column: 'sealed_private_key',
     purpose: 'signing keys',
-    /** SQL for what the seal is bound to. */
+    /** SQL for the label that the seal authenticates. */
     label: `algorithm || ' ' || kid`,
   },
 ] as const
@@ -18,18 +18,18 @@ export const sealedValues = [
 type Sealed = (typeof sealedValues)[number]
 type Row = { id: string; label: string; box: Buffer }
 
-// That of tokens/key-repository.ts: no key is made meanwhile.
+// The lock of features/tokens/key-repository.ts, so that no instance adds a key meanwhile.
 const lock = 'select pg_try_advisory_xact_lock(4728101) as mine'
 
-/** @throws OperatorError when another process holds the lock */
+/** @throws OperatorError if another process holds the lock */
 async function lockKeys(tx: Db): Promise<void> {
   const { rows } = await tx.query<{ mine: boolean }>(lock)
-  if (!rows[0]?.mine) throw new OperatorError('another process changes the keys: try again')
+  if (!rows[0]?.mine) throw new OperatorError('Another process is changing the keys. Try again.')
 }
 
 /**
- * Seals every value under the new secret, all in one transaction. Values that the new secret opens stay as they are.
- * @throws OperatorError when neither secret opens a value; then nothing has changed
+ * Seals every value under the secret `to`, in one transaction. Values that `to` already opens stay unchanged.
+ * @throws OperatorError if neither secret opens a value; then nothing has changed
  */
 export async function reseal(db: Pool, from: string, to: string) {
   return db.transaction(async (tx) => {
@@ -39,15 +39,15 @@ export async function reseal(db: Pool, from: string, to: string) {
       const before = createSeal(from, kind.purpose)
       const after = createSeal(to, kind.purpose)
       for (const row of await list(tx, kind)) {
-        if (opens(() => after.open(row.box, row.label)) !== undefined) {
+        if (tryOpen(() => after.open(row.box, row.label)) !== undefined) {
           done.unchanged += 1
           continue
         }
-        const plaintext = opens(() => before.open(row.box, row.label))
+        const plaintext = tryOpen(() => before.open(row.box, row.label))
         if (plaintext === undefined) {
           throw new OperatorError(
-            `neither the secret in the file nor KEYS_SECRET opens ${kind.what} ${row.id}: ` +
-              'nothing has changed. If its secret is lost, run: gatehouse keys reset --yes',
+            `Neither the secret in the file nor KEYS_SECRET opens ${kind.name} ${row.id}. ` +
+              'Nothing has changed. If its secret is lost, run: gatehouse keys reset --yes',
           )
         }
         await tx.query(`update ${kind.table} set ${kind.column} = $2 where ${kind.id} = $1`, [
@@ -61,7 +61,7 @@ export async function reseal(db: Pool, from: string, to: string) {
   })
 }
 
-/** How much reset() destroys. */
+/** Counts what reset() would delete. */
 export async function countSealed(db: Db) {
   const { rows } = await db.query<{ keys: number; sessions: number }>(
     `select (select count(*) from signing_keys)::integer as keys,
@@ -71,14 +71,14 @@ export async function countSealed(db: Db) {
 }
 
 /**
- * Deletes every sealed value and every session, in one transaction, and lets `replace` store what
- * takes their place: an instance that still has the lost secret can then add nothing.
+ * Deletes every sealed value and every session, and calls `replace` to store new ones, in one transaction.
+ * In between, no instance that still runs with the lost secret can add a value.
  */
 export async function reset(db: Pool, replace: (tx: Db) => Promise<void>): Promise<void> {
   await db.transaction(async (tx) => {
     await lockKeys(tx)
     for (const { table } of sealedValues) await tx.query(`delete from ${table}`)
-    // In portions: each statement has two seconds.
+    // In batches, because each statement may take two seconds at most.
     for (let removed = -1; removed !== 0;) {
       const some = 'delete from sessions where id in (select id from sessions limit 5000)'
       removed = (await tx.query(some)).rowCount
@@ -92,7 +92,7 @@ async function list(tx: Db, { table, id, column, label }: Sealed): Promise<Row[]
   return (await tx.query<Row>(`select ${columns} from ${table} for update`)).rows
 }
 
-function opens(open: () => string): string | undefined {
+function tryOpen(open: () => string): string | undefined {
   try {
     return open()
   } catch {

@@ -1,21 +1,21 @@
 import { isOfClient, type AccessClaims } from '@gatehouse/verify/protocol'
 
 /**
- * Who asks, for the app behind the proxy. Every header is there every time, empty where there is
- * nothing to say: in the place of one that is missing a proxy may leave what the client wrote.
- * `Remote-User` is the id, which is never reassigned, and which every user has. `Remote-Email` is verified:
- * tokens of older versions carry unverified addresses, without `email_verified`. A client is no user: only
- * its roles are told.
+ * The headers that tell an app behind the proxy which user sent the request. All four are always set,
+ * empty if there is no value: a proxy may forward the client's own header in place of a missing one.
+ * `Remote-User` is the user's id, which is never reassigned. `Remote-Email` is set only if
+ * `email_verified` is, because tokens of older versions contain unverified addresses. For a client (another
+ * service) only its roles are set.
  */
 export function identityHeaders(claims: AccessClaims) {
   const { sub, email, email_verified, name, username, roles } = claims
   const groups = headerText(roles.join())
-  if (isOfClient(claims)) return headersOf('', '', '', groups)
+  if (isOfClient(claims)) return identityHeadersOf('', '', '', groups)
   const address = headerText(email_verified ? email : undefined)
-  return headersOf(sub, address, headerText(name ?? username), groups)
+  return identityHeadersOf(sub, address, headerText(name ?? username), groups)
 }
 
-const headersOf = (user: string, email: string, name: string, groups: string) => ({
+const identityHeadersOf = (user: string, email: string, name: string, groups: string) => ({
   'remote-user': user,
   'remote-email': email,
   'remote-name': name,
@@ -23,8 +23,8 @@ const headersOf = (user: string, email: string, name: string, groups: string) =>
 })
 
 /**
- * A text as a header may carry it: printable ASCII as it is, all else and `%` percent-encoded UTF-8,
- * and so is a space at either end, which a reader of headers would drop (RFC 9110 §5.5).
+ * Encodes a text for a header. Printable ASCII stays. `%`, other characters, and a space at either end become
+ * percent-encoded UTF-8, because recipients would trim such a space (RFC 9110 §5.5).
  */
 const headerText = (text = '') =>
   text.toWellFormed().replace(/[^ -~]|%|^ | $/gu, (character) => encodeURIComponent(character))

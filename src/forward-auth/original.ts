@@ -1,18 +1,18 @@
 import type { FastifyRequest } from 'fastify'
-import { createNext } from '../http/next.js'
+import { createSafeNext } from '../http/next.js'
 import { wantsHtml } from '../http/wants-html.js'
 
 /**
- * Whether a page of another site must not have caused the request by the cookie: it may change
- * something, by its method or by what the proxy says its method was; or it bears an Origin, which
- * browsers add to all but plain reading: to every POST, and to the GET of a WebSocket, which no
- * other rule of theirs keeps from strangers (Fetch §3.2, RFC 6455 §10.2). What the headers of a
- * proxy say can only make it stricter.
+ * Whether the request needs the cross-site check when it is authenticated by cookie: its method is not safe,
+ * or it has an Origin header. Browsers send Origin with every POST and with the GET that opens a
+ * WebSocket, which the same-origin policy does not protect (Fetch §3.2, RFC 6455 §10.2). The proxy's method
+ * header is checked in addition to the real method, so a forged header can only make the check stricter.
  */
 export const isForwardedChange = (request: FastifyRequest): boolean =>
-  request.headers.origin !== undefined || !methodsOf(request).every((method) => reading.has(method))
+  request.headers.origin !== undefined ||
+  !methodsOf(request).every((method) => safeMethods.has(method))
 
-const reading = new Set(['GET', 'HEAD', 'OPTIONS'])
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 function methodsOf({ method, headers }: FastifyRequest): string[] {
   const named = [headers['x-forwarded-method'], headers['x-original-method']].flat()
@@ -20,15 +20,15 @@ function methodsOf({ method, headers }: FastifyRequest): string[] {
 }
 
 /**
- * Where a browser logs in and comes back to what it asked for; undefined where that cannot work. The
- * cookies are of PUBLIC_URL's host alone: who was sent from another would come back as a stranger,
- * for ever.
+ * Returns a function that builds the URL of the login page, with the requested page as `next`. It returns
+ * undefined for anything but a navigation to the host of PUBLIC_URL. Our cookies belong to that host alone,
+ * so a user of another host would loop between the page and the login.
  */
 export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
   const own = new URL(publicUrl)
-  const safeNext = createNext(publicUrl, corsOrigins)
+  const safeNext = createSafeNext(publicUrl, corsOrigins)
 
-  /** @param cookies the lines that the answer needs, which nginx does not pass on */
+  /** @param cookies Set-Cookie lines of the error; nginx drops them, so the login page clears these cookies */
   return function loginUrl(request: FastifyRequest, cookies: string[] = []): string | undefined {
     const isNavigation =
       request.headers.authorization === undefined &&
@@ -42,10 +42,10 @@ export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
   }
 }
 
-/** What the client asked of the proxy, if a proxy that we trust says so. */
+/** The URL that the client requested from the proxy; undefined unless a trusted proxy sent the headers. */
 function originalUrl({ protocol, host, headers, ips = [] }: FastifyRequest): URL | undefined {
   const path = headers['x-forwarded-uri']
-  const isTrusted = ips.length > 1 // the proxy, and whom it names in X-Forwarded-For
+  const isTrusted = ips.length > 1 // the address of the proxy, and that of the client from X-Forwarded-For
   if (!isTrusted || typeof path !== 'string' || !path.startsWith('/')) return undefined
   const url = `${protocol}://${host}${path}`
   return URL.canParse(url) ? new URL(url) : undefined

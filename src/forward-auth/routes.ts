@@ -3,8 +3,8 @@ import { isOfClient } from '@gatehouse/verify/protocol'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS } from 'node:http'
-import { addLines } from '../http/cookies.js'
-import { AppError } from '../errors.js'
+import { addCookieLines } from '../http/cookies.js'
+import { AppError, type ErrorCode } from '../errors.js'
 import { sendError } from '../http/errors.js'
 import { replies } from '../http/replies.js'
 import { RoleName } from '../features/roles/schemas.js'
@@ -13,31 +13,34 @@ import { createLoginUrl } from './original.js'
 
 type Options = { publicUrl: string; corsOrigins: string[] }
 
-const Nothing = (description: string) => Type.Null({ description })
+const NoBody = (description: string) => Type.Null({ description })
 const tags = ['forward-auth']
+const errors: ErrorCode[] = ['cross_site_request']
 const response = replies({
-  200: Nothing('pass it on, with `Remote-User`, `Remote-Email`, `Remote-Name`, `Remote-Groups`'),
-  302: Nothing('to the login page, for a browser behind a proxy that passes the answer on'),
+  200: NoBody(
+    'forward it, with the headers `Remote-User`, `Remote-Email`, `Remote-Name`, `Remote-Groups`',
+  ),
+  302: NoBody('to the login page, for a browser behind Traefik or Caddy'),
 })
 
 const Params = Type.Object({ role: RoleName })
 
 /**
- * Whether a reverse proxy may pass a request on, and as whose. The path alone says which role it
- * takes: nothing that a client could write, such as a query or a header, says anything about that.
+ * Tells a reverse proxy whether it may forward a request, and which user sent it. The required role is part
+ * of the path, never of a query or header, because a client could change those.
  */
 export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { publicUrl, corsOrigins } = options
   const loginUrl = createLoginUrl(publicUrl, corsOrigins)
-  const others = acceptAnything(app)
+  const otherMethods = acceptEveryMethod(app)
 
   app.setErrorHandler((error: AppError, request, reply) => {
     const login = error.statusCode === 401 ? loginUrl(request, error.cookies) : undefined
     if (login === undefined) return sendError(error, request, reply)
-    // Traefik and Caddy name the method so, and pass a redirect on; nginx would make it a 500, but
-    // hands the header of a 401 to its configuration.
+    // Traefik and Caddy send this header, and pass a redirect to the browser. nginx would turn a redirect
+    // into a 500, but its configuration can read the Location header of a 401.
     if (request.headers['x-forwarded-method'] !== undefined) {
-      addLines(reply, error.cookies ?? [])
+      addCookieLines(reply, error.cookies ?? [])
       return reply.redirect(login, 302)
     }
     return sendError(error, request, reply.header('location', login))
@@ -45,19 +48,21 @@ export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app,
 
   for (const { hide, method } of [
     { method: 'GET', hide: false },
-    { method: others, hide: true }, // OpenAPI has no words for most of them
+    { method: otherMethods, hide: true }, // OpenAPI does not support most of them
   ]) {
-    // By itself the plugin would answer 204 to a preflight, which a proxy takes for a yes.
+    // The CORS plugin would answer 204 to a preflight request, and the proxy would forward it.
     const config = { cors: false } as const
     app.route({
       method,
+      exposeHeadRoute: false, // HEAD is one of the other methods
       url: '/forward-auth',
       config,
       schema: {
         summary:
-          'Whether a proxy may pass a request of a user on: by any method, the body is ignored',
+          'Check whether a proxy may forward a request of a user; any method, the body is ignored',
         tags,
         hide,
+        errors,
         response,
       },
       handler: async (request, reply) => {
@@ -67,13 +72,15 @@ export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app,
     })
     app.route({
       method,
+      exposeHeadRoute: false,
       url: '/forward-auth/role/:role',
       config,
       schema: {
-        summary: 'The same, for users and clients that have the role',
+        summary: 'Check whether a proxy may forward a request of a user or client with this role',
         tags,
         hide,
         params: Params,
+        errors,
         response,
       },
       handler: async (request, reply) => {
@@ -88,15 +95,15 @@ const allow = (request: FastifyRequest, reply: FastifyReply) =>
   reply.headers(identityHeaders(request.user)).send()
 
 /**
- * Every method but GET; whatever body comes with one is for the app, and not read.
- * CONNECT never reaches a route.
+ * Accepts every method on this scope, without reading the body, which is meant for the app.
+ * @returns all methods except GET, which has its own route, and CONNECT, which never reaches a route
  */
-function acceptAnything(app: FastifyInstance): string[] {
+function acceptEveryMethod(app: FastifyInstance): string[] {
   const methods = METHODS.filter((method) => method !== 'GET' && method !== 'CONNECT')
   for (const method of methods) {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   }
-  // Also where the type is no type at all, or QUERY has none, which Fastify would refuse.
+  // Fastify would reject an invalid content type, and the method QUERY without one.
   app.addHook('preParsing', async ({ headers }, _reply, payload) => {
     headers['content-type'] = 'application/octet-stream'
     return payload

@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 
 /**
- * The text behind `Bearer`, or undefined without an Authorization header.
- * @throws AppError `invalid_token` when there are two, or one of another scheme
+ * The token of the Authorization header, or undefined if the request has no such header.
+ * @throws AppError `invalid_token` if the header is repeated or its scheme is not Bearer
  */
 export function readBearer({ headers, raw }: FastifyRequest): string | undefined {
   const token = bearerOf(headers.authorization, raw.rawHeaders)

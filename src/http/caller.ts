@@ -1,26 +1,26 @@
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 
-/** Who asks for something, and from where: what the audit log and the limits want to know. */
+/** The origin of a request, for the audit log and the rate limits. */
 export type Caller = {
-  /** The user and session of the access token, where there is one. */
+  /** The user and session of the access token; null without a token. */
   user_id: string | null
   session_id: string | null
   address: string
   user_agent: string | null
   request_id: string | null
-  /** Cookies by which the sender of a message's request is recognised. */
+  /** Cookies that show whether the browser that enters a code is the one that requested it. */
   marks?: Marks
 }
 
-/** What a browser sends that asks for a message, or types the code in it. */
+/** Cookie values of a browser that requests a message, or enters the code of one. */
 export type Marks = { asker?: string | undefined; device?: string | undefined }
 
-/** A caller with an access token: its user and session, or the client that both stand for. */
+/** A caller with an access token. For the token of a client, both ids are the client's. */
 export type Actor = Caller & { user_id: string; session_id: string }
 
 export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {
-  // Public routes have no user, whatever the type says.
+  // On public routes `user` is not set, though its type says that it is.
   const claims = user as typeof user | null | undefined
   return {
     user_id: claims?.sub ?? null,
@@ -31,7 +31,7 @@ export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {
   }
 }
 
-/** The caller of a route behind the gate. @throws AppError `invalid_token` without a user */
+/** The caller of a route that requires an access token. @throws AppError `invalid_token` without one */
 export function actorOf(request: FastifyRequest): Actor {
   const caller = callerOf(request)
   if (!isActor(caller)) throw new AppError('invalid_token')
@@ -41,10 +41,10 @@ export function actorOf(request: FastifyRequest): Actor {
 export const isActor = (caller: Caller): caller is Actor =>
   caller.user_id !== null && caller.session_id !== null
 
-const nobody = { user_id: null, session_id: null, user_agent: null, request_id: null }
+const anonymous = { user_id: null, session_id: null, user_agent: null, request_id: null }
 
-/** The person at the command line. */
-export const operator: Caller = { ...nobody, address: 'cli' }
+/** The caller of every command of `gatehouse`. */
+export const operator: Caller = { ...anonymous, address: 'cli' }
 
-/** The service itself, when something is due. */
-export const scheduler: Caller = { ...nobody, address: 'schedule' }
+/** The caller of scheduled work of the service itself. */
+export const scheduler: Caller = { ...anonymous, address: 'schedule' }

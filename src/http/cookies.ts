@@ -2,8 +2,9 @@ import { fastifyCookie, type SerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /**
- * Every value that a request has for a name, in the order sent. Only a space or a tab is cut off a name:
- * a wider trim would read a name that browsers let anybody set as one with a prefix (RFC 6265bis §5.6).
+ * Every value of the cookies with this name, in the order sent. Only spaces and tabs around the name are
+ * removed. A wider trim would turn a name that any site can set into one with the `__Host-` prefix
+ * (RFC 6265bis §5.6).
  */
 export function cookieValues({ headers }: FastifyRequest, name: string): string[] {
   const { cookie: header } = headers
@@ -15,39 +16,39 @@ export function cookieValues({ headers }: FastifyRequest, name: string): string[
   })
 }
 
-/** A cookie with the same name, path and domain replaces one that this reply already sets. */
+/** Sets a cookie. It replaces a cookie of this reply with the same name, path and domain. */
 export function setCookie(
   reply: FastifyReply,
   name: string,
   value: string,
   attributes: SerializeOptions,
 ): void {
-  addLines(reply, [fastifyCookie.serialize(name, value, attributes)])
+  addCookieLines(reply, [fastifyCookie.serialize(name, value, attributes)])
 }
 
-/** Adds Set-Cookie lines. */
-export function addLines(reply: FastifyReply, lines: string[]): void {
+/** Adds Set-Cookie lines. Each replaces an earlier line with the same name, path and domain. */
+export function addCookieLines(reply: FastifyReply, lines: string[]): void {
   if (lines.length === 0) return
   const others = [reply.getHeader('set-cookie') ?? []]
     .flat()
     .map(String)
-    .filter((line) => !lines.some((other) => placeOf(other) === placeOf(line)))
+    .filter((line) => !lines.some((other) => cookieKeyOf(other) === cookieKeyOf(line)))
   reply.removeHeader('set-cookie')
   reply.header('set-cookie', [...others, ...lines])
 }
 
-/** What a browser tells cookies apart by. */
-function placeOf(line: string): string {
+/** Name, path and domain: a browser replaces a cookie if all three are equal. */
+function cookieKeyOf(line: string): string {
   const [pair = '', ...attributes] = line.split('; ')
   const places = attributes.filter((attribute) => /^(?:Path|Domain)=/.test(attribute))
   return [pair.split('=', 1)[0], ...places.sort()].join('; ')
 }
 
-/** The line that removes a cookie. */
+/** The Set-Cookie line that removes a cookie. */
 export const expired = (name: string, attributes: SerializeOptions): string =>
   fastifyCookie.serialize(name, '', { ...attributes, expires: new Date(0), maxAge: 0 })
 
-// A reply's header must stay below the 4 KB that proxies take.
+// The headers of a reply must stay below 4 KB, the limit of many proxies.
 const maxPlaces = 20
 const maxDepth = 6
 const isPath = /^\/[!-:<-~]{0,200}$/
@@ -55,9 +56,10 @@ const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const isName = new RegExp(`^(?=.{1,253}$)(?=.*[a-z])(?:${label}\\.)+${label}$`)
 
 /**
- * The lines that remove cookies of this name that another host set: with any path that leads to `target`,
- * and any domain that the host is in (RFC 6265 §5.1.3, §5.1.4).
- * @param target a path of this host, perhaps with a query
+ * The Set-Cookie lines that remove cookies of this name that another host has set. A browser sends such a
+ * cookie if its path is a prefix of `target` and its domain is this host or a parent of it (RFC 6265
+ * §5.1.3, §5.1.4). There is a line for each such pair of path and domain; those beyond 20 are left out.
+ * @param target a path of this host, with or without a query
  */
 export function expiredElsewhere(hostname: string, name: string, target: string): string[] {
   const domains = domainsOf(hostname)
@@ -74,7 +76,7 @@ export function expiredElsewhere(hostname: string, name: string, target: string)
     )
 }
 
-/** None for the host itself, and every domain above it. An address has none. */
+/** `undefined` (a cookie of this host alone) and every parent domain. An IP address has no parents. */
 function domainsOf(hostname: string): (string | undefined)[] {
   const host = hostname.toLowerCase()
   if (!isName.test(host)) return [undefined]
@@ -82,7 +84,7 @@ function domainsOf(hostname: string): (string | undefined)[] {
   return [undefined, ...labels.slice(0, -1).map((_label, at) => labels.slice(at).join('.'))]
 }
 
-/** The shortest first. */
+/** Every path prefix of `target`, with and without a closing slash, the shortest first. */
 function pathsTo(target: string): string[] {
   const [path = '/'] = target.split('?', 1)
   if (!isPath.test(path)) return ['/']

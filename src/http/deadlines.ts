@@ -3,30 +3,30 @@ import { AppError } from '../errors.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** How long an answer may take, in milliseconds, where the usual limit is too short. */
+    /** Replaces the default deadline of this route, in milliseconds. */
     deadline?: number
   }
 }
 
 export type DeadlineOptions = {
-  /** How long an answer may take from the arrival of the request, in milliseconds. */
+  /** The default deadline: milliseconds from the arrival of a request to its reply. */
   limit?: number
-  /** How often that is looked at, in milliseconds. */
+  /** How often open requests are checked, in milliseconds. */
   every?: number
 }
 
 /**
- * An end for every request: one that is not answered in time is answered with 503, and what its
- * handler returns later is dropped. One sweep over all requests is cheaper than a timer for each.
- * Fastify's `handlerTimeout` does not do this: Node closes the request, and Fastify clears the timer,
- * as soon as the body was read.
+ * Answers a request with 503 when its deadline has passed. The later result of its handler is dropped.
+ * One timer checks all open requests, which is cheaper than a timer for each.
+ * Fastify's `handlerTimeout` cannot do this: Fastify clears its timer when the request closes, and Node
+ * closes the request as soon as its body is read.
  */
 export function createDeadlines({ limit = 14_000, every = 1_000 }: DeadlineOptions = {}) {
   const open = new Set<FastifyReply>()
   let timer: NodeJS.Timeout | undefined
   let isClosing = false
 
-  function look(): void {
+  function sweep(): void {
     if (isClosing && open.size === 0) clearInterval(timer)
     const now = performance.now()
     for (const reply of open) {
@@ -39,12 +39,12 @@ export function createDeadlines({ limit = 14_000, every = 1_000 }: DeadlineOptio
   }
 
   return {
-    enter: (reply: FastifyReply) => void open.add(reply),
-    leave: (reply: FastifyReply) => void open.delete(reply),
+    add: (reply: FastifyReply) => void open.add(reply),
+    remove: (reply: FastifyReply) => void open.delete(reply),
     start: () => {
-      timer = setInterval(look, every).unref()
+      timer = setInterval(sweep, every).unref()
     },
-    /** Once the last request has ended, which the server waits for. */
+    /** Stops the timer after the last open request has ended. */
     stop: () => {
       isClosing = true
     },
@@ -53,15 +53,15 @@ export function createDeadlines({ limit = 14_000, every = 1_000 }: DeadlineOptio
 
 function expire(reply: FastifyReply): void {
   const { raw, request } = reply
-  // Answered by other means, or its client has left.
+  // The reply is already sent, or the client has disconnected.
   if (reply.sent || raw.headersSent || raw.destroyed || request.socket.destroyed) return
-  // The rest of a body that is still on its way is not waited for.
+  // Do not wait for the rest of a body that is still arriving.
   if (!request.raw.complete) reply.header('connection', 'close')
   const cause = new Error(`no answer after ${Math.round(performance.now() - request.arrivedAt)} ms`)
   try {
     reply.send(new AppError('unavailable', { cause }))
   } catch (err) {
-    request.log.error({ reqId: request.id, err }, 'a request that timed out cannot be answered')
+    request.log.error({ reqId: request.id, err }, 'reply to a timed-out request failed')
     raw.destroy()
   }
 }

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** A public text, with the strong ETag of its bytes (RFC 9110 §8.8.3). */
-export type Document = { bytes: Buffer; etag: string }
+/** The bytes of a public document, with their strong ETag (RFC 9110 §8.8.3). */
+export type Document = { bytes: Buffer; etag: string; type: string }
 
-export function createDocument(text: string): Document {
+export function createDocument(text: string, type = 'application/json; charset=utf-8'): Document {
   const bytes = Buffer.from(text)
-  return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
+  return { bytes, type, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` }
 }
 
-/** The same, for a text that seldom changes: as long as it does not, the document is the one of before. */
-export function createDocumentOf(): (text: string) => Document {
+/** Returns a function that creates documents and reuses the last one while the text stays the same. */
+export function createDocumentCache(): (text: string) => Document {
   let last: { text: string; document: Document } | undefined
   return (text) => {
     if (last?.text !== text) last = { text, document: createDocument(text) }
@@ -18,19 +18,19 @@ export function createDocumentOf(): (text: string) => Document {
   }
 }
 
-/** Sends a JSON document, or 304 to a client that has it. All replies share its bytes. */
+/** Sends a document, or 304 if the client has it already. `maxAge` is in seconds. */
 export function sendDocument(
   request: FastifyRequest,
   reply: FastifyReply,
-  { bytes, etag }: Document,
+  { bytes, etag, type }: Document,
   maxAge: number,
 ): FastifyReply {
   reply.headers({ etag, 'cache-control': `public, max-age=${String(maxAge)}` })
   if (matchesEtag(request, etag)) return reply.code(304).send()
-  return reply.type('application/json; charset=utf-8').send(bytes)
+  return reply.type(type).send(bytes)
 }
 
-/** Whether a client names this ETag in If-None-Match, which compares weakly (RFC 9110 §13.1.2). */
+/** Whether If-None-Match holds this ETag. The comparison is weak (RFC 9110 §13.1.2). */
 export function matchesEtag({ headers }: FastifyRequest, etag: string): boolean {
   const sent = headers['if-none-match']
   if (sent === undefined) return false

@@ -5,13 +5,14 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** From now on each answer closes its connection, and `/health/ready` says 503. */
+    /** From now on each reply closes its connection, and `/health/ready` answers 503. */
     drain: () => void
     isDraining: () => boolean
   }
 }
 
-// All in milliseconds. What is still arriving must not hold the process until it is killed.
+// All in milliseconds. The first two limit requests that are still arriving: the process must end before
+// its supervisor kills it.
 const headersTimeout = 3_000
 const requestTimeout = 5_500
 const backlogTimeout = 2_000
@@ -19,8 +20,8 @@ const pollEvery = 25
 const linger = 1_000
 
 /**
- * Ends connections without a reset. Node's own close() destroys each connection that has no request
- * *parsed*: the kernel answers bytes that wait in its buffer, or are still on their way, with a reset.
+ * Closes connections without a TCP reset. Node's own close() destroys each connection without a parsed
+ * request. If bytes of a request are in the kernel's buffer or on the network, the client gets a reset.
  */
 export const drain = fp(
   async (app) => {
@@ -37,7 +38,7 @@ export const drain = fp(
       socket.once('close', () => sockets.delete(socket))
     })
 
-    // Requests that were in progress when draining began; all later ones go through receive().
+    // For requests that were in progress when draining began. Later requests go through receive().
     app.addHook('onSend', (request, reply, _payload, done) => {
       if (isDraining && !latest.has(request.raw.socket)) reply.header('connection', 'close')
       done()
@@ -61,19 +62,22 @@ export const drain = fp(
       server.headersTimeout = headersTimeout
       server.requestTimeout = requestTimeout
       await emptyBacklog()
-      // Not http's close(), which also destroys connections.
+      // net.Server's close() only stops listening; http.Server's close() also destroys connections.
       Server.prototype.close.call(server)
       let idle = new Set<Socket>()
       while (sockets.size > 0) {
         const before = idle
         idle = new Set(idleSockets())
-        // Twice in a row: a connection that was just accepted gets its turn.
+        // End a connection only if it is idle in two polls: a new one may be about to send a request.
         for (const socket of idle) if (before.has(socket)) end(socket)
         await sleep(pollEvery)
       }
     })
 
-    /** The kernel resets what waits in the backlog of a listener that closes; libuv accepts one a turn. */
+    /**
+     * Accepts every connection in the listen backlog, because the kernel resets them when the listener
+     * closes. libuv accepts one connection for each turn of the event loop.
+     */
     async function emptyBacklog(): Promise<void> {
       const end = performance.now() + backlogTimeout
       for (let before = -1; before < accepted && performance.now() < end;) {
@@ -84,8 +88,8 @@ export const drain = fp(
     }
 
     /**
-     * The last of the requests that came together closes the connection; what comes after that
-     * answer is not processed (RFC 9112 §9.6).
+     * Lets the reply to the last pipelined request close the connection. Returns false for a request
+     * that arrives after that reply: it must not be processed (RFC 9112 §9.6).
      */
     function receive({ socket }: IncomingMessage, response: ServerResponse): boolean {
       const before = latest.get(socket)
@@ -95,7 +99,7 @@ export const drain = fp(
       return true
     }
 
-    /** Only Node knows which connections are idle, and it tells by destroying them. */
+    /** Node has no list of idle connections; it only destroys them. So destroy() is replaced meanwhile. */
     function idleSockets(): Socket[] {
       const idle: Socket[] = []
       for (const socket of sockets) {
@@ -109,7 +113,7 @@ export const drain = fp(
       return idle
     }
 
-    /** Says goodbye and goes on reading, so that a request that crosses it meets no reset. */
+    /** Sends FIN and keeps reading for a while, so that a request on the network gets no reset. */
     function end(socket: Socket): void {
       if (ended.has(socket)) return
       ended.add(socket)

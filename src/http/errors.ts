@@ -1,26 +1,29 @@
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { addLines } from './cookies.js'
-import { AppError, errors as table, type ErrorCode, type FieldError } from '../errors.js'
+import { addCookieLines } from './cookies.js'
+import { AppError, errors as errorTable, type ErrorCode, type FieldError } from '../errors.js'
 import { createDigest, createQuota } from '../log/digest.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Logs a failure that is ours, status 500 or above. */
+    /** Logs an error with a status of 500 or above. */
     logFailure: (error: AppError, request: FastifyRequest) => void
   }
 }
 
 type Options = { log: FastifyBaseLogger }
 
-// A flood of failures must not fill the disk.
+// More errors in a second are counted in a digest, so that a flood of them does not fill the disk.
 const linesPerSecond = 5
 
-/** The only place that writes an error reply. */
+/**
+ * Writes every error reply, except those of the OAuth endpoints, src/compat and src/pages, which call
+ * prepareError().
+ */
 export const errors = fp<Options>(
   async (app, { log }) => {
     const admits = createQuota(linesPerSecond)
-    // In an outage every request fails for the same reason.
+    // During an outage every request fails for the same reason, so 503s get no line each.
     const unavailable = createDigest<AppError>({
       write: ({ count, by, last }) => log.warn({ count, by, err: last }, 'answered 503'),
     })
@@ -41,12 +44,11 @@ export const errors = fp<Options>(
     app.setErrorHandler((error: FastifyError | AppError, request, reply) =>
       sendError(error, request, reply),
     )
-    app.setNotFoundHandler((request, reply) => sendError(new AppError('not_found'), request, reply))
   },
   { name: 'errors' },
 )
 
-// RFC 6750 §3: a challenge with every 401; the error only where a token was sent.
+// RFC 6750 §3: every 401 has a challenge, with an error code only if the request had a token.
 const realm = 'Bearer realm="gatehouse"'
 
 export function sendError(
@@ -58,7 +60,7 @@ export function sendError(
   return reply.send({ status: 'error', code, message, ...(fields && { errors: fields }) })
 }
 
-/** Logs what was thrown and sets status and headers; the body is the caller's. */
+/** Logs an error and sets the status and headers of the reply. The caller sends the body. */
 export function prepareError(
   thrown: FastifyError | AppError,
   request: FastifyRequest,
@@ -72,7 +74,7 @@ export function prepareError(
   }
   if (statusCode === 401) reply.header('www-authenticate', challenge(code, request))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
-  addLines(reply, cookies)
+  addCookieLines(reply, cookies)
   reply.headers(headers).header('cache-control', 'no-store').code(statusCode)
   return error
 }
@@ -84,6 +86,7 @@ function challenge(code: ErrorCode, request: FastifyRequest): string {
 
 const codeOfStatus: Record<number, ErrorCode> = {
   404: 'not_found',
+  405: 'method_not_allowed',
   408: 'request_timeout',
   413: 'body_too_large',
   414: 'uri_too_long',
@@ -93,7 +96,7 @@ const codeOfStatus: Record<number, ErrorCode> = {
   503: 'unavailable',
 }
 
-/** What Fastify, its plugins or a bug throws, in our own words: theirs may hold what is secret. */
+/** Replaces errors of Fastify, its plugins or bugs: their messages may contain secrets. */
 function toAppError(error: FastifyError | AppError): AppError {
   if (error instanceof AppError) return error
   if (error.validation) return new AppError('validation_failed', { fields: fieldsOf(error) })
@@ -110,19 +113,20 @@ function fieldsOf({ validation = [], validationContext }: FastifyError): FieldEr
     const field =
       [path, name].filter(Boolean).join('.').slice(0, 100) || validationContext || 'body'
     if (missingProperty !== undefined) return { field, message: 'is required' }
-    if (additionalProperty !== undefined) return { field, message: 'is not known' }
+    if (additionalProperty !== undefined) return { field, message: 'is not a known field' }
     return { field, message }
   })
 }
 
-/** The reply to what is not even a request, written to the bare socket. */
-export function rawErrorReply(code: ErrorCode): string {
-  const [status, message] = table[code]
+/** A whole HTTP reply as text, for bytes that are no HTTP request and so have no reply object. */
+export function rawErrorReply(code: ErrorCode, requestId: string): string {
+  const [status, message] = errorTable[code]
   const body = JSON.stringify({ status: 'error', code, message })
   return [
     `HTTP/1.1 ${status} ${message}`,
     'Content-Type: application/json; charset=utf-8',
     'Cache-Control: no-store',
+    `X-Request-Id: ${requestId}`,
     'Connection: close',
     `Content-Length: ${Buffer.byteLength(body)}`,
     '',

@@ -5,9 +5,8 @@ import { AppError } from '../errors.js'
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The only body parser of our own routes: JSON of one meaning. What two parsers could read in two ways (duplicate
- * keys, another charset, lone surrogates, NUL, `__proto__`) is refused, not repaired
- * (RFC 8259 §4, §8).
+ * The JSON parser of all routes. It rejects JSON that two parsers could read differently: duplicate keys,
+ * another charset than UTF-8, lone surrogates, NUL and `__proto__` (RFC 8259 §4, §8).
  */
 export const json = fp(
   async (app) => {
@@ -24,7 +23,7 @@ export const json = fp(
   { name: 'json' },
 )
 
-/** @throws AppError `unsupported_media_type` for a text in another charset, or compressed */
+/** @throws AppError `unsupported_media_type` if the body is compressed or not UTF-8 */
 export function requireUtf8(headers: FastifyRequest['headers']): void {
   const { 'content-type': type, 'content-encoding': coding = 'identity' } = headers
   if (!isUtf8(type) || coding.toLowerCase() !== 'identity') {
@@ -50,13 +49,14 @@ export function parseStrictJson(body: Buffer): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw malformed('body', 'must be an object')
   }
-  if (countKeys(value, '', 0) !== writtenKeys(text)) throw malformed('body', 'has a key twice')
+  if (countKeys(value, '', 0) !== countWrittenKeys(text))
+    throw malformed('body', 'has a duplicate key')
   return value
 }
 
 const maxDepth = 8
 
-/** The keys in a value, on the way refusing what no field may hold. */
+/** Counts the keys in a value. Throws if a key or text in it is not allowed in any field. */
 function countKeys(value: unknown, path: string, depth: number): number {
   if (typeof value === 'string') requireText(value, path)
   if (typeof value !== 'object' || value === null) return 0
@@ -75,8 +75,11 @@ function requireText(text: string, path: string): void {
   if (!text.isWellFormed() || text.includes('\0')) throw malformed(path, 'is not valid text')
 }
 
-/** The keys as written: in valid JSON every quote belongs to a string, and a key is followed by a colon. */
-function writtenKeys(text: string): number {
+/**
+ * Counts the keys in the text, where duplicates still count. In valid JSON every quote belongs to a string,
+ * and only a key is followed by a colon.
+ */
+function countWrittenKeys(text: string): number {
   let count = 0
   for (const [, colon] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*(:)?/g)) if (colon) count += 1
   return count

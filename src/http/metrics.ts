@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { hashOf, isSecret } from '../crypto/secrets.js'
+import { hashSecret, verifySecret } from '../crypto/secrets.js'
 import { AppError } from '../errors.js'
 import { readBearer } from './bearer.js'
 import type { Durations } from './metrics/durations.js'
@@ -10,17 +10,17 @@ import { replies } from './replies.js'
 
 type Options = Sources & {
   durations: Durations
-  /** What a reader has to send as Bearer; undefined where anybody may read. */
+  /** The Bearer token that opens `/metrics`; undefined: no token is needed. */
   token: string | undefined
 }
 
-/** `GET /metrics` for Prometheus: from memory alone, so that it answers whatever is down. */
+/** `GET /metrics` for Prometheus. It reads memory only, so it answers during an outage too. */
 export const metrics = fp<Options>(
   async (app, { token, durations, ...sources }) => {
     const gauges = createGauges(sources)
     let rendering: Promise<Buffer> | undefined
 
-    /** Callers that arrive while the text is made share it: one connection can send a thousand at once. */
+    /** Requests that arrive while the text is rendered share it, so a flood of them costs little. */
     function render(): Promise<Buffer> {
       rendering ??= gauges
         .metrics()
@@ -33,13 +33,13 @@ export const metrics = fp<Options>(
       '/metrics',
       {
         schema: {
-          summary: 'How this instance does, for Prometheus',
-          description: 'With `METRICS_TOKEN` as Bearer, where it is set',
+          summary: 'Metrics of this instance, for Prometheus',
+          description: 'Send `METRICS_TOKEN` as Bearer token if it is set',
           tags: ['operations'],
           produces: ['text/plain'],
           response: replies({ 200: Type.String() }),
         },
-        ...(token !== undefined && { onRequest: createGuard(token) }),
+        ...(token !== undefined && { onRequest: createTokenCheck(token) }),
       },
       async (_request, reply) => reply.type(gauges.contentType).send(await render()),
     )
@@ -47,10 +47,10 @@ export const metrics = fp<Options>(
   { name: 'metrics' },
 )
 
-/** Hashes are compared, so that the time tells nothing. */
-function createGuard(token: string) {
-  const expected = hashOf(token)
+/** Compares hashes, so that the time of the comparison reveals nothing about the token. */
+function createTokenCheck(token: string) {
+  const expected = hashSecret(token)
   return async (request: FastifyRequest): Promise<void> => {
-    if (!isSecret(readBearer(request) ?? '', expected)) throw new AppError('invalid_token')
+    if (!verifySecret(readBearer(request) ?? '', expected)) throw new AppError('invalid_token')
   }
 }

@@ -1,21 +1,25 @@
+const maxLength = 2_000
+
 /**
- * Where to go after a login: a path of ours, or a page on one of the origins that the configuration
- * names. Anything else is the home page: no stranger sends people on from here (RFC 9700 §4.11).
+ * Returns a function that checks the target of a redirect after login: a path of this service, or a page on
+ * an allowed origin. Any other target becomes `/`, so this service is no open redirector (RFC 9700 §4.11).
  */
-export function createNext(publicUrl: string, allowedOrigins: string[]) {
+export function createSafeNext(publicUrl: string, allowedOrigins: string[]) {
   const own = new URL(publicUrl).origin
 
   return function safeNext(next: string | undefined): string {
-    // What a browser would read in another way than we do.
-    if (!next || next.length > 2_000 || /[\\\s\p{Cc}]/u.test(next) || !URL.canParse(next, own)) {
-      return '/'
-    }
+    // Browsers ignore or rewrite these characters, so they would open another URL than the one checked.
+    if (!next || next.length > maxLength || /[\\\s\p{Cc}]/u.test(next)) return '/'
+    if (!URL.canParse(next, own)) return '/'
     const url = new URL(next, own)
-    // `blob:https://…` has the origin that is inside it.
+    // The origin of `blob:https://…` is the origin of the inner URL.
     if (!/^https?:$/.test(url.protocol) || url.username || url.password) return '/'
-    if (url.origin === own) return `${url.pathname.replace(/^\/+/, '/')}${url.search}${url.hash}`
-    return allowedOrigins.includes(url.origin) ? url.href : '/'
+    if (url.origin !== own && !allowedOrigins.includes(url.origin)) return '/'
+    const path = `${url.pathname.replace(/^\/+/, '/')}${url.search}${url.hash}`
+    const target = url.origin === own ? path : url.href
+    // Percent-encoding makes the target longer. A page hands it on as `next`, which is checked again.
+    return target.length > maxLength ? '/' : target
   }
 }
 
-export type SafeNext = ReturnType<typeof createNext>
+export type SafeNext = ReturnType<typeof createSafeNext>

@@ -1,29 +1,42 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { errors } from '../errors.js'
 
-/** An id as we write one; the format `uuid` would let `urn:uuid:` pass, which PostgreSQL does not. */
+/** A UUID in its usual form. The format `uuid` would also accept `urn:uuid:…`, which PostgreSQL rejects. */
 export const Id = (description?: string) =>
   Type.String({
     pattern: '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$',
     ...(description && { description }),
   })
 
-/** The one shape of every failure outside the RFCs' own endpoints. */
-export const ErrorReply = Type.Object({
-  status: Type.Literal('error'),
-  code: Type.String({ enum: Object.keys(errors), description: 'stable; for programs' }),
-  message: Type.String({ description: 'for people' }),
-  errors: Type.Optional(
-    Type.Array(Type.Object({ field: Type.String(), message: Type.String() }), {
-      description: 'the fields at fault',
-    }),
-  ),
+/** How many entries a page of a list has, as text in the query. */
+export const Limit = Type.String({
+  pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$',
+  default: '50',
+  'x-integer': { minimum: 1, maximum: 200, format: 'int32' },
 })
 
-/** A success that has nothing to say but that. */
-export const MessageReply = Type.Object({ status: Type.Literal('success'), message: Type.String() })
+/** The body of every error, except at the OAuth endpoints and in src/compat. */
+export const ErrorReply = Type.Object(
+  {
+    status: Type.Literal('error'),
+    code: Type.String({ enum: Object.keys(errors), description: 'stable; for programs' }),
+    message: Type.String({ description: 'for people' }),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ field: Type.String(), message: Type.String() }), {
+        description: 'the invalid fields',
+      }),
+    ),
+  },
+  { title: 'Error' },
+)
 
-/** A route's replies: its own, and the failures that any route may answer. */
+/** The body of a success without data. */
+export const MessageReply = Type.Object(
+  { status: Type.Literal('success'), message: Type.String() },
+  { title: 'MessageReply' },
+)
+
+/** The reply schemas of a route: its own, and the errors that every route may return. */
 export function replies<Replies extends Record<number, TSchema>>(own: Replies) {
   return { ...own, '4xx': ErrorReply, '5xx': ErrorReply }
 }

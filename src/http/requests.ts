@@ -6,7 +6,7 @@ import { createDeadlines, type DeadlineOptions } from './deadlines.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** By performance.now(). */
+    /** The time of arrival by performance.now(), in milliseconds. */
     arrivedAt: number
   }
 }
@@ -15,23 +15,24 @@ type Options = {
   log: FastifyBaseLogger
   durations: Durations | undefined
   deadlines?: DeadlineOptions
+  /** Logs each request at `info`. */
+  logsEach?: boolean | undefined
 }
 
-// A flood of refused requests must not fill the disk.
+// More refused requests in a second are counted in a digest, so that a flood does not fill the disk.
 const linesPerSecond = 20
 
 /**
- * What became of each request, when its reply goes out: how long it took, and a line in the log, at
- * `debug`, or at `info` where the client was refused: 20 lines a second, and one that counts the rest.
- * http/errors.ts counts 503s. A request that is not answered in time is answered here. What is no
- * HTTP, or no URL, never gets here.
+ * Measures and logs each request when its reply is sent, and enforces its deadline. A refused request
+ * (status 400 or above) is logged at `info`: at most 20 lines a second, and a line that counts the others.
+ * All other requests are logged at `debug`, or at `info` with `logsEach`. http/errors.ts logs 503s.
+ * http/server.ts logs bytes that are no valid HTTP request.
  */
 export const requests = fp<Options>(
-  async (app, { log, durations, deadlines: options }) => {
+  async (app, { log, durations, deadlines: options, logsEach = false }) => {
     const admits = createQuota(linesPerSecond)
     const refused = createDigest({
-      write: ({ count, by }) =>
-        log.info({ count, by }, 'refused requests without a line of their own'),
+      write: ({ count, by }) => log.info({ count, by }, 'further refused requests'),
     })
     const deadlines = createDeadlines(options)
     app.decorateRequest('arrivedAt', 0)
@@ -41,19 +42,20 @@ export const requests = fp<Options>(
 
     app.addHook('onRequest', (request, reply, done) => {
       request.arrivedAt = performance.now()
-      deadlines.enter(reply)
+      reply.header('x-request-id', request.id)
+      deadlines.add(reply)
       done()
     })
 
     app.addHook('onSend', (request, reply, _payload, done) => {
-      deadlines.leave(reply)
+      deadlines.remove(reply)
       const ms = performance.now() - request.arrivedAt
       const { statusCode: status } = reply
       const line = { reqId: request.id, req: request, status, ms: Math.round(ms) }
-      // The pattern, never the path: who asks for what is not there makes no new label.
+      // The pattern of the route, not the path: unknown paths must not create new metric labels.
       const route = request.routeOptions.url ?? 'unknown'
       const isRefused = status >= 400 && status !== 503
-      if (isRefused && admits()) log.info(line, 'request')
+      if (isRefused ? admits() : logsEach) log.info(line, 'request')
       else {
         if (isRefused) refused.add(`${String(status)} ${request.method} ${route}`, undefined)
         log.debug(line, 'request')

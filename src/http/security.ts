@@ -1,11 +1,12 @@
-import cors from '@fastify/cors'
+import cors, { type FastifyCorsOptions } from '@fastify/cors'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import helmet from 'helmet'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 type Options = { corsOrigins: string[] }
 
-/** Headers that every reply bears. Nothing that is served here may be framed, sniffed or run. */
+/** The security headers of every reply. No reply may be framed, MIME-sniffed or run as a script. */
 export const security = fp<Options>(
   async (app, { corsOrigins }) => {
     const headers = { ...helmetHeaders(corsOrigins), 'cache-control': 'no-store' }
@@ -14,7 +15,7 @@ export const security = fp<Options>(
       done()
     })
     if (corsOrigins.length === 0) return
-    await app.register(cors, {
+    const options: FastifyCorsOptions = {
       origin: corsOrigins,
       credentials: true,
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
@@ -25,14 +26,25 @@ export const security = fp<Options>(
         'RateLimit-Reset',
         'Retry-After',
         'WWW-Authenticate',
+        'X-Request-Id',
       ],
       maxAge: 600,
+    }
+    // The plugin would answer 400 to an OPTIONS request that is no preflight; http/methods.ts answers it.
+    const withoutPreflight = { ...options, preflight: false }
+    await app.register(cors, {
+      delegator: (request: FastifyRequest, done) =>
+        done(null, isPlainOptions(request) ? withoutPreflight : options),
     })
   },
   { name: 'security' },
 )
 
-/** What helmet would set, over and over, on each reply: it is always the same. */
+const isPlainOptions = ({ method, headers }: FastifyRequest) =>
+  method === 'OPTIONS' &&
+  (headers.origin === undefined || headers['access-control-request-method'] === undefined)
+
+/** The headers that helmet sets. They never change, so they are computed once. */
 function helmetHeaders(corsOrigins: string[]): Record<string, string> {
   const headers: Record<string, string> = {}
   const response = {
@@ -49,9 +61,9 @@ function helmetHeaders(corsOrigins: string[]): Record<string, string> {
     crossOriginResourcePolicy: {
       policy: corsOrigins.length > 0 ? 'cross-origin' : 'same-origin',
     },
-    // What only documents have a use for: pages set it themselves.
+    // Only HTML needs this header; src/pages sets it.
     crossOriginOpenerPolicy: false,
-    // What only browsers of long ago read, or plugins that are gone.
+    // Only obsolete browsers and plugins read these.
     xFrameOptions: false,
     xDnsPrefetchControl: false,
     xDownloadOptions: false,

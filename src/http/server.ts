@@ -1,27 +1,30 @@
+import proxyAddr from '@fastify/proxy-addr'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { isRepeated } from '@gatehouse/verify/protocol'
 import Fastify, { LogController, type FastifyBaseLogger, type preParsingHookHandler } from 'fastify'
-import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { AppError, type ErrorCode } from '../errors.js'
 import { serializerCompiler, validatorCompiler } from './compilers.js'
 import { rawErrorReply, sendError } from './errors.js'
+import { createRequestIds } from './request-ids.js'
 
 type Options = { trustProxy: string[]; log: FastifyBaseLogger }
 
 /**
- * Fastify with every limit set: of size, of time, and of what it does on its own with input. How
- * long an answer may take is the matter of http/requests.ts.
+ * Fastify with limits for sizes and times, and without its own conversions of input. The deadline of each
+ * reply is set in http/requests.ts.
  */
 export function createServer({ trustProxy, log }: Options) {
+  const isTrusted = proxyAddr.compile(trustProxy)
+  const newId = createRequestIds((address) => isTrusted(address, 0))
   const app = Fastify({
-    // A logger of its own would listen to each reply; http/requests.ts writes the line of a request.
+    // All requests share one logger. http/requests.ts writes the log line of each request.
     childLoggerFactory: () => log,
     logController: new FaultLog(),
-    genReqId: createIds(),
+    genReqId: newId,
     requestIdHeader: false,
-    pluginTimeout: 60_000, // the denylist has to be loaded
-    trustProxy: trustProxy.length > 0 ? trustProxy : false,
+    pluginTimeout: 60_000, // loading the denylist takes time
+    trustProxy: trustProxy.length > 0 ? isTrusted : false,
     bodyLimit: 16_384,
     requestTimeout: 10_000,
     connectionTimeout: 15_000,
@@ -30,39 +33,34 @@ export function createServer({ trustProxy, log }: Options) {
       headersTimeout: 8_000,
       connectionsCheckingInterval: 1_000,
       maxHeaderSize: 16_384,
-      requireHostHeader: false, // requireOneMeaning requires it, and answers as we do
+      requireHostHeader: false, // requireUnambiguous checks it, and answers with our error body
     },
     routerOptions: { maxParamLength: 256 },
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: false, // http/methods.ts adds them
     return503OnClosing: false,
-    frameworkErrors: sendError,
-    clientErrorHandler,
+    frameworkErrors: (error, request, reply) =>
+      void sendError(error, request, reply.header('x-request-id', request.id)),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, { id: newId(), log }),
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  app.addHook('preParsing', requireOneMeaning)
-  // Without a listener Node itself refuses what is not `100-continue`.
+  app.addHook('preParsing', requireUnambiguous)
+  // Without a listener Node answers 417 to an unknown Expect header; requireUnambiguous answers 400.
   app.server.on('checkExpectation', (...request) => app.server.emit('request', ...request))
   return app.withTypeProvider<TypeBoxTypeProvider>()
 }
 
-/** UUIDs that nobody has to guess: the last digits count, which is quicker than to be random. */
-function createIds(): () => string {
-  const start = randomUUID().slice(0, 24)
-  let count = 0
-  return () => start + (count++).toString(16).padStart(12, '0')
-}
-
-// A browser sends 20; of more than 2,000 Node would show the first ones alone.
+// A browser sends about 20 headers. Node silently drops headers after the first 2,000.
 const maxHeaders = 200
 const isTarget = /^(?:\/|https?:\/\/)[^#]*$/i
 
 /**
- * What Node lets pass, though it is not HTTP/1, or another reader could take it in another way: a
- * second Host or content type, a target or a transfer coding that is none (RFC 9112 §2.3, §3.2, §6.1).
+ * Rejects requests that Node accepts although they are not valid HTTP/1, or a proxy could read them
+ * differently: a repeated Host or Content-Type, an invalid target, an unknown transfer coding
+ * (RFC 9112 §2.3, §3.2, §6.1).
  * @throws AppError `bad_request`, `headers_too_large`
  */
-const requireOneMeaning: preParsingHookHandler = ({ raw }, reply, _payload, done) => {
+const requireUnambiguous: preParsingHookHandler = ({ raw }, reply, _payload, done) => {
   const { headers, rawHeaders, httpVersion, url = '' } = raw
   const { host, expect = '100-continue', 'transfer-encoding': coding } = headers
   const isSound =
@@ -77,7 +75,8 @@ const requireOneMeaning: preParsingHookHandler = ({ raw }, reply, _payload, done
     done()
     return
   }
-  // What the parser finds in the rest of these bytes comes first: one request has one answer.
+  // Wait until the HTTP parser has read the rest of these bytes: if it finds an error, it has sent the
+  // only reply that this request may get.
   queueMicrotask(() => {
     if (isSound && !isLong) {
       done()
@@ -88,14 +87,14 @@ const requireOneMeaning: preParsingHookHandler = ({ raw }, reply, _payload, done
   })
 }
 
-/** What goes wrong in Fastify itself; the line of each request is that of http/requests.ts. */
+/** Logs only errors inside Fastify. http/requests.ts logs requests. */
 class FaultLog extends LogController {
   override incomingRequest(): void {
-    // it has one line, at its end
+    // No line: http/requests.ts logs requests.
   }
 
   override requestCompleted(): void {
-    // which is not Fastify's
+    // No line: http/requests.ts logs requests.
   }
 }
 
@@ -104,12 +103,20 @@ const codeOfClientError: Record<string, ErrorCode> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
 
-/** What is not HTTP at all never reaches a route. Who only stopped sending would still hold the line. */
-function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
+/**
+ * Answers bytes that are no HTTP request, and closes the socket. Otherwise a client that stopped sending
+ * would keep the socket open.
+ */
+function answerClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  { id, log }: { id: string; log: FastifyBaseLogger },
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
-  const reply = rawErrorReply(codeOfClientError[error.code ?? ''] ?? 'bad_request')
-  socket.end(reply, () => socket.destroy())
+  const code = codeOfClientError[error.code ?? ''] ?? 'bad_request'
+  log.debug({ reqId: id, code }, 'malformed HTTP request')
+  socket.end(rawErrorReply(code, id), () => socket.destroy())
 }

@@ -1,6 +1,6 @@
 import accepts from 'accepts'
 import type { FastifyRequest } from 'fastify'
 
-/** HTTPie, curl and fetch ask for anything: they get JSON. */
+/** Whether the client prefers HTML to JSON. HTTPie, curl and fetch accept anything, so they get JSON. */
 export const wantsHtml = (request: FastifyRequest) =>
   accepts(request.raw).type(['json', 'html']) === 'html'

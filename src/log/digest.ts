@@ -1,21 +1,21 @@
 type Digest<Event> = {
   count: number
-  /** How many of each key. */
+  /** How many events had each key. */
   by: Record<string, number>
   last: Event
 }
 
 type Options<Event> = {
   write: (digest: Digest<Event>) => void
-  /** In milliseconds. */
+  /** The interval between two digests, in milliseconds. */
   every?: number
 }
 
 const maxKeys = 20
 
 /**
- * Turns a flood of events into a line an interval: the first event is reported at once, later ones
- * are counted by key until the interval ends.
+ * Writes at most one digest in each interval. The first event is written at once; later events are
+ * counted by key until the interval ends. Keys beyond the first 20 are counted as `others`.
  */
 export function createDigest<Event>({ write, every = 1_000 }: Options<Event>) {
   let counted: Digest<Event> | undefined
@@ -39,12 +39,12 @@ export function createDigest<Event>({ write, every = 1_000 }: Options<Event>) {
       counted.last = event
       if (!timer) report()
     },
-    /** Reports what is left, before the log ends. */
+    /** Writes the events that are not written yet. Call it before the process ends. */
     flush: report,
   }
 }
 
-/** Whether one more is let through: so many in each second. */
+/** Returns a function that returns true at most `perSecond` times in each second. */
 export function createQuota(perSecond: number, clock = () => performance.now()) {
   let since = -Infinity
   let left = 0

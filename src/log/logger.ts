@@ -11,8 +11,8 @@ type Logged = {
 }
 
 /**
- * JSON lines on stdout. Of a request only what identifies it: no header, no query, no body. Of an
- * error no property but these: a database error carries the row that it is about.
+ * Logs JSON lines to stdout. A request is logged without its headers, query and body. An error is
+ * logged with a fixed list of properties: other properties of a database error hold the values of a row.
  */
 export function createLogger(level: string, to: DestinationStream = createLogOutput(1)): Logger {
   const options = {

@@ -1,34 +1,35 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 
 type Options = {
-  /** Writes some of the bytes and returns how many, as fs.writeSync(). */
+  /** Writes some of the bytes and returns how many, like fs.writeSync(). */
   write?: (fd: number, bytes: Buffer) => number
   now?: () => Date
 }
 
-/** How many characters may wait for a reader that is slow. */
+/** How many characters may wait for a slow reader. */
 const capacity = 1_048_576
-// In milliseconds.
+/** In milliseconds. */
 const retryEvery = 50
-const patienceAtExit = 500
+/** How long the process waits at its exit for a slow reader, in milliseconds. */
+const exitTimeout = 500
 
 /**
- * A destination for log lines that never throws, and never waits for a reader. While it cannot write
- * (closed pipe, closed terminal, full disk) it drops lines. The next line that it can write follows one
- * that says how many were lost. Lines stay whole.
+ * A destination for log lines that never throws and never blocks on a slow reader. It drops lines while
+ * it cannot write (closed pipe, closed terminal, full disk). The first line after that reports how many
+ * lines were lost. No line is ever written in part.
  */
 export function createLogOutput(fd: number, options: Options = {}) {
   const { write = writeSync, now = () => new Date() } = options
   const to = openNonBlocking(fd)
   const queue: string[] = []
   let size = 0
-  let torn: Buffer | undefined
+  let partial: Buffer | undefined
   let lost = 0
   let reason: string | undefined
   let timer: NodeJS.Timeout | undefined
 
   process.on('exit', () => {
-    const end = performance.now() + patienceAtExit
+    const end = performance.now() + exitTimeout
     while (!flush() && performance.now() < end) pause(10)
   })
 
@@ -49,14 +50,14 @@ export function createLogOutput(fd: number, options: Options = {}) {
     if (!flush()) timer = setTimeout(retry, retryEvery).unref()
   }
 
-  /** Whether there is nothing to wait for: all is written, or lost. */
+  /** Returns false while lines still wait for the reader. */
   function flush(): boolean {
-    while (torn !== undefined || queue.length > 0) {
-      const bytes = torn ?? Buffer.from(notice() + (queue[0] ?? ''))
+    while (partial !== undefined || queue.length > 0) {
+      const bytes = partial ?? Buffer.from(notice() + (queue[0] ?? ''))
       try {
         const rest = bytes.subarray(write(to, bytes))
-        if (torn === undefined) taken()
-        torn = rest.length > 0 ? rest : undefined
+        if (partial === undefined) lineStarted()
+        partial = rest.length > 0 ? rest : undefined
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException
         if (code === 'EAGAIN') return false
@@ -69,7 +70,7 @@ export function createLogOutput(fd: number, options: Options = {}) {
     return true
   }
 
-  function taken(): void {
+  function lineStarted(): void {
     size -= queue.shift()?.length ?? 0
     lost = 0
     reason = undefined
@@ -82,7 +83,10 @@ export function createLogOutput(fd: number, options: Options = {}) {
   }
 }
 
-/** A pipe or terminal opened once more, because its other users may rely on waiting (Linux). */
+/**
+ * Opens a pipe or terminal a second time, without blocking (Linux). Making `fd` itself non-blocking would
+ * change it for other processes that share it.
+ */
 function openNonBlocking(fd: number): number {
   try {
     const stats = fstatSync(fd)

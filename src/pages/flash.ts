@@ -4,9 +4,11 @@ import type { SessionCookies } from '../features/sessions/session-cookies.js'
 const texts = {
   login_required: 'Log in first, please.',
   logged_out: 'You have logged out.',
-  logged_in: 'Welcome back.',
-  registered: 'Your account is ready. Log in with it.',
-  look_for_message: 'Look for a message: it activates your account.',
+  logged_in: 'You are logged in.',
+  welcome_back: 'Welcome back.',
+  registered: 'Your account is ready, and you are logged in.',
+  registered_log_in: 'Your account is ready. Log in with it.',
+  look_for_message: 'We sent you a message. Use it to activate your account.',
   login_cancelled: 'You were not logged in.',
   account_exists:
     'You have an account with this address. Log in to it, then connect the other login.',
@@ -16,12 +18,12 @@ const texts = {
 } as const
 export type Flash = keyof typeof texts
 
-/** The cookie names one of our texts, so nobody can put words in our mouth. */
+/** The cookie stores only the name of a text, so a forged cookie cannot show another text. */
 export function setFlash(cookies: SessionCookies, reply: FastifyReply, name: Flash): void {
   cookies.write(reply, 'flash', name, 60)
 }
 
-/** The message that the page before left, once. */
+/** Returns the message that an earlier response set, and clears it. */
 export function takeFlash(
   cookies: SessionCookies,
   request: FastifyRequest,

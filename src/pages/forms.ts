@@ -3,17 +3,19 @@ import type { AppError } from '../errors.js'
 import { replies } from '../http/replies.js'
 import type { Field } from './layout.js'
 
-export const Html = Type.String({ description: 'an HTML page' })
+export const Html = Type.String({ description: 'an HTML page', contentMediaType: 'text/html' })
 
-/** What the schemas of our pages have in common. */
+/** Parts that the schemas of several pages share. */
 export const tags = ['pages']
 export const consumes = ['application/x-www-form-urlencoded']
 export const closed = { additionalProperties: false }
 export const Text = Type.Optional(Type.String({ maxLength: 1_024 }))
-export const NextQuery = Type.Object({ next: Type.Optional(Type.String({ maxLength: 2_048 })) })
+/** Has no maximum: a `next` that is too long is replaced by `/`, and the login still works. */
+export const Next = Type.Optional(Type.String())
+export const NextQuery = Type.Object({ next: Next })
 export const pageReplies = replies({ 200: Html, 303: Type.Null() })
 
-/** By field: what is wrong with it, in a sentence. */
+/** The fault of each field, as a sentence. */
 export function faultsOf({ fields = [] }: AppError): Record<string, string> {
   return Object.fromEntries(fields.map(({ field, message }) => [field, `It ${message}.`]))
 }
@@ -31,7 +33,7 @@ export function newPassword(name: string, label: string, minLength: number): Fie
   }
 }
 
-/** The identifier in one field: what people type tells what it is. */
+/** Detects which identifier a user typed: an e-mail address, a mobile number or a username. */
 export function readLoginName(
   text: string,
 ): { email: string } | { mobile: string } | { username: string } {
@@ -39,13 +41,17 @@ export function readLoginName(
   return /^\+?[0-9][0-9\s().-]{5,}$/.test(text.trim()) ? { mobile: text } : { username: text }
 }
 
-/** Without what was left empty: a form sends every field. */
+/** Removes empty fields, because a form sends every field. */
 export function filled<Body extends Record<string, string | undefined>>(body: Body): Partial<Body> {
   return Object.fromEntries(
     Object.entries(body).filter(([, value]) => value !== undefined && value !== ''),
   ) as Partial<Body>
 }
 
-/** A path of ours with the page to come back to, where there is one. */
-export const withNext = (path: string, next: string | undefined) =>
-  next === undefined ? path : `${path}?next=${encodeURIComponent(next)}`
+/** Adds the target after the login, which safeNext() has checked, to a path. `/` is the default. */
+export const withNext = (path: string, target: string) =>
+  target === '/' ? path : `${path}?next=${encodeURIComponent(target)}`
+
+/** The hidden field of a form for a target that safeNext() has checked. */
+export const hiddenNext = (target: string): Record<string, string> =>
+  target === '/' ? {} : { next: target }

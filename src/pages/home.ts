@@ -15,8 +15,9 @@ import type { UserService } from '../features/users/service.js'
 import { wantsHtml } from '../http/wants-html.js'
 import { setFlash, takeFlash } from './flash.js'
 import { Html, pageReplies, tags } from './forms.js'
-import { renderForm, template, type SendPage } from './layout.js'
+import { renderForm, type SendPage } from './layout.js'
 import { connectForms, type ProviderButton } from './providers.js'
+import { compileView } from './views.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
@@ -31,25 +32,10 @@ type Options = {
   send: SendPage
 }
 
-const home = template<{
-  who: string | undefined
-}>(`<% if (it.who) { %><p>You are signed in as <%= it.who %>.</p>
-<a class="button" href="/welcome">Your page</a>
-<% } else { %><p>Log in, or make an account.</p>
-<a class="button" href="/login">Log in</a>
-<a class="button other" href="/register">Register</a>
-<% } %>`)
+const home = compileView<{ userName: string | undefined }>('home')
+const welcome = compileView<User & { picture: string | undefined }>('welcome')
 
-const welcome = template<
-  User & { picture: string | undefined }
->(`<% if (it.picture) { %><img src="<%= it.picture %>" alt="Your picture">
-<% } %><dl>
-<% for (const name of ['name', 'username', 'email', 'mobile']) if (it[name]) { %><dt><%= name %></dt><dd><%= it[name] %></dd>
-<% } %><dt>roles</dt><dd><%= it.roles.join(', ') %></dd>
-</dl>
-`)
-
-/** Where people arrive: the home page, and their own. */
+/** The home page, and the page of the signed-in user. */
 export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { identities, providers, uploads, bodies, users, visitors, limits, cookies, send },
@@ -58,7 +44,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
     '/',
     {
       schema: {
-        summary: 'The home page; for who does not ask for HTML, who is logged in',
+        summary: 'The home page; the user as JSON if the client does not accept HTML',
         tags,
         response: replies({ 200: Type.Union([UserReply, Html]) }),
       },
@@ -69,32 +55,33 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         if (!user) throw new AppError('invalid_token')
         return ok({ user })
       }
-      const who = user && nameOf(user)
-      const title = who ? `Hello, ${who}!` : 'Hello, World!'
+      const userName = user && displayName(user)
+      const title = userName ? `Hello, ${userName}!` : 'Hello, World!'
       const flash = takeFlash(cookies, request, reply)
-      return send(reply, 200, { title, who, flash, content: home({ who }) })
+      return send(reply, 200, { title, userName, flash, content: [home({ userName })] })
     },
   )
 
   app.get(
     '/welcome',
-    { schema: { summary: 'The page of who is signed in', tags, response: pageReplies } },
+    { schema: { summary: 'The page of the signed-in user', tags, response: pageReplies } },
     async (request, reply) => {
       const user = await visitors.find(request, reply)
       if (!user) {
         setFlash(cookies, reply, 'login_required')
         return reply.redirect('/login?next=%2Fwelcome', 303)
       }
-      const who = nameOf(user)
+      const userName = displayName(user)
       const flash = takeFlash(cookies, request, reply)
       return send(reply, 200, {
-        title: `Welcome, ${who}!`,
-        who,
+        title: `Welcome, ${userName}!`,
+        userName,
         flash,
-        content:
-          welcome({ ...user, picture: ownPath(user.picture_url) }) +
-          pictureForm() +
-          connectForms(providers, await identities.list(user.id)),
+        content: [
+          welcome({ ...user, picture: ownPath(user.picture_url) }),
+          pictureForm(),
+          ...connectForms(providers, await identities.list(user.id)),
+        ],
       })
     },
   )
@@ -113,7 +100,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         config: uploadDeadline,
         preHandler: [requireVisitor, bodies.admit, limits.perUser('uploads')],
         schema: {
-          summary: 'The picture, from the form of that page',
+          summary: 'Set the picture with the form on `/welcome`',
           tags,
           consumes: ['multipart/form-data'],
           response: pageReplies,
@@ -127,10 +114,10 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error
           const fault = `${error.message}.`
-          const who = nameOf(await users.get(request.user.sub))
-          const content = pictureForm()
+          const userName = displayName(await users.get(request.user.sub))
+          const content = [pictureForm()]
           if (error.statusCode === 408) reply.header('connection', 'close')
-          return send(reply, error.statusCode, { title: 'Your picture', who, fault, content })
+          return send(reply, error.statusCode, { title: 'Your picture', userName, fault, content })
         }
         setFlash(cookies, reply, 'picture_set')
         return reply.redirect('/welcome', 303)
@@ -155,10 +142,10 @@ const pictureForm = () =>
     ],
   })
 
-const nameOf = ({ name, username, email, mobile }: User) =>
+const displayName = ({ name, username, email, mobile }: User) =>
   name ?? username ?? email ?? mobile ?? ''
 
-/** Without the host: the page may be reached by another name than PUBLIC_URL. */
+/** The path without the host, because users may open the page under another host than that of PUBLIC_URL. */
 function ownPath(url: string | null): string | undefined {
   if (url === null) return undefined
   const { pathname, search } = new URL(url)

@@ -26,6 +26,8 @@ type LinkPage = {
   button: string
   done: string
   asksPassword?: boolean
+  /** The name under which a password manager stores the password. */
+  findUsername?: (token: string) => Promise<string | undefined>
   act: (
     form: { token: string; new_password: string },
     caller: Caller,
@@ -37,11 +39,12 @@ const LinkForm = Type.Object(
   {
     token: Type.String({ maxLength: 200 }),
     new_password: Type.Optional(Type.String({ maxLength: 1_024 })),
+    username: Type.Optional(Type.String({ maxLength: 1_024 })),
   },
   { additionalProperties: false },
 )
 
-/** The pages behind the links of our messages. They show a button; only pressing it uses the link up. */
+/** The pages behind the links in our messages. The page shows a button, and only the button uses the link. */
 export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { accounts, users, cookies, limits, send, minLength },
@@ -62,6 +65,7 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       button: 'Set the password',
       done: 'Your password was changed. You can log in with it now.',
       asksPassword: true,
+      findUsername: (token) => accounts.findResetAddress(token),
       act: (form, caller) => accounts.reset(form, caller),
     },
     {
@@ -74,23 +78,27 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
     },
   ]
 
-  for (const { path, act, done, title, text, button, asksPassword = false } of links) {
+  for (const { path, act, done, title, text, button, ...link } of links) {
+    const { asksPassword = false, findUsername } = link
     const fields = asksPassword ? [newPassword('new_password', 'New password', minLength)] : []
-    const form = (token: string, faults: Record<string, string> = {}) =>
-      renderForm({ text, button, fields, takesFocus: true, hidden: { token }, faults })
+    const form = async (token: string, faults: Record<string, string> = {}) => {
+      const username = await findUsername?.(token)
+      const hidden = { token }
+      return renderForm({ text, button, fields, username, takesFocus: true, hidden, faults })
+    }
 
     app.get(
       path,
       {
-        exposeHeadRoute: true,
         schema: {
-          summary: `A page: ${title}; changes nothing`,
+          summary: `The page "${title}"; changes nothing`,
           tags: ['pages'],
           querystring: LinkQuery,
           response: replies({ 200: Html }),
         },
       },
-      async ({ query }, reply) => send(reply, 200, { title, content: form(query.token ?? '') }),
+      async ({ query }, reply) =>
+        send(reply, 200, { title, content: [await form(query.token ?? '')] }),
     )
 
     app.post(
@@ -98,7 +106,7 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       {
         preHandler: limits.perNetwork('codes'),
         schema: {
-          summary: `The form of that page`,
+          summary: `The form of the page "${title}"`,
           tags: ['pages'],
           consumes: ['application/x-www-form-urlencoded'],
           body: LinkForm,
@@ -113,10 +121,10 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error
           const faults = faultsOf(error)
-          const content = form(token, faults)
+          const content = [await form(token, faults)]
           return send(reply, error.statusCode, { title, fault: `${error.message}.`, content })
         }
-        return send(reply, 200, { title, flash: done, content: '' })
+        return send(reply, 200, { title, flash: done, content: [] })
       },
     )
   }

@@ -5,10 +5,13 @@ import { AppError } from '../errors.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
+import type { Greeting } from './greeting.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
   closed,
   consumes,
+  hiddenNext,
+  Next,
   NextQuery,
   pageReplies,
   readLoginName,
@@ -16,14 +19,16 @@ import {
   Text,
   withNext,
 } from './forms.js'
-import { renderForm, template, type SendPage } from './layout.js'
+import { renderForm, type SendPage } from './layout.js'
 import type { SafeNext } from '../http/next.js'
 import { providerButtons, type ProviderButton } from './providers.js'
+import { compileView, type Markup } from './views.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
   sessions: SessionService
   completeLogin: CompleteLogin
+  greet: Greeting
   visitors: Visitors
   cookies: SessionCookies
   send: SendPage
@@ -31,33 +36,32 @@ type Options = {
   safeNext: SafeNext
 }
 
-const otherWays = template<{ register: string }>(
-  `<p><a href="/forgot">Forgot your password?</a> · <a href="<%= it.register %>">Register</a></p>
-`,
-)
+const links = compileView<{ register: string }>('login-links')
 
 const LoginQuery = Type.Object({
   ...NextQuery.properties,
   cookies: Type.Optional(
-    Type.String({ description: '`clear`: without the cookies that another host set for `next`' }),
+    Type.String({
+      description:
+        '`clear` deletes the session cookies that another host set for the path of `next`',
+    }),
   ),
 })
 
-/** Signing in. */
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { sessions, completeLogin, visitors, cookies, send, providers, safeNext } = options
+  const { sessions, completeLogin, greet, visitors, cookies, send, providers, safeNext } = options
 
   app.get(
     '/login',
     { schema: { summary: 'The login form', tags, querystring: LoginQuery, response: pageReplies } },
     async (request, reply) => {
-      const { next, cookies: wish } = request.query
+      const { next, cookies: action } = request.query
       const path = safeNext(next)
-      if (wish === 'clear' && path.startsWith('/')) cookies.clearFor(path, request, reply)
+      if (action === 'clear' && path.startsWith('/')) cookies.clearFor(path, request, reply)
       const user = await visitors.find(request, reply)
       if (user) return reply.redirect(path, 303)
       const flash = takeFlash(cookies, request, reply)
-      return send(reply, 200, { title: 'Log in', flash, content: loginForm(request.query.next) })
+      return send(reply, 200, { title: 'Log in', flash, content: loginForm(path) })
     },
   )
 
@@ -65,12 +69,12 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
     '/login',
     {
       schema: {
-        summary: 'The login form, filled in',
+        summary: 'Log in with the form',
         tags,
         consumes,
         querystring: NextQuery,
         body: Type.Object(
-          { username: Text, email: Text, mobile: Text, password: Text, next: Text },
+          { username: Text, email: Text, mobile: Text, password: Text, next: Next },
           closed,
         ),
         response: pageReplies,
@@ -78,32 +82,38 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
     },
     async (request, reply) => {
       const { username, email, mobile, password = '', next = request.query.next } = request.body
+      const target = safeNext(next)
       const name = username ?? email ?? mobile ?? ''
       try {
-        const who = { ...readLoginName(name), password }
+        const credentials = { ...readLoginName(name), password }
         const caller = callerOf(request)
         const mark = cookies.read(request, 'device')
-        completeLogin(request, reply, await sessions.login(who, caller, mark))
+        const login = await sessions.login(credentials, caller, mark)
+        const { user } = completeLogin(request, reply, login)
+        setFlash(cookies, reply, await greet(user.id))
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
-        // A name that is none is one that nobody has.
-        const isName = error.code === 'validation_failed'
-        const fault = isName ? 'Invalid credentials.' : `${error.message}.`
+        // Treat a malformed identifier like an unknown user.
+        const isMalformed = error.code === 'validation_failed'
+        const fault = isMalformed ? 'Invalid credentials.' : `${error.message}.`
         if (error.headers) reply.headers(error.headers)
         if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
-        const content = loginForm(next, name)
-        return send(reply, isName ? 401 : error.statusCode, { title: 'Log in', fault, content })
+        const content = loginForm(target, name)
+        return send(reply, isMalformed ? 401 : error.statusCode, {
+          title: 'Log in',
+          fault,
+          content,
+        })
       }
-      setFlash(cookies, reply, 'logged_in')
-      return reply.redirect(safeNext(next), 303)
+      return reply.redirect(target, 303)
     },
   )
 
-  function loginForm(next: string | undefined, name = ''): string {
+  function loginForm(target: string, name = ''): Markup[] {
     const form = renderForm({
       button: 'Log in',
       takesFocus: true,
-      hidden: next === undefined ? {} : { next },
+      hidden: hiddenNext(target),
       values: { username: name },
       fields: [
         {
@@ -121,8 +131,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         },
       ],
     })
-    return (
-      form + providerButtons(providers, next) + otherWays({ register: withNext('/register', next) })
-    )
+    const register = withNext('/register', target)
+    return [form, ...providerButtons(providers, target), links({ register })]
   }
 }

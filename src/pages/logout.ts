@@ -16,7 +16,6 @@ type Options = {
   send: SendPage
 }
 
-/** Signing out. */
 export const logoutPages: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { sessions, visitors, cookies, send },
@@ -24,16 +23,18 @@ export const logoutPages: FastifyPluginAsyncTypebox<Options> = async (
   app.get(
     '/logout',
     {
+      exposeHeadRoute: false,
       schema: {
-        summary: 'Log out at once by a link of an own page or by a script; otherwise ask first',
+        summary:
+          'Log out at once if a link on our own page or a script asks; otherwise show a form',
         tags,
         response: pageReplies,
       },
     },
     async (request, reply) => {
-      if (!cookies.isForeign(request) && isDeliberate(request)) return logOut(request, reply)
+      if (!cookies.isForeign(request) && isIntended(request)) return logOut(request, reply)
       const text = 'Do you want to log out?'
-      const content = renderForm({ text, button: 'Log out', fields: [] })
+      const content = [renderForm({ text, button: 'Log out', fields: [] })]
       return send(reply, 200, { title: 'Log out', content })
     },
   )
@@ -55,11 +56,11 @@ export const logoutPages: FastifyPluginAsyncTypebox<Options> = async (
 const embedded = new Set(['iframe', 'frame', 'embed', 'object'])
 
 /**
- * Whether the user asked for this GET. A browser says how it came to a request in headers that no page
- * can set (Fetch Metadata §2): following a link of an own page is deliberate. A prefetch, a picture or a
- * frame is not. A client that does not accept HTML is a script, which cannot fill in the form.
+ * Whether the user intended this GET. A browser describes the cause of a request in headers that no page can
+ * set (Fetch Metadata §2). A link on our own page is intended. A prefetch, a picture or a frame is not. A
+ * client that does not accept HTML is a script, which cannot submit the form.
  */
-function isDeliberate(request: FastifyRequest): boolean {
+function isIntended(request: FastifyRequest): boolean {
   const { headers } = request
   const mode = headers['sec-fetch-mode']
   if (headers['sec-purpose'] !== undefined || headers.purpose !== undefined) return false

@@ -1,30 +1,26 @@
 import type { Identity } from '../features/identities/schemas.js'
 import { withNext } from './forms.js'
-import { renderForm, template } from './layout.js'
+import { renderForm } from './layout.js'
+import { compileView, type Markup } from './views.js'
 
-/** Another way to sign in: its name in our paths, and on its button. */
+/** A provider on our pages: its name in paths, and its label on buttons. */
 export type ProviderButton = { name: string; label: string }
 
-const button = template<{ path: string; label: string }>(
-  `<a class="button other" href="<%= it.path %>">Continue with <%= it.label %></a>
-`,
-)
+const button = compileView<{ path: string; label: string }>('provider-button')
 
-/** Links, so that no form leads away from here. */
-export function providerButtons(providers: ProviderButton[], next?: string): string {
-  return providers
-    .map(({ name, label }) => button({ path: withNext(`/auth/${name}`, next), label }))
-    .join('')
+/** Buttons to log in by a provider. They are links, because `form-action` forbids forms that leave this site. */
+export function providerButtons(providers: ProviderButton[], target: string): Markup[] {
+  return providers.map(({ name, label }) =>
+    button({ path: withNext(`/auth/${name}`, target), label }),
+  )
 }
 
-/** For who is signed in: what is connected, and what could be. */
-export function connectForms(providers: ProviderButton[], identities: Identity[]): string {
-  return providers
-    .map(({ name, label }) => {
-      const isConnected = identities.some(({ provider }) => provider === name)
-      const act = isConnected ? 'disconnect' : 'connect'
-      const words = `${isConnected ? 'Disconnect' : 'Connect'} ${label}`
-      return renderForm({ button: words, action: `/auth/${name}/${act}`, fields: [] })
-    })
-    .join('')
+/** Forms for the signed-in user to connect or disconnect each provider. */
+export function connectForms(providers: ProviderButton[], identities: Identity[]): Markup[] {
+  return providers.map(({ name, label }) => {
+    const isConnected = identities.some(({ provider }) => provider === name)
+    const act = isConnected ? 'disconnect' : 'connect'
+    const text = `${isConnected ? 'Disconnect' : 'Connect'} ${label}`
+    return renderForm({ button: text, action: `/auth/${name}/${act}`, fields: [] })
+  })
 }

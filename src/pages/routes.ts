@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { AccountService } from '../features/registration/service.js'
+import type { AuditRepository } from '../features/audit/repository.js'
 import { AppError, invalidField } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
@@ -13,19 +14,23 @@ import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
 import type { UserService } from '../features/users/service.js'
 import { wantsHtml } from '../http/wants-html.js'
-import { accountPages } from './accounts.js'
+import { forgotPages } from './forgot.js'
+import { createGreeting } from './greeting.js'
 import { homePages } from './home.js'
 import { createPageSender } from './layout.js'
+import { iconRoute } from './icon.js'
 import { linkPages } from './links.js'
 import { loginPages } from './login.js'
 import { logoutPages } from './logout.js'
-import { createNext } from '../http/next.js'
+import { createSafeNext } from '../http/next.js'
 import type { ProviderButton } from './providers.js'
+import { registerPages } from './register.js'
 import { socialPages } from './social.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
   accounts: AccountService
+  audit: Pick<AuditRepository, 'hasReturned'>
   identities: IdentityService
   sessions: SessionService
   social: SocialService
@@ -44,10 +49,12 @@ type Options = {
   minLength: number
 }
 
-/** The pages for people. They work without a script, and only a posted form
- * changes something, or a link to /logout on an own page. */
+/**
+ * The HTML pages. They work without JavaScript. Only a submitted form, or a link to /logout on one of these
+ * pages, changes anything.
+ */
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, bodies, identities, sessions, social, uploads, users } = options
+  const { accounts, audit, bodies, identities, sessions, social, uploads, users } = options
   const { completeLogin, visitors, limits, cookies, providers } = options
   const { appName, publicUrl, corsOrigins, activation, minLength } = options
   const send = createPageSender(appName, corsOrigins)
@@ -55,14 +62,17 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
 
   app.setErrorHandler((error: AppError, request, reply) => {
     if (!wantsHtml(request)) return sendError(error, request, reply)
-    // The same status, headers and log as anywhere else, in words for people.
+    // The status, headers and log of any other error, but the body is a page.
     const { statusCode, message } = prepareError(error, request, reply)
-    return send(reply, statusCode, { title: 'Sorry', fault: `${message}.`, content: '' })
+    return send(reply, statusCode, { title: 'Sorry', fault: `${message}.`, content: [] })
   })
 
-  // A form has no text that JSON would not have.
-  app.addHook('preValidation', async ({ body }) => {
+  // Apply the rules for text in JSON bodies to forms.
+  app.addHook('preValidation', async ({ body, routeOptions }) => {
+    const { required = [] } = (routeOptions.schema?.body ?? {}) as { required?: string[] }
     for (const [field, value] of Object.entries(body ?? {})) {
+      // Browsers send every field. An optional one that is empty counts as absent.
+      if (value === '' && !required.includes(field)) Reflect.deleteProperty(body as object, field)
       const isText = typeof value === 'string' && value.isWellFormed() && !value.includes('\0')
       if (!isText) throw invalidField(field.slice(0, 100), 'is not valid text')
     }
@@ -74,18 +84,29 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     }
   })
 
-  const safeNext = createNext(publicUrl, corsOrigins)
+  await app.register(iconRoute)
+  const safeNext = createSafeNext(publicUrl, corsOrigins)
+  const greet = createGreeting(audit)
   const shared = { visitors, limits, cookies, providers, send, safeNext }
   await app.register(homePages, { ...shared, identities, uploads, bodies, users })
-  await app.register(loginPages, { ...shared, sessions, completeLogin })
+  await app.register(loginPages, { ...shared, sessions, completeLogin, greet })
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, {
     ...shared,
     identities,
     social,
     completeLogin,
+    greet,
     publicUrl,
   })
-  await app.register(accountPages, { ...shared, accounts, activation, minLength })
+  await app.register(registerPages, {
+    ...shared,
+    accounts,
+    sessions,
+    completeLogin,
+    activation,
+    minLength,
+  })
+  await app.register(forgotPages, { accounts, limits, cookies, send })
   await app.register(linkPages, { accounts, users, cookies, limits, send, minLength })
 }

@@ -11,17 +11,20 @@ import { IdentityParams } from '../features/identities/schemas.js'
 import type { SocialService } from '../features/identities/service.js'
 import { transactionLifetime } from '../features/identities/transactions.js'
 import { wantsHtml } from '../http/wants-html.js'
+import type { Greeting } from './greeting.js'
 import { setFlash, type Flash } from './flash.js'
 import { closed, consumes, NextQuery, pageReplies, tags, Text } from './forms.js'
-import { renderForm, template, type SendPage } from './layout.js'
+import { renderForm, type SendPage } from './layout.js'
 import type { SafeNext } from '../http/next.js'
 import type { ProviderButton } from './providers.js'
+import { compileView } from './views.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
   identities: IdentityService
   social: SocialService
   completeLogin: CompleteLogin
+  greet: Greeting
   visitors: Visitors
   limits: Limits
   cookies: SessionCookies
@@ -30,6 +33,8 @@ type Options = {
   safeNext: SafeNext
   publicUrl: string
 }
+
+const redirect = compileView<{ url: string; label: string }>('provider-redirect')
 
 const Parameter = Type.Optional(Type.String({ maxLength: 4_096 }))
 const CallbackQuery = Type.Object({
@@ -40,16 +45,17 @@ const CallbackQuery = Type.Object({
 })
 const PasswordForm = Type.Object({ password: Text }, closed)
 
-/** Signing in by a provider: away to it, back from it, and what is connected. */
+/** Log in by a provider, connect and disconnect providers. */
 export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { identities, social, completeLogin, visitors, limits, cookies } = options
+  const { identities, social, completeLogin, greet, visitors, limits, cookies } = options
   const { providers, send, safeNext, publicUrl } = options
 
   app.get(
     '/auth/:provider',
     {
+      exposeHeadRoute: false,
       schema: {
-        summary: 'To a provider, to log in there',
+        summary: 'Redirect to a provider to log in',
         tags,
         params: IdentityParams,
         querystring: NextQuery,
@@ -57,10 +63,10 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       },
     },
     async (request, reply) => {
-      const { next } = request.query
+      const target = safeNext(request.query.next)
       const { name } = requireProvider(request.params.provider)
-      if (await visitors.find(request, reply)) return reply.redirect(safeNext(next), 303)
-      const { url, sealed } = await social.begin(name, next)
+      if (await visitors.find(request, reply)) return reply.redirect(target, 303)
+      const { url, sealed } = await social.begin(name, target)
       cookies.write(reply, 'social', sealed, transactionLifetime)
       return reply.redirect(url.href, 303)
     },
@@ -69,9 +75,10 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
   app.get(
     '/auth/:provider/callback',
     {
+      exposeHeadRoute: false,
       preHandler: limits.perNetwork('login'),
       schema: {
-        summary: 'Back from a provider, with its answer',
+        summary: 'The redirect back from a provider',
         tags,
         params: IdentityParams,
         querystring: CallbackQuery,
@@ -80,9 +87,9 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     },
     async (request, reply) => {
       const sealed = cookies.take(request, reply, 'social')
-      const path = await comeBack(request, reply, sealed).catch((error: unknown) => {
+      const path = await finishLogin(request, reply, sealed).catch((error: unknown) => {
         const isCancelled = request.query.error === 'access_denied'
-        const flash = wantsHtml(request) ? wordsFor(error, isCancelled) : undefined
+        const flash = wantsHtml(request) ? flashFor(error, isCancelled) : undefined
         if (flash === undefined) throw error
         setFlash(cookies, reply, flash)
         return '/login?next=%2Fwelcome'
@@ -96,7 +103,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     {
       preHandler: requireVisitor,
       schema: {
-        summary: 'Begin to connect a provider to the account that is signed in',
+        summary: 'Start to connect a provider to the account of the signed-in user',
         tags,
         consumes,
         params: IdentityParams,
@@ -111,8 +118,8 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
         const { password } = request.body
         const { url, sealed } = await social.beginConnecting(name, actorOf(request), password)
         cookies.write(reply, 'social', sealed, transactionLifetime)
-        // A redirect would be one of the form, which may only lead to us.
-        const content = onward({ url: url.href, label })
+        // `form-action` forbids a redirect from this form to another site, so the page itself redirects.
+        const content = [redirect({ url: url.href, label })]
         return await send(reply, 200, { title, refresh: url.href, content })
       } catch (error) {
         return await askPassword(error, reply, title, `/auth/${name}/connect`)
@@ -145,8 +152,8 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     },
   )
 
-  /** Where to go now that a provider has answered. */
-  async function comeBack(
+  /** Finishes the login or the connection. @returns the URL to which the browser is redirected */
+  async function finishLogin(
     request: FastifyRequest<{ Params: IdentityParams }>,
     reply: FastifyReply,
     sealed: string | undefined,
@@ -158,7 +165,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     const { next, login } = await social.finish(provider, callback, sealed, callerOf(request))
     if (login) completeLogin(request, reply, login)
     else limits.refund(request)
-    setFlash(cookies, reply, login ? 'logged_in' : 'connected')
+    setFlash(cookies, reply, login ? await greet(login.user.id) : 'connected')
     return safeNext(next)
   }
 
@@ -174,27 +181,22 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     return provider
   }
 
-  /** The same form again where it is the password that is missing or wrong; else rethrows. */
+  /** Shows a form for the password if it is missing or wrong. Rethrows any other error. */
   function askPassword(error: unknown, reply: FastifyReply, title: string, action: string) {
-    const isAboutIt =
+    const needsPassword =
       error instanceof AppError &&
       ['reauthentication_required', 'invalid_credentials'].includes(error.code)
-    if (!isAboutIt) throw error
+    if (!needsPassword) throw error
     const autocomplete = 'current-password'
     const field = { name: 'password', label: 'Password', type: 'password', autocomplete }
-    const content = renderForm({ button: title, action, takesFocus: true, fields: [field] })
+    const content = [renderForm({ button: title, action, takesFocus: true, fields: [field] })]
     return send(reply, error.statusCode, { title, fault: `${error.message}.`, content })
   }
 }
 
-/** What the login page says of a failure that is nobody's fault. */
-function wordsFor(error: unknown, isCancelled: boolean): Flash | undefined {
+/** The message of the login page for an expected failure. Undefined for any other error. */
+function flashFor(error: unknown, isCancelled: boolean): Flash | undefined {
   if (!(error instanceof AppError)) return undefined
   if (error.code === 'account_exists') return 'account_exists'
   return error.code === 'provider_refused' && isCancelled ? 'login_cancelled' : undefined
 }
-
-const onward = template<{ url: string; label: string }>(
-  `<p><a class="button" href="<%= it.url %>">Continue to <%= it.label %></a></p>
-`,
-)

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
+import { changesNothing } from '../http/methods.js'
 import type { Authenticator } from '../features/sessions/authenticate.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
@@ -15,11 +16,14 @@ type Options = {
 }
 
 /**
- * Who looks at a page. Where the access token in the cookie has run out, the refresh token in the
- * other cookie renews it on the way, so that a session lasts without a script.
+ * Finds the user who requests a page. If the access token in the cookie has expired, the refresh token in the
+ * other cookie replaces it, so a session continues without JavaScript.
  */
 export function createVisitors({ authenticate, sessions, users, cookies }: Options) {
-  async function idOf(request: FastifyRequest, reply: FastifyReply): Promise<string | undefined> {
+  async function findUserId(
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<string | undefined> {
     const byCookie = request.headers.authorization === undefined
     if (byCookie && cookies.isAmbiguous(request)) {
       cookies.clear(request, reply)
@@ -33,14 +37,17 @@ export function createVisitors({ authenticate, sessions, users, cookies }: Optio
         if (!isRefusal(error)) throw error
       }
     }
-    return renew(request, reply)
+    return changesNothing(request) ? undefined : renew(request, reply)
   }
 
   async function renew(request: FastifyRequest, reply: FastifyReply): Promise<string | undefined> {
     const token = cookies.read(request, 'refresh')
     if (token === undefined || request.headers.authorization !== undefined) return undefined
     try {
-      const { user_id, session_id, tokens } = await sessions.resume(token, callerOf(request))
+      const { user_id, session_id, tokens } = await sessions.refreshSession(
+        token,
+        callerOf(request),
+      )
       cookies.set(request, reply, tokens)
       request.user = { ...request.user, sub: user_id, sid: session_id }
       return user_id
@@ -53,14 +60,22 @@ export function createVisitors({ authenticate, sessions, users, cookies }: Optio
 
   return {
     async find(request: FastifyRequest, reply: FastifyReply): Promise<User | undefined> {
-      const id = await idOf(request, reply)
-      return id === undefined ? undefined : users.get(id)
+      const id = await findUserId(request, reply)
+      if (id === undefined) return undefined
+      try {
+        return await users.get(id)
+      } catch (error) {
+        // The account was deleted a moment ago, and this instance does not refuse its tokens yet.
+        if (!isRefusal(error)) throw error
+        cookies.clear(request, reply)
+        return undefined
+      }
     },
   }
 }
 
 export type Visitors = ReturnType<typeof createVisitors>
 
-/** Who is not logged in may look all the same; a client, which is nobody, may not. */
+/** Whether to treat the request as one of a visitor who is not signed in. A client gets `forbidden` instead. */
 const isRefusal = (error: unknown) =>
   error instanceof AppError && error.statusCode < 500 && error.code !== 'forbidden'

@@ -23,7 +23,7 @@ t.test('one alone is done at once, and alone', async (t) => {
 
 t.test('what comes meanwhile is done together, each with its own result', async (t) => {
   const { run, batches, end } = held()
-  const add = createBatcher(run, { width: 2, most: 3 })
+  const add = createBatcher(run, { maxRunning: 2, maxItems: 3 })
   const results = [1, 2, 3, 4, 5, 6].map((item) => add(item))
   t.same(batches, [[1], [2]])
   end(0)
@@ -46,7 +46,7 @@ t.test('a failure is that of its own batch, and the next goes on', async (t) => 
       if (nth === 2) throw new Error('no')
       return items
     },
-    { width: 1 },
+    { maxRunning: 1 },
   )
   const results = await Promise.allSettled([add(1), add(2), add(3)])
   t.same(
@@ -59,7 +59,7 @@ t.test('a failure is that of its own batch, and the next goes on', async (t) => 
 t.test('who waited too long is told to come back, and those behind are served', async (t) => {
   const { run, batches, end } = held()
   let now = 0
-  const add = createBatcher(run, { width: 1, clock: () => now })
+  const add = createBatcher(run, { maxRunning: 1, clock: { monotonic: () => now } })
   const first = add(1)
   const late = t.rejects(add(2), { code: 'unavailable' })
   now = 600

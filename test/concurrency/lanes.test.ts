@@ -23,7 +23,7 @@ t.test('no more run than there are lanes, and no more wait than the queue holds'
 })
 
 t.test('who waits longer than the patience is turned away, and no lane is lost', async (t) => {
-  const lanes = createLanes({ lanes: 1, queue: 10, patience: 20 })
+  const lanes = createLanes({ lanes: 1, queue: 10, maxWait: 20 })
   const { open, work } = gate()
   const first = lanes.run(work)
   await t.rejects(lanes.run(work), { code: 'overloaded' })

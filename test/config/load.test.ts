@@ -41,15 +41,16 @@ t.test('an empty environment is a working development configuration', (t) => {
   t.end()
 })
 
-t.test('every fault is named at once, and no value is shown', (t) => {
+t.test('every fault is named at once, each in a line, and no secret is shown', (t) => {
   const message = faults({
-    PORT: 'hunter2',
+    PORT: 'x-hunter2-x',
     ARGON2_MEMORY: '12',
     JWT_ALGORITHM: 'none',
     ACCESS_TOKEN_TTL: 'forever',
     PUBLIC_URL: 'ftp://hunter2',
     KEYS_SECRET: 'hunter2',
   })
+  t.equal(message.split('\n').length, 7)
   for (const name of [
     'PORT',
     'ARGON2_MEMORY',
@@ -61,6 +62,74 @@ t.test('every fault is named at once, and no value is shown', (t) => {
     t.match(message, name)
   }
   t.notMatch(message, 'hunter2')
+  t.end()
+})
+
+t.test('a fault has the value, the form that is wanted, and the origin that was meant', (t) => {
+  const expected = {
+    PORT: ['70000', 'must be a whole number from 0 to 65535, not "70000"'],
+    JWT_ALGORITHM: ['none', 'must be one of ES256, EdDSA, RS256, HS256, not "none"'],
+    ACCESS_TOKEN_TTL: ['1 hour', 'must be a duration such as 30s, 15m, 12h or 30d, not "1 hour"'],
+    KEY_ROTATION: ['29m', 'must be 30m or more, not "29m"'],
+    SESSION_IDLE_TTL: ['1m', 'must not be shorter than ACCESS_TOKEN_TTL: it is "1m"'],
+    APP_NAME: ['a'.repeat(61), 'must be one line of 1 to 60 characters: it has 61'],
+    JWT_AUDIENCE: ['a'.repeat(256), 'must have 1 to 255 characters: it has 256'],
+    OIDC_NAME: ['a\u001b[31m', 'must be one line of 1 to 40 characters, not "a\\u001b[31m"'],
+    PUBLIC_URL: [
+      'https://a.example/login',
+      'must be an origin such as https://auth.example.org, not "https://a.example/login": write https://a.example',
+    ],
+  }
+  for (const [name, [value = '', message = '']] of Object.entries(expected)) {
+    t.equal(faults({ [name]: value }), `Invalid configuration: ${name} ${message}`)
+  }
+  t.end()
+})
+
+t.test('what may be a secret is not shown, in whichever variable it stands', (t) => {
+  const values = [secret, 'https://ada:hunter2@example.org', `x${secret}x`, 'a'.repeat(30) + '7']
+  for (const PUBLIC_URL of values) {
+    const message = faults({ PUBLIC_URL, KEYS_SECRET: secret })
+    t.equal(
+      message,
+      'Invalid configuration: PUBLIC_URL must be an origin such as https://auth.example.org',
+    )
+  }
+  t.notMatch(faults({ LOG_LEVEL: 'my hunter2', DATABASE_URL: 'hunter2' }), 'hunter2')
+  t.equal(
+    faults({ KEYS_SECRET: 'hunter2' }),
+    'Invalid configuration: KEYS_SECRET must have 32 to 4096 characters: create one with `openssl rand -base64 48`',
+  )
+  t.end()
+})
+
+t.test('TRUST_PROXY names addresses and ranges as Fastify reads them', (t) => {
+  for (const wrong of [
+    'maybe',
+    'true',
+    '10.0.0.0/33',
+    '10.0.0.0/0',
+    '::1/129',
+    'loopback,x',
+    '/',
+  ]) {
+    t.match(faults({ TRUST_PROXY: wrong }), `TRUST_PROXY must be addresses`, wrong)
+    if (wrong !== 'loopback,x') t.match(faults({ TRUST_PROXY: wrong }), `not "${wrong}"`)
+  }
+  const right = ['none', '', 'loopback, 10.0.0.1', '10.0.0.0/8', '10.0.0.0/255.0.0.0', 'fd00::/8']
+  for (const TRUST_PROXY of right) t.equal(faults({ TRUST_PROXY }), '', TRUST_PROXY)
+  t.end()
+})
+
+t.test('a URL that no parser accepts is refused before it is used', (t) => {
+  const password = 'postgres://ada:hunter/2@db/gatehouse'
+  t.match(faults({ DATABASE_URL: password }), 'DATABASE_URL must be a URL such as postgres://')
+  t.match(faults({ DATABASE_URL: password }), '/ as %2F')
+  t.notMatch(faults({ DATABASE_URL: password }), 'hunter')
+  t.match(faults({ MAIL_URL: 'smtp://a:99999' }), 'MAIL_URL must be a URL')
+  t.match(faults({ SMS_WEBHOOK_URL: 'https://a:99999' }), 'SMS_WEBHOOK_URL must be a URL')
+  const sockets = ['postgres:///db?host=/run/postgresql', 'postgres://ada:x@/db?host=/run']
+  for (const DATABASE_URL of sockets) t.equal(faults({ DATABASE_URL }), '', DATABASE_URL)
   t.end()
 })
 
@@ -80,7 +149,10 @@ t.test('an origin that could never match, or matches too much, is refused', (t) 
 })
 
 t.test('production needs a database and a secret', (t) => {
-  t.match(faults({ NODE_ENV: 'production' }), /DATABASE_URL is required.*KEYS_SECRET is required/)
+  t.match(
+    faults({ NODE_ENV: 'production' }),
+    /DATABASE_URL is required.*\n.*KEYS_SECRET is required/,
+  )
   t.equal(faults(production), '')
   t.end()
 })
@@ -228,7 +300,7 @@ t.test('a key signs for long enough to be followed by one that was published', (
   t.match(faults({ KEY_ROTATION: '29m' }), 'KEY_ROTATION must be 30m or more')
   t.match(faults({ KEY_ROTATION: '1h', ACCESS_TOKEN_TTL: '61m' }), /KEY_ROTATION.*ACCESS_TOKEN_TTL/)
   t.equal(loadConfig({ KEY_ROTATION: '1h', ACCESS_TOKEN_TTL: '1h' }).KEY_ROTATION, 3_600)
-  t.match(faults({ KEY_ROTATION: '1m', PORT: 'x' }), /PORT.*KEY_ROTATION/, 'with other faults')
+  t.match(faults({ KEY_ROTATION: '1m', PORT: 'x' }), /PORT.*\n.*KEY_ROTATION/, 'with other faults')
   t.end()
 })
 

@@ -1,5 +1,6 @@
+import { PG_MIGRATE_LOCK_ID } from 'node-pg-migrate'
 import t from 'tap'
-import { migrate } from '../../src/db/migrate.js'
+import { migrate, migrationLock } from '../../src/db/migrate.js'
 import { queryAt, testDatabase } from '../support/database.js'
 
 t.test('twenty that start at once migrate once', async (t) => {
@@ -21,4 +22,8 @@ t.test('a migration that fails leaves nothing behind', async (t) => {
   await queryAt(url, 'drop table token_denylist')
   await migrate(url, log)
   t.same(await queryAt(url, `select to_regclass('users')::text as users`), [{ users: 'users' }])
+})
+
+t.test('the lock is the one of node-pg-migrate, which earlier releases take', async (t) => {
+  t.equal(migrationLock, PG_MIGRATE_LOCK_ID)
 })

@@ -3,6 +3,7 @@ import t from 'tap'
 
 /** Where SQL may stand besides `db/`, `repository.ts` and `*-repository.ts`. */
 const parts = [
+  'features/denylist/statements.ts',
   'features/sessions/endings.ts',
   'features/sessions/rotations.ts',
   'features/users/columns.ts',

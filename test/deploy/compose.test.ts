@@ -20,11 +20,11 @@ function compose(env: Record<string, string>) {
 
 t.test('only keys of the Compose Specification are used', async (t) => {
   const known = new Set(
-    `build cap_drop depends_on env_file environment healthcheck image init ports read_only restart security_opt
+    `build cap_drop depends_on env_file environment healthcheck image init networks ports read_only restart security_opt
      stop_grace_period tmpfs volumes`.split(/\s+/),
   )
   const file = compose(secrets)
-  t.strictSame(Object.keys(file), ['services', 'volumes'], 'and no obsolete `version`')
+  t.strictSame(Object.keys(file), ['services', 'networks', 'volumes'], 'no obsolete `version`')
   for (const [name, service] of Object.entries<object>(file.services)) {
     t.strictSame(
       Object.keys(service).filter((key) => !known.has(key)),
@@ -53,17 +53,28 @@ t.test('the service gets variables of .env.example only, and working defaults', 
     DATABASE_URL: `postgres://gatehouse:${secrets.POSTGRES_PASSWORD}@postgres:5432/gatehouse`,
     KEYS_SECRET: secrets.KEYS_SECRET,
     PUBLIC_URL: 'http://localhost:3000',
-    TRUST_PROXY: 'loopback,linklocal,uniquelocal',
+    TRUST_PROXY: 'loopback,10.94.203.0/24',
   })
-  t.strictSame(ports, ['3000:3000'])
+  t.strictSame(ports, ['127.0.0.1:3000:3000'], 'clients reach it through a proxy alone')
 })
 
 t.test('another port moves the public URL with it, unless that is set too', async (t) => {
   const moved = compose({ ...secrets, PORT: '8080' }).services.gatehouse
   t.equal(moved.environment.PUBLIC_URL, 'http://localhost:8080')
-  t.strictSame(moved.ports, ['8080:3000'])
+  t.strictSame(moved.ports, ['127.0.0.1:8080:3000'])
   const proxied = compose({ ...secrets, PORT: '8080', PUBLIC_URL: 'https://auth.example.org' })
   t.equal(proxied.services.gatehouse.environment.PUBLIC_URL, 'https://auth.example.org')
+})
+
+t.test('only the network of the proxy is trusted, and the database is in another', async (t) => {
+  const { services, networks } = compose({ ...secrets, PROXY_NETWORK: '10.9.8.0/24' })
+  t.equal(services.gatehouse.environment.TRUST_PROXY, 'loopback,10.9.8.0/24')
+  t.strictSame(networks, {
+    proxy: { ipam: { config: [{ subnet: '10.9.8.0/24' }] } },
+    database: { internal: true },
+  })
+  t.strictSame(services.gatehouse.networks, ['proxy', 'database'])
+  t.strictSame(services.postgres.networks, ['database'])
 })
 
 t.test('the service runs with no more rights than it needs', async (t) => {

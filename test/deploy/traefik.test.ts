@@ -21,10 +21,12 @@ const identity = ['Remote-User', 'Remote-Email', 'Remote-Name', 'Remote-Groups']
 t.test('Traefik throws away what looks like an identity, and then asks', (t) => {
   for (const [name, { middlewares: names, service }] of Object.entries(routers)) {
     const [first, second, ...more] = names.map((one) => middlewares[one])
-    const removed = identity.map((header) => [header, ''])
+    const removed = [...identity, ...identity.map((header) => header.replace('-', '_'))].map(
+      (header) => [header, ''],
+    )
     t.strictSame(Object.entries(first?.headers?.customRequestHeaders ?? {}), removed, name)
     t.strictSame(more, [], name)
-    if (service === 'gatehouse') continue
+    if (service === 'gatehouse' || name === 'ambiguous') continue
     t.strictSame(second?.forwardAuth?.authResponseHeaders, identity, name)
     t.equal(second?.forwardAuth?.trustForwardHeader, false, name)
   }
@@ -37,14 +39,29 @@ t.test('the narrowest path comes first, and each leads to what is there', (t) =>
     ({ middlewares: [, name = ''] }) => middlewares[name]?.forwardAuth?.address,
   )
   const base = 'http://gatehouse:3000/forward-auth'
-  t.strictSame(asked, [`${base}/role/admin`, base, undefined])
+  t.strictSame(asked, [undefined, `${base}/role/admin`, base, undefined])
   for (const { service } of paths) t.ok(http.services[service], service)
+  t.end()
+})
+
+const refused = Object.fromEntries(
+  ['Slash', 'BackSlash', 'NullCharacter', 'Semicolon', 'Percent', 'QuestionMark', 'Hash'].map(
+    (name) => [`allowEncoded${name}`, false],
+  ),
+)
+
+t.test('a path with a semicolon or a backslash gets no further', (t) => {
+  const { rule, middlewares: names } = routers.ambiguous!
+  t.match(rule, 'PathRegexp(`[;\\\\]`)')
+  const refuse = middlewares[names.at(-1)!] as { ipAllowList: { sourceRange: string[] } }
+  t.strictSame(refuse.ipAllowList.sourceRange, ['255.255.255.255/32'], 'the address of no client')
   t.end()
 })
 
 t.test('an entry point trusts no client, and lets no look-alike of a header pass', (t) => {
   for (const entry of Object.values<Record<string, unknown>>(read('traefik.yml').entryPoints)) {
     t.match(entry.http, { aliasHeadersStrategy: 'delete' })
+    if ('tls' in (entry.http as object)) t.match(entry.http, { encodedCharacters: refused })
     t.equal(entry.forwardedHeaders, undefined)
   }
   t.end()

@@ -38,8 +38,10 @@ async function visit(t: Test, options: Parameters<typeof openPage>[1], name: str
   await shoot('register')
   await page.getByLabel('Password').fill(password)
   await page.getByRole('button', { name: 'Register' }).click()
-  t.equal(path(), '/login')
-  t.match(await status(), 'Your account is ready')
+  t.equal(path(), '/')
+  t.match(await status(), 'Your account is ready, and you are logged in.')
+  await shoot('registered')
+  await page.getByRole('link', { name: 'Log out' }).click()
 
   await page.goto(`${origin}/welcome`)
   t.equal(path(), '/login')
@@ -54,6 +56,7 @@ async function visit(t: Test, options: Parameters<typeof openPage>[1], name: str
   await page.getByRole('button', { name: 'Log in' }).click()
   t.equal(path(), '/welcome', 'where it was going')
   t.equal(await heading(), 'Welcome, Ada <b>Lovelace</b>!')
+  t.equal(await status(), 'Welcome back.')
 
   const buffer = await sharp({
     create: { width: 640, height: 480, channels: 3, background: '#36c' },

@@ -2,7 +2,7 @@ import t from 'tap'
 import { openBrowser, openPage } from '../support/browser.js'
 import { ada, behind } from '../support/proxies.js'
 
-for (const name of ['nginx', 'caddy'] as const) {
+for (const name of ['nginx', 'caddy', 'haproxy', 'apache'] as const) {
   t.test(name, async (t) => {
     const { origin, ask, isAda } = await behind(t, name)
 

@@ -18,25 +18,102 @@ const forwarded = [
   'Forwarded: for=evil.example;host=evil.example',
 ]
 
+/** Paths that some app takes for /app/admin, in a form that needs the role. */
+const spellings = [
+  ...['/app/admin', '/app/admin/', '/app/admin/x', '/app/admin?x', '/app/ADMIN/', '/APP/admin'],
+  ...['/app/%61dmin', '/app/%41dmin', '/%61pp/admin', '/app/administrators', '/app/admin%20'],
+  ...['/app/admin?role=user', '/app/admin?redirect=1', '/app/admin?x=/app/', '/app/admin.json'],
+]
+
+/** Paths that two programs read in two ways. */
+const ambiguous = [
+  ...[
+    '/app/;/admin',
+    '/app/x/..;/admin',
+    '/app/..;a=b/app/admin',
+    '/app;x/admin',
+    '/app/admin;x=1',
+  ],
+  ...[
+    '/app/%3b/admin',
+    '/app/x/..%3B/admin',
+    '/app/%5cadmin',
+    '/app/%5Cadmin',
+    '/app/x%5c..%5cadmin',
+  ],
+  ...['/app/\\admin', '/app/x\\..\\admin', '/app//admin', '//app/admin', '/app/./admin', '/app/.'],
+  ...['/app/x/../admin', '/x/../app/admin', '/app/x/..', '/app/x/%2e%2e/admin', '/app/%2e/admin'],
+  ...[
+    '/app/x%2f..%2fadmin',
+    '/app/%2fadmin',
+    '/app/x/..%2Fadmin',
+    '/app%2fadmin',
+    '/app/.%2e/admin',
+  ],
+  ...['/app/admin%2f..%2fx', '/app/admin%00', '/app/%09admin', '/app/%0aadmin', '/app/%252e/admin'],
+  ...[
+    '/app/%255cadmin',
+    '/app/%25%35%63admin',
+    '/app/%2561dmin',
+    '/app/%253b/admin',
+    '/app/%25252fadmin',
+  ],
+  ...['/app/x%23/../admin', '/app/%c0%afadmin', '/app/%C0%AE/admin', '/app/%u002fadmin'],
+]
+
+const decode = (text: string) =>
+  text.replaceAll(/%([0-9a-f]{2})/gi, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+
+/** What apps make of a path: as it is, without parameters, with slashes of all kinds, decoded up to three times. */
+function readingsOf(url: string): string[] {
+  const [path = ''] = url.split('?', 1)
+  const decoded = [path]
+  for (let times = 0; times < 3; times += 1) decoded.push(decode(decoded.at(-1)!))
+  return decoded.flatMap((one) =>
+    [one, one.replaceAll(/;[^/]*/g, ''), one.replaceAll('\\', '/')].flatMap((each) => {
+      const { pathname } = new URL(
+        `http://app/${each}`.replaceAll(/\/+/g, '/').replace(':/', '://'),
+      )
+      return [each, pathname].map((text) => text.toLowerCase())
+    }),
+  )
+}
+
+/** Apache cannot remove a header by a pattern of its name, so its recipe refuses the request. */
+const isHyphened = (header: string) => /^[A-Za-z-]+:/.test(header)
+
 const ours =
   'Remote-User, Remote-Email, Remote-Name, Remote-Groups, X-Forwarded-For, X-Forwarded-Host'
 
-for (const name of ['nginx', 'caddy'] as const) {
+for (const name of ['nginx', 'caddy', 'haproxy', 'apache'] as const) {
   t.test(name, async (t) => {
     const service = await behind(t, name)
     const { origin, user, admin, isAda, asAda, asBob, ask } = service
+    const [lies, forgeries] = [spoofs, forwarded].map((headers) =>
+      name === 'apache' ? headers.filter(isHyphened) : headers,
+    ) as [string[], string[]]
 
     await t.test('the app is told who asks, and nothing that the client made up', async (t) => {
-      for (const headers of [[], spoofs, forwarded]) {
+      for (const headers of [[], lies, [...lies, ...lies], forgeries]) {
         const { status, seen } = await ask('/app/x?a=1&b=2', [asAda, ...headers])
         t.equal(status, 200)
         t.strictSame(identity(seen!), isAda)
         t.equal(seen?.url, '/app/x?a=1&b=2')
         t.notMatch(JSON.stringify(seen?.environment), /evil|"admin"/)
       }
-      const { seen } = await ask('/app/x', [asAda, ...forwarded])
+      const { seen } = await ask('/app/x', [asAda, ...forgeries])
       t.equal(seen?.headers['x-forwarded-for'], '127.0.0.1')
       t.equal(seen?.headers['x-forwarded-host'], new URL(origin).host)
+    })
+
+    await t.test('a header with another sign than a hyphen never arrives', async (t) => {
+      const odd = [...spoofs, ...forwarded].filter((header) => !isHyphened(header))
+      t.ok(odd.length > 40)
+      for (const header of odd) {
+        const { status, seen } = await ask('/app/x', [asAda, header])
+        t.equal(status, name === 'apache' ? 400 : 200, header)
+        t.notMatch(JSON.stringify(seen?.environment ?? {}), /evil|"admin"/, header)
+      }
     })
 
     await t.test('what Connection names is there all the same', async (t) => {
@@ -47,7 +124,7 @@ for (const name of ['nginx', 'caddy'] as const) {
         ['Connection: close', `Keep-Alive: ${ours}`, `Proxy-Connection: ${ours}`],
         ['Connection: close, Authorization'],
       ]) {
-        const { status, seen } = await ask('/app/x', [asAda, ...spoofs], { basics })
+        const { status, seen } = await ask('/app/x', [asAda, ...lies], { basics })
         t.equal(status, 200, basics.join())
         t.strictSame(identity(seen!), isAda, basics.join())
         t.equal(seen?.headers['x-forwarded-for'], '127.0.0.1', basics.join())
@@ -57,7 +134,7 @@ for (const name of ['nginx', 'caddy'] as const) {
     await t.test('who is nobody does not get to the app', async (t) => {
       for (const headers of [
         [],
-        spoofs,
+        lies,
         ['Authorization: Bearer x.y.z'],
         ['Authorization: Basic YWRtaW46YWRtaW4='],
         [asAda, asAda],
@@ -87,34 +164,33 @@ for (const name of ['nginx', 'caddy'] as const) {
       const refusal = await ask('/app/admin', [asAda])
       t.equal(refusal.status, 403)
       if (name === 'caddy') t.match(JSON.parse(refusal.body), { code: 'forbidden' })
-      for (const path of [
-        ...[
-          '/app/admin',
-          '/app/admin/',
-          '/app/admin/x',
-          '/app/admin?x',
-          '/app/admin;x=1',
-          '/app/ADMIN/',
-        ],
-        ...['/app//admin', '//app/admin', '/app/./admin', '/app/x/../admin', '/x/../app/admin'],
-        ...[
-          '/app/%61dmin',
-          '/app/x/%2e%2e/admin',
-          '/app/x%2f..%2fadmin',
-          '/app/%2fadmin',
-          '/app/admin%00',
-        ],
-        ...['/app/x/..%2Fadmin', '/app%2fadmin', '/app/admin%2f..%2fx', '/APP/admin'],
-        ...[
-          '/app/admin?role=user',
-          '/app/admin?redirect=1',
-          '/app/admin?x=/app/',
-          '/app/x/..;/admin',
-        ],
-      ]) {
+      for (const path of spellings) {
         const { seen } = await ask(path, [asAda, 'X-Forwarded-Uri: /app/', 'X-Original-URI: /app/'])
-        const opened = seen && new URL(decodeURIComponent(seen.url).replace(/\/+/g, '/'), origin)
-        t.notMatch(opened?.pathname.toLowerCase() ?? '', /^\/app\/admin/, path)
+        for (const reading of seen ? readingsOf(seen.url) : []) {
+          t.notMatch(reading, /^\/app\/+\s*admin/, path)
+        }
+      }
+      for (const path of ambiguous) {
+        for (const token of [[], [asAda], [asBob]]) {
+          const { status, seen } = await ask(path, token)
+          t.equal(seen, undefined, `${path} reaches no app`)
+          t.ok([400, 404].includes(status), `${path}: ${status}`)
+        }
+      }
+    })
+
+    await t.test('other paths arrive as they were sent', async (t) => {
+      for (const path of [
+        '/app/',
+        '/app/x.y',
+        '/app/..x',
+        '/app/a+b',
+        '/app/%C3%B6',
+        '/app/x?a=;/..//%2e',
+      ]) {
+        const { status, seen } = await ask(path, [asAda])
+        t.equal(status, 200, path)
+        t.equal(seen?.url, path)
       }
     })
 
@@ -196,7 +272,8 @@ for (const name of ['nginx', 'caddy'] as const) {
           headers.join(),
         )
       }
-      const hijack = await ask('/app/ws', [cookie, evil], { basics: handshake })
+      const key = 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='
+      const hijack = await ask('/app/ws', [cookie, evil, key], { basics: handshake })
       t.equal(hijack.status, 403)
       const byToken = await ask('/app/x', [asAda, evil, 'Sec-Fetch-Site: cross-site'], {
         method: 'POST',
@@ -206,7 +283,7 @@ for (const name of ['nginx', 'caddy'] as const) {
 
     await t.test('a WebSocket passes, with who opened it', async (t) => {
       for (const connection of ['Upgrade', `Upgrade, ${ours}`, `${ours}, upgrade`]) {
-        const lines = ['Upgrade: websocket', `Connection: ${connection}`, asAda, ...spoofs]
+        const lines = ['Upgrade: websocket', `Connection: ${connection}`, asAda, ...lies]
         const { head, echo } = await openWebSocket(origin, '/app/ws', lines)
         t.match(head, /^HTTP\/1\.1 101 /)
         t.equal(await echo('there and back'), 'there and back')
@@ -224,6 +301,15 @@ for (const name of ['nginx', 'caddy'] as const) {
       t.equal((await fetch(`${origin}/api/logout`, { method: 'POST', headers })).status, 200)
       t.equal((await ask('/app/x', [token])).status, 401)
       t.equal((await ask('/app/x', [cookie])).status, 401)
+    })
+
+    await t.test('without Gatehouse nobody gets to the app', async (t) => {
+      await service.app.close()
+      for (const token of [[], [asAda], [asBob]]) {
+        const { status, seen } = await ask('/app/x', token)
+        t.ok(status >= 500, String(status))
+        t.equal(seen, undefined)
+      }
     })
   })
 }

@@ -21,9 +21,9 @@ const friends: Headers[] = [
   },
 ]
 
-t.test('by cookie, what another site sends must be plain reading', async (t) => {
+t.test('with a cookie, another site can only send safe requests', async (t) => {
   const { ask, access_token, token } = await signedIn(t, { CORS_ORIGINS: 'https://spa.example' })
-  // A browser's cookies over https count with the prefix alone.
+  // Over https, a browser's cookies need the prefix __Host-.
   const cookieFor = (from: Headers) => ({
     cookie: `${from['x-forwarded-proto'] ? '__Host-' : ''}session=${access_token}`,
   })
@@ -42,7 +42,7 @@ t.test('by cookie, what another site sends must be plain reading', async (t) => 
     for (const from of [...strangers, crossing]) {
       const answer = await send(cookie, from)
       t.match(answer.json(), { code: 'cross_site_request' }, `${name} ${JSON.stringify(from)}`)
-      t.equal((await send(token, from)).statusCode, 200, `${name}: a token is no cookie`)
+      t.equal((await send(token, from)).statusCode, 200, `${name}: a bearer token needs no check`)
     }
     for (const from of friends) {
       const { statusCode } = await send(cookieFor(from), from)
@@ -50,18 +50,26 @@ t.test('by cookie, what another site sends must be plain reading', async (t) => 
     }
   }
   for (const from of strangers) {
-    t.equal((await ask({ ...cookie, ...from })).statusCode, 403, 'a WebSocket bears an Origin')
+    t.equal(
+      (await ask({ ...cookie, ...from })).statusCode,
+      403,
+      'a GET with Origin may open a WebSocket',
+    )
   }
   for (const from of [
     ...friends,
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'none' },
   ]) {
-    t.equal((await ask({ ...cookieFor(from), ...from })).statusCode, 200, 'a link leads here')
+    t.equal(
+      (await ask({ ...cookieFor(from), ...from })).statusCode,
+      200,
+      'a link from another site is allowed',
+    )
   }
 })
 
-t.test('a preflight is not answered in the place of the app', async (t) => {
+t.test('a preflight request is authenticated, not answered by CORS', async (t) => {
   const { ask, token } = await signedIn(t, { CORS_ORIGINS: 'https://spa.example' })
   const preflight = { origin: 'https://spa.example', 'access-control-request-method': 'POST' }
   for (const headers of [preflight, {}, { origin: 'https://spa.example' }] as Headers[]) {

@@ -7,14 +7,14 @@ import { refreshed, clientOf } from '../support/http/client.js'
 const password = 'correct horse battery'
 const names = ['user', 'email', 'name', 'groups'] as const
 
-/** The four headers; null is one that is not there. */
+/** Returns the status and the four headers; null for a missing header. */
 async function askedAs({ app }: TestApp, token: string) {
   const answer = await app.inject({ url: '/forward-auth', headers: bearer(token) })
   const headers = names.map((name) => [name, answer.headers[`remote-${name}`] ?? null] as const)
   return { status: answer.statusCode, ...Object.fromEntries(headers) } as Record<string, unknown>
 }
 
-/** Somebody of that name, which no API would let through, as an import might have left it. */
+/** Creates a user with values that the API would reject, as an import might leave them. */
 async function called(t: Test, values: Record<string, string | null>) {
   const service = await testApp(t)
   const account = { email: 'ada@example.org', password }
@@ -26,7 +26,7 @@ async function called(t: Test, values: Record<string, string | null>) {
   return { service, id: user.id, login: await logIn(service.app, account) }
 }
 
-t.test('every header is there, and empty where there is nothing to say', async (t) => {
+t.test('all four headers are set, and empty if there is no value', async (t) => {
   const service = await testApp(t)
   const { app, sql } = service
   const known = { email: 'ada@example.org', username: 'ada', name: 'Ada', password }
@@ -56,7 +56,7 @@ t.test('every header is there, and empty where there is nothing to say', async (
   t.match(await askedAs(service, many.access_token), { status: 200, groups: 'admin,editor,user' })
 })
 
-t.test('an address that a token of before does not call verified is not told', async (t) => {
+t.test('Remote-Email is empty if the token has no email_verified', async (t) => {
   const { app } = await testApp(t)
   const { access_token } = await signUp(app)
   const claims = { ...claimsOf(access_token), email: 'ada@example.org' } as never as AccessClaims
@@ -64,7 +64,7 @@ t.test('an address that a token of before does not call verified is not told', a
   t.match(identityHeaders({ ...claims, email_verified: true }), { 'remote-email': claims.email })
 })
 
-t.test('the answer is empty, and nobody keeps it', async (t) => {
+t.test('the answer has no body and is not cached', async (t) => {
   const { app } = await testApp(t)
   const { access_token } = await signUp(app)
   const { body, headers } = await app.inject({
@@ -93,7 +93,7 @@ const hostile: [name: string, header: string][] = [
   ['{http.reverse_proxy.header.X}$http_x', '{http.reverse_proxy.header.X}$http_x'],
 ]
 
-t.test('a name is the text of one header, whatever it holds, and can be read back', async (t) => {
+t.test('any name is encoded as one header value and can be decoded', async (t) => {
   const { service, login, id } = await called(t, {})
   const client = clientOf(service.app, { email: 'ada@example.org', password }, login)
   for (const [name, header] of hostile) {
@@ -106,14 +106,14 @@ t.test('a name is the text of one header, whatever it holds, and can be read bac
   }
 })
 
-t.test('an address is written as a name is', async (t) => {
+t.test('an address is encoded like a name', async (t) => {
   const { service, login } = await called(t, { email: "o'brien+%41&x{}@example.org" })
   t.match(await askedAs(service, login.access_token), {
     email: "o'brien+%2541&x{}@example.org",
   })
 })
 
-t.test('a changed name shows after the next refresh, and not before', async (t) => {
+t.test('a changed name appears after the next refresh', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const account = { email: 'ada@example.org', password }
@@ -130,7 +130,7 @@ const claimsOf = (token: string) =>
     unknown
   >
 
-t.test('a token says what somebody is called, and leaves out what they are not', async (t) => {
+t.test('a token has the names of the user, and omits claims without a value', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const whole = { email: 'Ada@Example.org', username: 'Ada', name: 'Ada', password }
@@ -148,7 +148,7 @@ t.test('a token says what somebody is called, and leaves out what they are not',
 })
 
 for (const algorithm of ['ES256', 'RS256'] as const) {
-  t.test(`${algorithm}: the longest names still fit into a cookie and a header`, async (t) => {
+  t.test(`${algorithm}: the longest names fit into a cookie and a header`, async (t) => {
     const service = await testApp(t, { env: { JWT_ALGORITHM: algorithm } })
     const account = {
       email: `${'e'.repeat(64)}@${'x'.repeat(63)}.${'y'.repeat(63)}.${'z'.repeat(58)}`,
@@ -170,11 +170,11 @@ for (const algorithm of ['ES256', 'RS256'] as const) {
     })
     t.equal(headers['remote-name'], '%F0%9F%A6%81'.repeat(100))
     const size = Object.entries(headers).join('\r\n').length
-    t.ok(size < 4_000, `${size} characters: nginx reads 4 KB`)
+    t.ok(size < 4_000, `${size} characters: nginx accepts 4 KB`)
   })
 }
 
-t.test('a name is cut between two characters, an identifier never', async (t) => {
+t.test('a long name is truncated between characters, an identifier is omitted', async (t) => {
   const long = 'x'.repeat(399)
   const { login, service } = await called(t, {
     ...{ name: `${long}🦁x`, username: 'u'.repeat(401), email: `${'e'.repeat(400)}@example.org` },

@@ -33,19 +33,23 @@ async function asker(t: Test, more: Headers = {}) {
 
 const loginFor = (next: string) => `${publicUrl}/login?next=${encodeURIComponent(next)}`
 
-t.test('a browser is sent to log in where the proxy passes a redirect on', async (t) => {
+t.test('a browser is redirected to the login page if the proxy supports it', async (t) => {
   const { ask } = await asker(t)
   const [there, location] = [proxied('/app/?a=1&b=%202#'), loginFor('/app/?a=1&b=%202')]
   t.match(await ask({ ...there, ...byTraefik }), { status: 302, location, body: '' })
   t.match(await ask({ ...there, ...byTraefik }, 'HEAD'), { status: 302, location })
   const { status, location: named, body } = await ask(there)
-  t.match({ status, named }, { status: 401, named: location }, 'nginx reads the header of a 401')
+  t.match(
+    { status, named },
+    { status: 401, named: location },
+    'nginx reads the Location header of a 401',
+  )
   t.match(JSON.parse(body), { code: 'invalid_token' })
   const spent = { ...there, ...byTraefik, cookie: 'session=x; refresh=y' }
   t.match(await ask(spent), { status: 302, location })
 })
 
-t.test('who is no browser, or does not only look, gets a 401 and nowhere to go', async (t) => {
+t.test('a script, or a request that is not safe, gets a 401 without Location', async (t) => {
   const { ask } = await asker(t)
   for (const more of [
     { accept: '*/*' },
@@ -64,7 +68,7 @@ t.test('who is no browser, or does not only look, gets a 401 and nowhere to go',
   t.match(await ask(proxied('/app/', byTraefik), 'POST'), { status: 401, location: undefined })
 })
 
-/** What a proxy says was asked for, and where the browser goes; undefined is nowhere. */
+/** Headers of a proxy, and the `next` of the login page; undefined if there is no redirect. */
 const table: [says: Headers, next: string | undefined][] = [
   [{}, '/app/'],
   [{ 'x-forwarded-host': 'EXAMPLE.org' }, '/app/'],
@@ -96,20 +100,17 @@ const table: [says: Headers, next: string | undefined][] = [
   [{ 'x-forwarded-uri': '' }, undefined],
 ]
 
-t.test(
-  'nobody is sent to log in for a page of a stranger, or one without the cookie',
-  async (t) => {
-    const { ask } = await asker(t)
-    for (const [says, next] of table) {
-      const { status, location } = await ask(proxied('/app/', { ...byTraefik, ...says }))
-      const expected = next === undefined ? [401, undefined] : [302, loginFor(next)]
-      t.strictSame([status, location], expected, JSON.stringify(says).slice(0, 80))
-    }
-  },
-)
+t.test('a browser is redirected only for a page on a host that gets the cookie', async (t) => {
+  const { ask } = await asker(t)
+  for (const [says, next] of table) {
+    const { status, location } = await ask(proxied('/app/', { ...byTraefik, ...says }))
+    const expected = next === undefined ? [401, undefined] : [302, loginFor(next)]
+    t.strictSame([status, location], expected, JSON.stringify(says).slice(0, 80))
+  }
+})
 
-t.test('only a proxy that is trusted says where somebody was going', async (t) => {
-  // What is left to believe is the Host of the request, which is right.
+t.test('the requested URL is read only from a trusted proxy', async (t) => {
+  // The Host of the request itself is the right one.
   const headers = proxied('/app/', {
     ...byTraefik,
     'x-forwarded-proto': 'http',
@@ -125,7 +126,7 @@ t.test('only a proxy that is trusted says where somebody was going', async (t) =
   }
 })
 
-/** The cookies are not Secure, and the proxy is the service itself. */
+/** Starts a service without Secure cookies. The requests themselves have the headers of a proxy. */
 async function browsing(t: Test, more: Headers = {}) {
   const plain = 'http://localhost:3000'
   const service = await listeningApp(t, { env: { PUBLIC_URL: plain, ...more } })
@@ -140,7 +141,7 @@ async function browsing(t: Test, more: Headers = {}) {
   return { ...service, browser, visit, follow }
 }
 
-t.test('a browser logs in and comes back to the very page', async (t) => {
+t.test('after the login a browser returns to the requested page', async (t) => {
   const { browser, visit, follow } = await browsing(t)
   const turned = await visit()
   t.equal(turned.status, 302)
@@ -153,7 +154,7 @@ t.test('a browser logs in and comes back to the very page', async (t) => {
   t.equal((await visit()).status, 200)
 })
 
-/** The first answer that is not yes: a token ends in time, and what is done by SQL is heard of a moment later. */
+/** Waits for the first answer that is not 200: a token expires, or a change by SQL reaches the instance. */
 async function refusal(visit: () => Promise<Answered>): Promise<Answered> {
   let turned = await visit()
   await until(async () => {
@@ -163,7 +164,7 @@ async function refusal(visit: () => Promise<Answered>): Promise<Answered> {
   return turned
 }
 
-t.test('where the access token ran out, the login page renews it and goes on', async (t) => {
+t.test('if the access token has expired, the login page renews it and returns', async (t) => {
   const { browser, visit, follow } = await browsing(t, { ACCESS_TOKEN_TTL: '2s' })
   await browser.post('/login', { username: ada.email, password: ada.password })
   t.equal((await visit()).status, 200)
@@ -176,7 +177,7 @@ t.test('where the access token ran out, the login page renews it and goes on', a
 })
 
 t.test(
-  'so it does where roles have changed, and with nothing but the refresh cookie',
+  'the login page also renews a stale token, and one of which only the refresh cookie is left',
   async (t) => {
     const { browser, visit, follow, sql } = await browsing(t)
     await browser.post('/login', { username: ada.email, password: ada.password })
@@ -190,7 +191,7 @@ t.test(
   },
 )
 
-t.test('a session that ended leads to the form, and not in a circle', async (t) => {
+t.test('an ended session leads to the login form, not into a redirect loop', async (t) => {
   const { browser, visit, follow, sql } = await browsing(t)
   await browser.post('/login', { username: ada.email, password: ada.password })
   await sql('update users set disabled_at = now()')

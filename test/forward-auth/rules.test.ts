@@ -6,7 +6,7 @@ import { createAdmin, createClient } from '../support/http/client.js'
 import { exchange, toBytes } from '../support/http/connection.js'
 import { until } from '../support/until.js'
 
-t.test('every method is answered alike, and whatever body comes with it is ignored', async (t) => {
+t.test('every method gets the same answer, and the body is ignored', async (t) => {
   const { origin, token } = await signedIn(t)
   const authorization = `Authorization: ${token.authorization}`
   const types = ['application/json', 'nonsense', 'multipart/form-data', 'a/b; charset=x', '']
@@ -29,7 +29,7 @@ t.test('every method is answered alike, and whatever body comes with it is ignor
   }
 })
 
-t.test('a body that never ends, or is too large, holds up no answer', async (t) => {
+t.test('an endless or large body does not delay the answer', async (t) => {
   const { origin, token } = await signedIn(t)
   const headers = [`Authorization: ${token.authorization}`]
   for (const more of [
@@ -64,29 +64,29 @@ t.test('a refusal is a 401 with a challenge, in JSON', async (t) => {
     t.match(answer.headers, { 'cache-control': 'no-store' })
     t.match(answer.json(), { status: 'error', code: 'invalid_token' })
     for (const name of ['user', 'email', 'name', 'groups']) {
-      t.equal(answer.headers[`remote-${name}`], undefined, `and no Remote-${name}`)
+      t.equal(answer.headers[`remote-${name}`], undefined, `without Remote-${name}`)
     }
     t.equal(answer.headers.location, undefined)
   }
 })
 
-t.test('a token is refused once its owner is disabled', async (t) => {
+t.test('a token is refused after its user is disabled', async (t) => {
   const { ask, sql, user, access_token, token } = await signedIn(t)
   const cookie = { cookie: `session=${access_token}` }
   t.equal((await ask(cookie)).statusCode, 200)
   await sql('update users set disabled_at = now() where id = $1', [user.id])
-  await until(async () => (await ask(token)).statusCode === 401, 'the change to be heard of')
+  await until(async () => (await ask(token)).statusCode === 401, 'the change to reach the instance')
   for (const by of [token, cookie]) t.match((await ask(by)).json(), { code: 'token_stale' })
 })
 
-t.test('a token is refused once it is logged out', async (t) => {
+t.test('a token is refused after the logout', async (t) => {
   const { app, ask, access_token, token } = await signedIn(t)
   const cookie = { cookie: `session=${access_token}` }
   await app.inject({ method: 'POST', url: '/api/logout', headers: token })
   for (const by of [token, cookie]) t.match((await ask(by)).json(), { code: 'invalid_token' })
 })
 
-t.test('the path alone says which role is needed', async (t) => {
+t.test('only the path defines the required role', async (t) => {
   const service = await testApp(t)
   const user = await createClient(service)
   const admin = await createAdmin(service)
@@ -143,7 +143,7 @@ t.test('the path alone says which role is needed', async (t) => {
   }
 })
 
-t.test('an instance that hears nothing, and cannot ask, lets nobody through', async (t) => {
+t.test('an instance without denylist updates and database refuses every request', async (t) => {
   const { ask, sql, token } = await signedIn(t)
   await sql('alter table token_denylist rename to gone')
   await until(async () => (await ask(token)).statusCode !== 200, 'the end of the lease')
@@ -151,5 +151,5 @@ t.test('an instance that hears nothing, and cannot ask, lets nobody through', as
   t.equal(statusCode, 503)
   t.ok(headers['retry-after'])
   await sql('alter table gone rename to token_denylist')
-  await until(async () => (await ask(token)).statusCode === 200, 'the replica to hear again')
+  await until(async () => (await ask(token)).statusCode === 200, 'the replica to be up to date')
 })

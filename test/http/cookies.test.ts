@@ -1,7 +1,7 @@
 import Fastify, { type FastifyRequest } from 'fastify'
 import t from 'tap'
 import {
-  addLines,
+  addCookieLines,
   cookieValues,
   expired,
   expiredElsewhere,
@@ -15,8 +15,8 @@ t.test('only the last Set-Cookie per name, path and domain is sent', async (t) =
   app.get('/', (_request, reply) => {
     setCookie(reply, 'session', 'one', attributes)
     setCookie(reply, 'session-of-another', 'x', attributes)
-    addLines(reply, ['session=; Max-Age=0; Domain=example.org; Path=/'])
-    addLines(reply, [expired('session', attributes)])
+    addCookieLines(reply, ['session=; Max-Age=0; Domain=example.org; Path=/'])
+    addCookieLines(reply, [expired('session', attributes)])
     setCookie(reply, 'session', 'two', attributes)
     return reply.send('')
   })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { release as version } from '../../src/config/release.js'
 import { AppError } from '../../src/errors.js'
 import { createLogger } from '../../src/log/logger.js'
 import { ada, bearer, signUp, testApp } from '../support/app.js'
@@ -39,6 +40,7 @@ t.test('a database that is gone is 503 with Retry-After, and health says so', as
       status: 'error',
       code: 'unavailable',
       message: 'Temporarily unavailable: try again soon',
+      ...(request.url === '/health/ready' && { version, reason: 'database_unreachable' }),
     })
   }
   t.equal((await app.inject('/health/live')).statusCode, 200)

@@ -66,8 +66,8 @@ within() { # within SECONDS COMMAND...
   done
 }
 lean() {
-  [ "$(cd "$root$dir" && echo * packages/*/*)" = \
-    'dist migrations node_modules package.json packages packages/verify/dist packages/verify/package.json' ] &&
+  [ "$(cd "$root$dir" && echo * packages/*/* src/*/*)" = \
+    'dist migrations node_modules package.json packages src packages/verify/dist packages/verify/package.json src/pages/views' ] &&
     [ ! -e "$root$dir/node_modules/typescript" ]
 }
 ended() { ! kill -0 "$pid" 2>/dev/null; }

@@ -25,7 +25,7 @@ async function somePicture(): Promise<FormData> {
 }
 
 for (const [what, headers] of Object.entries(fromAnotherSite)) {
-  t.test(`a form that another site posts is refused, and changes nothing (${what})`, async (t) => {
+  t.test(`a form posted from another site is refused and changes nothing (${what})`, async (t) => {
     const { browser, sql, messages, untilSent } = await withAda(t)
     await browser.post('/forgot', { address: ada.email })
     await untilSent()
@@ -42,7 +42,7 @@ for (const [what, headers] of Object.entries(fromAnotherSite)) {
       const answer = await browser.post(path, fields, headers)
       t.equal(answer.status, 403, path)
       t.match(answer.headers.get('content-type'), /^text\/html/, path)
-      t.match(answer.html, 'must come from the same origin', path)
+      t.match(answer.html, 'Requests from another site are not allowed', path)
       t.strictSame(answer.setCookies, [], path)
       t.strictSame(await state(), before, path)
     }
@@ -67,7 +67,7 @@ t.test('a page on an origin of CORS_ORIGINS may post forms', async (t) => {
   t.equal((await browser.post('/login', form, neighbour)).status, 403)
 })
 
-t.test('who asks for a new password learns nothing of who has an account', async (t) => {
+t.test('the answer of /forgot does not reveal if an account exists', async (t) => {
   const { browser, messages, untilSent } = await withAda(t)
   const known = await browser.post('/forgot', { address: ada.email })
   t.equal(known.status, 200)
@@ -84,7 +84,7 @@ t.test('who asks for a new password learns nothing of who has an account', async
   )
 })
 
-t.test('too many failed logins get the form again, and how long to wait', async (t) => {
+t.test('after too many failed logins the form shows an error, with Retry-After', async (t) => {
   const { browser } = await withAda(t, { RATE_LIMIT: 'on' })
   const wrong = { ...form, password: 'a wrong horse battery' }
   for (let nth = 1; nth <= 5; nth += 1) {
@@ -99,7 +99,7 @@ t.test('too many failed logins get the form again, and how long to wait', async 
   t.match(refused.html, 'type="password"')
 })
 
-t.test('a network that failed too often gets a page that says so', async (t) => {
+t.test('a rate-limited network gets an error page', async (t) => {
   const { browser } = await withAda(t, { RATE_LIMIT: 'on', RATE_LIMIT_LOGIN: '2/15m' })
   for (const nth of [1, 2]) {
     const nobody = { username: `nobody-${nth}`, password: 'a wrong horse battery' }
@@ -114,7 +114,7 @@ t.test('a network that failed too often gets a page that says so', async (t) => 
   t.notOk(browser.cookies.has('session'))
 })
 
-t.test('a flash cookie that we did not write says nothing', async (t) => {
+t.test('a flash cookie with an unknown name shows no message', async (t) => {
   const { browser } = await withAda(t)
   for (const flash of ['Your%20account%20was%20stolen', 'toString', '__proto__', '<b>x</b>']) {
     browser.cookies.set('flash', flash)
@@ -123,4 +123,10 @@ t.test('a flash cookie that we did not write says nothing', async (t) => {
     t.notMatch(page.html, 'role="status"', flash)
     t.notOk(browser.cookies.has('flash'), flash)
   }
+})
+
+t.test('an empty optional field of a form counts as absent', async (t) => {
+  const { browser } = await withAda(t)
+  const fields = { username: '', mobile: '', email: ada.email, password: ada.password }
+  t.equal((await browser.post('/login', fields)).status, 303)
 })

@@ -13,7 +13,7 @@ const purposes = [{}, { 'sec-purpose': 'prefetch;prerender' }, { purpose: 'prefe
 
 type Facts = { accept?: string | undefined; site?: string | undefined; mode?: string | undefined }
 
-/** The rule in a table's words, apart from how the service finds it. */
+/** The expected rule, independent of the implementation. */
 function logsOutAtOnce({ accept = '*/*', site, mode }: Facts, purpose: object): boolean {
   if (Object.keys(purpose).length > 0) return false
   if (accept.startsWith('text/html')) return site === 'same-origin' && mode === 'navigate'
@@ -22,7 +22,7 @@ function logsOutAtOnce({ accept = '*/*', site, mode }: Facts, purpose: object): 
 }
 
 for (const by of ['cookie', 'bearer'] as const) {
-  t.test(`GET /logout by ${by}: a page asks first, a script is logged out`, async (t) => {
+  t.test(`GET /logout by ${by}: a browser gets a form, a script is logged out`, async (t) => {
     const { app } = await testApp(t)
     await signUp(app)
     let token = (await logIn(app)).access_token
@@ -70,7 +70,7 @@ async function signedIn(t: Test) {
   return { app, token, ask }
 }
 
-t.test('what a page embeds logs nobody out', async (t) => {
+t.test('an embedded /logout does not log the user out', async (t) => {
   const { ask } = await signedIn(t)
   const navigation = { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
   for (const dest of ['iframe', 'frame', 'embed', 'object']) {
@@ -79,14 +79,14 @@ t.test('what a page embeds logs nobody out', async (t) => {
   t.equal(await ask({ ...navigation, 'sec-fetch-dest': 'document' }), 303)
 })
 
-t.test('a header that comes twice counts as neither', async (t) => {
+t.test('a repeated Sec-Fetch-Site header does not count', async (t) => {
   const { ask } = await signedIn(t)
   for (const site of ['same-origin, cross-site', 'same-origin,same-origin', 'Same-Origin', '']) {
     t.equal(await ask({ 'sec-fetch-site': site, 'sec-fetch-mode': 'navigate' }), 200, site)
   }
 })
 
-t.test('GET /user/logout/ takes its Bearer alone, whatever else is said', async (t) => {
+t.test('GET /user/logout/ needs only the bearer token', async (t) => {
   const { app, token } = await signedIn(t)
   const page = { accept: 'text/html', 'sec-fetch-site': 'cross-site', 'sec-purpose': 'prefetch' }
   const byCookie = { ...page, cookie: `session=${token}` }

@@ -7,7 +7,7 @@ const env = {
   CORS_ORIGINS: 'https://app.example.org,http://localhost:4321',
 }
 
-/** What a link asks for, and where it leads. */
+/** The value of `next`, and the Location after the login. */
 const table: [next: string, location: string][] = [
   ['', '/'],
   ['/welcome', '/welcome'],
@@ -52,14 +52,18 @@ const table: [next: string, location: string][] = [
   ['data:text/html,<script>alert(1)</script>', '/'],
   ['file:///etc/passwd', '/'],
   [`/${'x'.repeat(1_000)}`, `/${'x'.repeat(1_000)}`],
+  [`/${'x'.repeat(1_999)}`, `/${'x'.repeat(1_999)}`],
+  [`/${'x'.repeat(2_000)}`, '/'],
+  [`/${'x'.repeat(5_000)}`, '/'],
+  [`/${'é'.repeat(600)}`, '/'], // 3,601 characters when it is percent-encoded
 ]
 
-t.test('after a login one goes on to an own page, or a page that is configured', async (t) => {
+t.test('a login redirects only to our own pages and to CORS_ORIGINS', async (t) => {
   const { app, origin } = await listeningApp(t, { env })
   await signUp(app)
   const own = { origin: env.PUBLIC_URL, 'sec-fetch-site': 'same-origin' }
   for (const [next, location] of table) {
-    const what = JSON.stringify(next)
+    const what = JSON.stringify(next).slice(0, 60)
     const form = { username: ada.email, password: ada.password }
     const browser = browserSession(origin)
     const byField = await browser.post('/login', { ...form, next }, own)
@@ -68,13 +72,13 @@ t.test('after a login one goes on to an own page, or a page that is configured',
     t.notOk(browser.cookies.has('x') || browser.cookies.has('Set-Cookie:x'), what)
 
     const query = `/login?next=${encodeURIComponent(next)}`
-    t.equal((await browser.get(query)).location, location, `${what} for who is signed in`)
+    t.equal((await browser.get(query)).location, location, `${what} for a signed-in user`)
     const byQuery = await browserSession(origin).post(query, form, own)
     t.equal(byQuery.location, location, `${what} in the query`)
   }
 })
 
-t.test('without CORS_ORIGINS there is no way out', async (t) => {
+t.test('without CORS_ORIGINS a login redirects only to our own pages', async (t) => {
   const { app, origin } = await listeningApp(t)
   await signUp(app)
   for (const next of ['https://app.example.org/x', 'http://localhost:4321/', 'null']) {
@@ -84,16 +88,46 @@ t.test('without CORS_ORIGINS there is no way out', async (t) => {
   }
 })
 
-t.test('the login form hands next on, escaped, and keeps it when it comes again', async (t) => {
+t.test('the login form keeps next, escaped, also after an error', async (t) => {
   const { origin } = await listeningApp(t)
   const browser = browserSession(origin)
   const next = '/welcome?a="><script>alert(1)</script>&b=2'
   const hidden = /<input type="hidden" name="next" value="([^"]*)">/
-  const escaped = '/welcome?a=&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;b=2'
+  const escaped = '/welcome?a=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&amp;b=2'
   const shown = await browser.get(`/login?next=${encodeURIComponent(next)}`)
-  t.equal(hidden.exec(shown.html)?.[1]?.replaceAll('>', '&gt;'), escaped)
+  t.equal(hidden.exec(shown.html)?.[1], escaped)
   const again = await browser.post('/login', { username: 'eve', password: 'wrong', next })
   t.equal(again.status, 401)
-  t.equal(hidden.exec(again.html)?.[1]?.replaceAll('>', '&gt;'), escaped)
+  t.equal(hidden.exec(again.html)?.[1], escaped)
   t.notMatch(shown.html + again.html, '<script')
+})
+
+t.test('no page shows a next that a login would not redirect to', async (t) => {
+  const { app, origin } = await listeningApp(t, { env })
+  await signUp(app)
+  const browser = browserSession(origin)
+  const own = { origin: env.PUBLIC_URL, 'sec-fetch-site': 'same-origin' }
+  for (const [next, location] of table) {
+    const what = JSON.stringify(next).slice(0, 60)
+    const query = `?next=${encodeURIComponent(next)}`
+    const pages = [
+      await browser.get(`/login${query}`),
+      await browser.get(`/register${query}`),
+      await browser.post('/login', { username: 'eve', password: 'wrong', next }, own),
+      await browser.post('/register', { email: ada.email, password: 'short', next }, own),
+    ]
+    t.strictSame(
+      pages.map(({ status }) => status),
+      [200, 200, 401, 400],
+      what,
+    )
+    for (const { html } of pages) {
+      const field = /<input type="hidden" name="next" value="([^"]*)">/.exec(html)?.[1]
+      t.equal(field?.replaceAll('&amp;', '&') ?? '/', location, `${what} in the field`)
+      for (const [, link = ''] of html.matchAll(/<main>[^]*? href="\/register([^"]*)"/g)) {
+        t.equal(link, location === '/' ? '' : `?next=${encodeURIComponent(location)}`, what)
+      }
+      if (location === '/') t.notMatch(html, 'next=', what)
+    }
+  }
 })

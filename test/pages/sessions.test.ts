@@ -21,10 +21,10 @@ const hello = '<h1>Hello, Ada!</h1>'
 const stranger = '<h1>Hello, World!</h1>'
 
 for (const [what, session] of [
-  ['gone', undefined],
-  ['no token', 'eyJlbWFpbCI6InRlc3RAZ21haWwuY29tIn0.aGr_AA.YPS7NYQnu1Iwb3x-zSAoGv_4SbA'],
+  ['missing', undefined],
+  ['invalid', 'eyJlbWFpbCI6InRlc3RAZ21haWwuY29tIn0.aGr_AA.YPS7NYQnu1Iwb3x-zSAoGv_4SbA'],
 ] as const) {
-  t.test(`where the access token is ${what}, the other cookie renews it`, async (t) => {
+  t.test(`if the access token is ${what}, the refresh cookie replaces it`, async (t) => {
     const { browser, cookie, isAlive } = await signedIn(t)
     const refresh = cookie('refresh')
     if (session === undefined) browser.cookies.delete('session')
@@ -36,11 +36,11 @@ for (const [what, session] of [
     t.equal(await isAlive(cookie('session')), true)
     const next = await browser.get('/welcome')
     t.equal(next.status, 200)
-    t.strictSame(next.setCookies, [], 'until it runs out again')
+    t.strictSame(next.setCookies, [], 'the new access token is used')
   })
 }
 
-t.test('a session lasts on after its access token ran out', async (t) => {
+t.test('a session continues after its access token has expired', async (t) => {
   const { browser, cookie, isAlive } = await signedIn(t, { ACCESS_TOKEN_TTL: '1s' })
   const token = cookie('session')
   const end = Date.now() + 10_000
@@ -50,16 +50,16 @@ t.test('a session lasts on after its access token ran out', async (t) => {
   t.not(cookie('session'), token)
 })
 
-t.test('logging out ends a session whose access token ran out, too', async (t) => {
+t.test('a logout without an access token also ends the session', async (t) => {
   const { browser, cookie, sql } = await signedIn(t)
   browser.cookies.delete('session')
   t.equal((await browser.post('/logout')).status, 303)
   t.equal(cookie('refresh'), '')
   const left = await sql('select id from sessions')
-  t.equal(left.length, 1, 'the one of signUp')
+  t.equal(left.length, 1, 'the session of signUp() stays')
 })
 
-t.test('a spent refresh cookie signs nobody in, ends the session, and is cleared', async (t) => {
+t.test('a reused refresh cookie is refused and cleared, and its session ends', async (t) => {
   const { browser, cookie, isAlive, origin, sql } = await signedIn(t)
   const spent = cookie('refresh')
   for (let times = 0; times < 2; times += 1) {
@@ -73,17 +73,17 @@ t.test('a spent refresh cookie signs nobody in, ends the session, and is cleared
   t.match(home.html, stranger)
   t.strictSame(home.setCookies.sort(), ['refresh', 'session'])
   t.equal(thief.cookies.size, 0)
-  t.equal(await isAlive(cookie('session')), false, 'nor is the one in use any good')
+  t.equal(await isAlive(cookie('session')), false, 'the current access token is revoked too')
   t.match((await browser.get('/')).html, stranger)
   t.equal(cookie('refresh'), '')
 })
 
-t.test('twelve requests that share their cookies sign nobody out, over and over', async (t) => {
+t.test('concurrent requests with the same cookies do not end the session', async (t) => {
   const { browser, cookie, sql } = await signedIn(t)
   for (let round = 0; round < 3; round += 1) {
     const spent = cookie('refresh')
     for (const cookieOfFirst of [false, true]) {
-      // The answers of another round may set the older token again.
+      // Late answers of the previous round may have set the older token again.
       if (cookieOfFirst) browser.cookies.set('refresh', spent)
       browser.cookies.delete('session')
       const pages = await Promise.all(Array.from({ length: 12 }, () => browser.get('/')))
@@ -96,7 +96,7 @@ t.test('twelve requests that share their cookies sign nobody out, over and over'
 })
 
 t.test(
-  'a refresh cookie of another service, or an access token in its place, is none',
+  'a refresh cookie with a token of another service, or an access token, is cleared',
   async (t) => {
     const { browser, cookie, origin } = await signedIn(t)
     const other = await signedIn(t)
@@ -113,11 +113,11 @@ t.test(
       t.match(home.html, stranger, what)
       t.equal(visitor.cookies.size, 0, what)
     }
-    t.match((await browser.get('/')).html, hello, 'and nobody else is signed out')
+    t.match((await browser.get('/')).html, hello, 'other sessions stay')
   },
 )
 
-t.test('who does not ask for HTML gets the home page as JSON', async (t) => {
+t.test('a client that does not accept HTML gets the home page as JSON', async (t) => {
   const { origin, cookie } = await signedIn(t)
   const kinds = ['*/*', 'application/json', 'application/json, text/html;q=0.5', 'image/png']
   for (const accept of kinds) {
@@ -132,4 +132,15 @@ t.test('who does not ask for HTML gets the home page as JSON', async (t) => {
   const page = await fetch(`${origin}/`, { headers: { accept: chromium } })
   t.equal(page.status, 200)
   t.match(await page.text(), stranger)
+})
+
+t.test('a visitor whose account was just deleted is signed out on every page', async (t) => {
+  for (const path of ['/', '/login', '/logout']) {
+    const { browser, cookie, sql } = await signedIn(t, { DENYLIST_SYNC: 'poll' })
+    await sql('delete from users')
+    const answer = path === '/logout' ? await browser.post(path) : await browser.get(path)
+    t.equal(answer.status, path === '/logout' ? 303 : 200, path)
+    t.equal(cookie('session'), '', path)
+    t.match((await browser.get('/')).html, stranger, path)
+  }
 })

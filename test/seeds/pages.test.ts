@@ -127,17 +127,20 @@ for (const [what, headers] of Object.entries(fromAnotherSite)) {
   })
 }
 
-t.test('the register page makes an account that the login page takes', async (t) => {
+t.test('the register page makes an account, and logs in to it', async (t) => {
   const { origin } = await listeningApp(t)
   const browser = browserSession(origin)
   t.equal((await browser.get('/register')).status, 200)
   const account = { name: 'Eve', username: '', email: 'eve@example.org', password: ada.password }
   const answer = await browser.post('/register', account)
   t.equal(answer.status, 303)
-  t.equal(answer.location, '/login')
-  t.match((await browser.get('/login')).html, 'Your account is ready. Log in with it.')
-  await browser.post('/login', { username: account.email, password: account.password })
-  t.match((await browser.get('/')).html, 'Hello, Eve!')
+  t.equal(answer.location, '/')
+  const home = await browser.get('/')
+  t.match(home.html, 'Your account is ready, and you are logged in.')
+  t.match(home.html, 'Hello, Eve!')
+  const another = browserSession(origin)
+  await another.post('/login', { username: account.email, password: account.password })
+  t.match((await another.get('/')).html, 'Hello, Eve!', 'the login page takes it too')
 })
 
 t.test('a registration at fault comes again with what was typed and what is wrong', async (t) => {
@@ -149,7 +152,7 @@ t.test('a registration at fault comes again with what was typed and what is wron
   const account = { name: 'Eve', email: 'eve@example.org', password: 'short' }
   const weak = await browser.post('/register', account)
   t.equal(weak.status, 400)
-  t.match(weak.html, 'It must have 8 characters or more.')
+  t.match(weak.html, 'It must have at least 8 characters.')
   t.strictSame(await sql('select email from users'), [{ email: ada.email }])
 })
 

@@ -139,6 +139,6 @@ t.test('what is empty, missing or no text is answered with a message that names 
     }
   }
   const common = { username: 'new', mobile: '01700000000', password: 'password' }
-  const message = 'The password is not acceptable: password is one of the most common passwords'
+  const message = 'The password is not acceptable: password is too common: choose another'
   t.strictSame(await call('POST', '/user', common), said(400, message))
 })

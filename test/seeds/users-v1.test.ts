@@ -82,7 +82,7 @@ for (const [path, names] of [
       }
     }
     const unknown = await call('POST', path, { ...whole, roles: ['admin'] })
-    t.strictSame(unknown, { status: 400, body: { error: 'roles is not known' } })
+    t.strictSame(unknown, { status: 400, body: { error: 'roles is not a known field' } })
     const none = await call('POST', path)
     t.strictSame(none, { status: 400, body: { error: 'body must be object' } })
     t.strictSame(await sql('select from users'), [])

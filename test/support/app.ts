@@ -1,10 +1,12 @@
 import type { Test } from 'tap'
 import { pino, type Logger } from 'pino'
 import { buildApp, type App } from '../../src/app.js'
+import { systemClock } from '../../src/concurrency/clock.js'
 import { loadConfig, type Config } from '../../src/config/load.js'
 import { createPool, type Pool } from '../../src/db/pool.js'
 import { createLogger } from '../../src/log/logger.js'
-import { queryAt, testDatabase } from './database.js'
+import { compareReplies } from './described.js'
+import { statementsAt, testDatabase } from './database.js'
 import { guardedPool } from './guarded-pool.js'
 
 export const keysSecret = 'a-long-enough-Secret-for-the-tests-0123456789'
@@ -12,8 +14,8 @@ export const keysSecret = 'a-long-enough-Secret-for-the-tests-0123456789'
 /** Hashing that costs a test next to nothing. */
 export const cheapHashing = { ARGON2_MEMORY: '1024', ARGON2_ITERATIONS: '1' }
 
-/** And no limits, but where they are what is tested. */
-export const forTests = { ...cheapHashing, RATE_LIMIT: 'off' }
+/** Adds a small pool, because each connection costs CPU, and no limits. Tests of limits turn them on. */
+export const forTests = { ...cheapHashing, DATABASE_POOL_SIZE: '4', RATE_LIMIT: 'off' }
 
 export type TestApp = {
   app: App
@@ -29,14 +31,14 @@ type Options = {
   now?: () => Date
   url?: string
   /** In milliseconds. */
-  keysEvery?: number
+  keyCheckInterval?: number
   logger?: Logger
   logTo?: { write(line: string): void }
 }
 
 /** The whole service on a database of its own; it goes when the test ends. */
 export async function testApp(t: Test, options: Options = {}): Promise<TestApp> {
-  const { env = {}, now, keysEvery, logTo, logger } = options
+  const { env = {}, now, keyCheckInterval, logTo, logger } = options
   const url = options.url ?? (await testDatabase(t))
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...forTests, ...env })
   const db = guardedPool(
@@ -48,15 +50,17 @@ export async function testApp(t: Test, options: Options = {}): Promise<TestApp> 
     listenUrl: url,
     keysSecret,
     log,
-    ...(now && { now }),
-    ...(keysEvery !== undefined && { keysEvery }),
+    ...(now && { clock: { ...systemClock, now: () => now().getTime() } }),
+    ...(keyCheckInterval !== undefined && { keyCheckInterval }),
   })
+  compareReplies(t, app)
+  const sql = statementsAt(t, url)
   t.teardown(async () => {
     await app.close()
     await db.close()
     for (const violation of db.violations) throw violation
   })
-  return { app, db, config, url, sql: (text, values) => queryAt(url, text, values) }
+  return { app, db, config, url, sql }
 }
 
 /** The same, listening: for what only a real connection shows. */
@@ -111,4 +115,15 @@ export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 export async function isRefused(app: App, token: string): Promise<boolean> {
   const { statusCode } = await app.inject({ url: '/api/user', headers: bearer(token) })
   return statusCode === 401
+}
+
+/** Counts how often the OpenAPI document is made. */
+export function countDocuments(app: App): () => number {
+  const make = app.swagger.bind(app)
+  let made = 0
+  app.swagger = ((...how: Parameters<typeof make>) => {
+    made += 1
+    return make(...how)
+  }) as typeof app.swagger
+  return () => made
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { tmpdir } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { forTests, keysSecret } from './app.js'
@@ -12,13 +13,14 @@ export async function gatehouse(
   args: string[],
   env: Record<string, string> = {},
   input = '',
+  cwd = tmpdir(), // without a .env
 ) {
   const child = spawn(process.execPath, [cli, ...args], {
+    cwd,
     env: {
       PATH: process.env.PATH,
       KEYS_SECRET: keysSecret,
       ...(url && { DATABASE_URL: url }),
-      DATABASE_POOL_SIZE: '2',
       ...forTests,
       ...env,
     },

@@ -19,8 +19,16 @@ export function urlOf(url: string, database: string): string {
 
 const server = () => JSON.parse(readFileSync(stateFile, 'utf8')) as TestServer
 
-/** One statement, outside of any test's database. */
-export const adminQuery = (text: string) => queryAt(urlOf(server().url, 'postgres'), text)
+let admin: pg.Pool | undefined
+
+/** One statement, outside of any test's database. A connection costs more than most of the statements. */
+export async function adminQuery(text: string) {
+  admin ??= new pg.Pool({
+    connectionString: urlOf(server().url, 'postgres'),
+    allowExitOnIdle: true,
+  }).on('error', () => undefined)
+  return (await admin.query(text)).rows as unknown[]
+}
 
 /** One statement in a database, past the service. */
 export async function queryAt<Row = Record<string, unknown>>(
@@ -38,14 +46,29 @@ export async function queryAt<Row = Record<string, unknown>>(
   }
 }
 
+/** Statements in a database, past the service, over few connections that outlive each of them. */
+export function statementsAt(t: Test, url: string) {
+  const pool = new pg.Pool({ connectionString: url, max: 4, idleTimeoutMillis: 0 })
+  pool.on('error', () => undefined) // a test ends connections, and databases
+  t.teardown(() => pool.end())
+  return async <Row = Record<string, unknown>>(text: string, values?: unknown[]) => {
+    const { rows } = await pool.query(text, values)
+    return rows as Row[]
+  }
+}
+
 /** The URL of a new database, migrated unless `empty`; it goes when the test ends. */
 export async function testDatabase(t: Test, { empty = false } = {}): Promise<string> {
   const name = `t_${randomBytes(6).toString('hex')}`
   const template = empty ? 'template0' : templateName
   await createFrom(template, name)
-  t.teardown(() => adminQuery(`drop database if exists ${name} with (force)`))
+  // In the background, because PostgreSQL waits for the service's connections in steps of 100 ms.
+  t.teardown(() => void drop(name))
   return urlOf(server().url, name)
 }
+
+const drop = (name: string) =>
+  adminQuery(`drop database if exists ${name} with (force)`).catch(() => undefined)
 
 /** The template admits one copy at a time; another test file may be at it. */
 async function createFrom(template: string, name: string, tries = 50): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
@@ -31,9 +32,11 @@ export async function echoApp(t: Test) {
   })
   app.on('upgrade', ({ method = '', url = '', headers, rawHeaders }, socket) => {
     seen.push({ method, url, headers, environment: environmentOf(rawHeaders), body: '' })
-    socket.write(
-      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
-    )
+    const accepted = createHash('sha1')
+      .update(`${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+      .digest('base64') // RFC 6455 §4.2.2; HAProxy checks it
+    const lines = ['Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${accepted}`]
+    socket.write(['HTTP/1.1 101 Switching Protocols', ...lines, '', ''].join('\r\n'))
     socket.on('error', () => undefined).pipe(socket)
   })
   app.listen(0, '127.0.0.1')

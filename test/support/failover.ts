@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { chooseIdentity, type Binaries } from '../../src/db/embedded/binaries.js'
+import { chooseIdentity } from '../../src/db/embedded/binaries.js'
 import { queryAt, urlOf } from './database.js'
 import { freePort } from './server-process.js'
 import { tcpProxy } from './tcp-proxy.js'
 import { until } from './until.js'
+
+export type Binaries = { initdb: string; postgres: string }
 
 const run = promisify(execFile)
 const environment = { LC_ALL: 'C', TZ: 'UTC' }

@@ -1,4 +1,4 @@
-import { absent, createEntries, dead } from '@gatehouse/verify/protocol'
+import { createEntries } from '@gatehouse/verify/protocol'
 import { pino } from 'pino'
 import { createFeed } from '../../src/features/denylist/feed.js'
 import { createModelDatabase } from './model-database.js'
@@ -13,6 +13,8 @@ const troubled = 4_000
 const healing = 12_000
 const names = Array.from({ length: 8 }, (_, at) => at.toString(16).padStart(12, '0'))
 const ids = names.map((name) => `01890a5d-ac96-774b-8000-${name}`)
+/** In the place of an epoch: denies every token of the id. */
+const denies = -1
 const log = pino({ level: 'silent' })
 
 type Denied = Row & { ackedAt: number; wasHeld: boolean }
@@ -23,9 +25,8 @@ type Denied = Row & { ackedAt: number; wasHeld: boolean }
  */
 export function createSimulation(seed: number, slip?: Slip) {
   const next = random(seed)
-  const time = createVirtualTime()
-  const epoch = Date.now() - 3_600_000 // so that the clock of the host never is behind
-  const now = () => epoch + time.clock()
+  const time = createVirtualTime(Date.now())
+  const { now, monotonic, sleep } = time.clock
   const database = createModelDatabase(now, slip)
   const listens = next() < 0.7
   const network = createModelNetwork({ time, database, random: next, listens })
@@ -38,9 +39,8 @@ export function createSimulation(seed: number, slip?: Slip) {
     interval: listens ? 500 : 250,
     log,
     clock: time.clock,
-    sleep: time.sleep,
     random: next,
-    onHeard: () => (next() < 0.05 ? time.sleep(next() * 1_500) : Promise.resolve()),
+    onDelta: () => (next() < 0.05 ? sleep(next() * 1_500) : Promise.resolve()),
     onLost: () => undefined,
   })
   const denied = new Map<string, Denied>()
@@ -58,12 +58,12 @@ export function createSimulation(seed: number, slip?: Slip) {
   function deny(): void {
     const written = ids.flatMap((id, at) => {
       if (next() > 0.15 || database.isLocked(id)) return []
-      const level = at % 3 === 0 ? (denied.get(id)?.epoch ?? 0) + 1 : dead
+      const level = at % 3 === 0 ? (denied.get(id)?.epoch ?? 0) + 1 : denies
       return [{ id, epoch: level, expiresAt: now() + 3_000 + next() * 30_000 }]
     })
     const end = database.begin(written)
     time.after(next() < 0.3 ? next() * 3_000 : next() * 50, () => settle(end(next() < 0.8)))
-    if (time.clock() < troubled) time.after(next() * 1_000, deny)
+    if (monotonic() < troubled) time.after(next() * 1_000, deny)
   }
 
   function settle(committed: Row[]): void {
@@ -79,7 +79,7 @@ export function createSimulation(seed: number, slip?: Slip) {
     const known = denied.get(row.id)
     if (known && known.seq > row.seq) return
     if (!database.has(row)) return // a failover lost it meanwhile
-    denied.set(row.id, { ...row, ackedAt: time.clock(), wasHeld: false })
+    denied.set(row.id, { ...row, ackedAt: monotonic(), wasHeld: false })
   }
 
   function trouble(): void {
@@ -92,7 +92,7 @@ export function createSimulation(seed: number, slip?: Slip) {
     else if (die < 0.95) failOver()
     else database.prune()
     check()
-    if (time.clock() < troubled) time.after(next() * 1_500, trouble)
+    if (monotonic() < troubled) time.after(next() * 1_500, trouble)
   }
 
   /** What was acknowledged and is lost must still be denied where it was; elsewhere nobody knows of it. */
@@ -109,9 +109,9 @@ export function createSimulation(seed: number, slip?: Slip) {
       if (!row) continue
       const isOver = row.expiresAt <= now()
       const isHeld = holds(row)
-      const isDue = time.clock() > row.ackedAt + lease && feed.isFresh()
+      const isDue = monotonic() > row.ackedAt + lease && feed.isWithinLease()
       if (!isHeld && !isOver && (isDue || row.wasHeld)) {
-        result.fault ??= `${row.id} is ${row.wasHeld ? 'no longer' : 'not'} denied at ${time.clock()}`
+        result.fault ??= `${row.id} is ${row.wasHeld ? 'no longer' : 'not'} denied at ${monotonic()}`
         result.isDone = true
       }
       row.wasHeld ||= isHeld && isDue
@@ -119,16 +119,18 @@ export function createSimulation(seed: number, slip?: Slip) {
   }
 
   function holds({ id, epoch: level }: Row): boolean {
-    const found = entries.find(id)
-    return found === dead || (found !== absent && level !== dead && found >= level)
+    if (entries.isDenied(id)) return true
+    const epoch = entries.epochOf(id)
+    return epoch !== undefined && level !== denies && epoch >= level
   }
 
   /** Whether all is well again: as soon as it is, or after so long. */
   function look(): void {
     check()
     const isWell =
-      feed.isFresh() && [...denied.values()].every((row) => row.expiresAt <= now() || holds(row))
-    const isHopeless = time.clock() >= troubled + healing
+      feed.isWithinLease() &&
+      [...denied.values()].every((row) => row.expiresAt <= now() || holds(row))
+    const isHopeless = monotonic() >= troubled + healing
     if (!isWell && !isHopeless) {
       time.after(500, look)
       return

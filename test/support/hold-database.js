@@ -4,8 +4,7 @@ import { rm } from 'node:fs/promises'
 import { startEmbeddedPostgres } from '../../dist/db/embedded/start.js'
 
 const dataDir = process.argv[2]
-const log = { info: () => undefined, warn: () => undefined }
-const { url, stop } = await startEmbeddedPostgres({ dataDir, log, durable: false })
+const { url, stop } = await startEmbeddedPostgres({ dataDir, durable: false })
 process.stdout.write(`${url}\n`)
 const alive = setInterval(() => undefined, 60_000)
 

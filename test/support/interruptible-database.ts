@@ -9,8 +9,7 @@ import { tcpProxy } from './tcp-proxy.js'
 export async function interruptibleDatabase(t: Test) {
   const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-outage-'))
   await chmod(dataDir, 0o711)
-  const log = { info: () => undefined, warn: () => undefined }
-  let server: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir, log })
+  let server: EmbeddedPostgres = await startEmbeddedPostgres({ dataDir })
   const link = await tcpProxy(t, server.url)
   t.teardown(async () => {
     await server.stop()
@@ -20,7 +19,7 @@ export async function interruptibleDatabase(t: Test) {
     url: link.url,
     stop: () => server.stop(),
     start: async () => {
-      server = await startEmbeddedPostgres({ dataDir, log })
+      server = await startEmbeddedPostgres({ dataDir })
       link.retarget(server.url)
     },
   }

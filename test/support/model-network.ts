@@ -29,7 +29,7 @@ export function createModelNetwork({ time, database, random, listens }: Options)
 
   async function connect(): Promise<Source> {
     if (often(0.1)) return new Promise(() => undefined)
-    await time.sleep(delay())
+    await time.clock.sleep(delay())
     if (!isUp || often(0.2)) throw new Error('no connection')
     const link = createLink()
     links.add(link)
@@ -98,7 +98,7 @@ export function createModelNetwork({ time, database, random, listens }: Options)
           const page = server.page(after, 2)
           return { ...page, count: page.count < 2 ? page.count : most }
         }),
-      news: (ms) =>
+      waitForChange: (ms) =>
         new Promise((resolve) => {
           if (listens) wake = resolve
           time.after(listens && (hasNews || link.isCut) ? 0 : ms, resolve)
@@ -159,7 +159,7 @@ export function createModelNetwork({ time, database, random, listens }: Options)
 
     /** What the pool answers, which is always on the primary. */
     async poolHistory(): Promise<string> {
-      await time.sleep(delay())
+      await time.clock.sleep(delay())
       return database.primary.position().history
     },
 

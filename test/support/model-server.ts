@@ -1,5 +1,5 @@
 import type { Delta } from '../../src/features/denylist/repository.js'
-import type { Page } from '../../src/features/denylist/sources.js'
+import type { DenialPage } from '../../src/features/denylist/sources.js'
 
 /** An entry of the denylist: -1 where the id is dead, else the epoch. Milliseconds since 1970. */
 export type Row = { id: string; epoch: number; expiresAt: number; xid: number; seq: number }
@@ -92,7 +92,7 @@ export function createModelServer(options: Options, commits: Row[][] = []) {
       return { ...position, packed: pack(news), at: now(), keys: 0, lag: null }
     },
 
-    page(after: string, most: number): Page {
+    page(after: string, most: number): DenialPage {
       const ids = [...rows.keys()].filter((id) => id > after).sort()
       const found = ids.slice(0, most).flatMap((id) => rows.get(id) ?? [])
       return { history, packed: pack(found), last: found.at(-1)?.id ?? null, count: found.length }

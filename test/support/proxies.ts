@@ -1,17 +1,14 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { listeningApp, logIn, signUp, verifyEmails } from './app.js'
 import { echoApp } from './echo-app.js'
 import { exchange, toBytes, type RawRequest } from './http/connection.js'
+import { proxyServers, scratch } from './proxy-servers.js'
 import { freePort } from './server-process.js'
 
 type Ports = { port: number; gatehouse: number; app: number }
-type Proxy = (t: Test, ports: Ports) => Promise<void>
+type Recipe = (t: Test, ports: Ports) => Promise<string>
 
 /** The recipe of examples/proxies with the addresses of a test; each must be in it. */
 async function recipe(name: string, changes: [from: string, to: string][]): Promise<string> {
@@ -28,79 +25,37 @@ const addresses = ({ gatehouse, app }: Ports): [string, string][] => [
   ['app:8080', `127.0.0.1:${app}`],
 ]
 
-const nginx: Proxy = async (t, ports) => {
-  const folder = await scratch(t)
-  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  const paths = kinds.map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(' ')
-  const text = await recipe('nginx.conf', [
-    ...addresses(ports),
-    ['listen 80;', `listen 127.0.0.1:${ports.port};`],
-    ['http {\n', `http {\n  ${paths} access_log off;\n`],
-  ])
-  const file = join(folder, 'nginx.conf')
-  await writeFile(file, text)
-  const global = `daemon off; pid ${folder}/pid; error_log stderr warn;`
-  await start(t, '/usr/sbin/nginx', ['-p', folder, '-c', file, '-g', global], folder, ports.port)
+/** A script next to a configuration, with the address of Gatehouse. @returns its path */
+async function script(t: Test, name: string, ports: Ports): Promise<string> {
+  const file = join(await scratch(t), name)
+  await writeFile(file, await recipe(name, addresses(ports).slice(0, 1)))
+  return file
 }
 
-const caddy: Proxy = async (t, ports) => {
-  const folder = await scratch(t)
-  const text = await recipe('Caddyfile', [
-    ...addresses(ports),
-    ['\nexample.org {', `\nhttp://:${ports.port} {`],
-  ])
-  const file = join(folder, 'Caddyfile')
-  await writeFile(file, `{\n admin off\n default_bind 127.0.0.1\n}\n${text}`)
-  await start(
-    t,
-    '/usr/bin/caddy',
-    ['run', '--config', file, '--adapter', 'caddyfile'],
-    folder,
-    ports.port,
-  )
-}
+const recipes: Record<keyof typeof proxyServers, Recipe> = {
+  nginx: (_t, ports) =>
+    recipe('nginx.conf', [...addresses(ports), ['listen 80;', `listen 127.0.0.1:${ports.port};`]]),
 
-const proxies = { nginx, caddy }
+  caddy: (_t, ports) =>
+    recipe('Caddyfile', [...addresses(ports), ['\nexample.org {', `\nhttp://:${ports.port} {`]]),
 
-export async function scratch(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'proxy-'))
-  await chmod(folder, 0o755) // nginx's workers are somebody else
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
+  haproxy: async (t, ports) =>
+    recipe('haproxy.cfg', [
+      ...addresses(ports),
+      ['/etc/haproxy/haproxy.lua', await script(t, 'haproxy.lua', ports)],
+      ['bind :443 ssl crt /etc/haproxy/example.org.pem', `bind 127.0.0.1:${ports.port}`],
+      ['X-Forwarded-Proto https', 'X-Forwarded-Proto http'],
+    ]),
 
-/** Starts a server, and waits until it answers `/health/live` with one of these. */
-export async function start(
-  t: Test,
-  path: string,
-  args: string[],
-  home: string,
-  port: number,
-  statuses = [200],
-) {
-  const child = spawn(path, args, {
-    env: { HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  }
-  const exited = Promise.race([once(child, 'exit'), once(child, 'error')])
-  t.teardown(async () => {
-    child.kill('SIGTERM')
-    await exited
-  })
-  const end = Date.now() + 20_000
-  while (Date.now() < end && child.exitCode === null && child.pid !== undefined) {
-    const isUp = await fetch(`http://127.0.0.1:${port}/health/live`).then(
-      ({ status }) => statuses.includes(status),
-      () => false,
-    )
-    if (isUp) return
-    await sleep(50)
-  }
-  throw new Error(`${path} does not serve: ${output}`)
+  apache: async (t, ports) =>
+    recipe('apache.conf', [
+      ...addresses(ports),
+      ['/etc/apache2/apache.lua', await script(t, 'apache.lua', ports)],
+      ['<VirtualHost *:443>', `<VirtualHost 127.0.0.1:${ports.port}>`],
+      ['  SSLEngine on\n', ''],
+      ['  SSLCertificateFile /etc/ssl/example.org.pem\n', ''],
+      ['  SSLCertificateKeyFile /etc/ssl/private/example.org.key\n', ''],
+    ]),
 }
 
 export const ada = {
@@ -111,13 +66,14 @@ export const ada = {
 const bob = { email: 'bob@example.org', password: 'correct horse battery' }
 
 /** Gatehouse and an app behind a real proxy, which runs the recipe of examples/proxies. */
-export async function behind(t: Test, name: keyof typeof proxies) {
+export async function behind(t: Test, name: keyof typeof proxyServers) {
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   const service = await listeningApp(t, { env: { PUBLIC_URL: origin } })
   const app = await echoApp(t)
   const gatehouse = Number(new URL(service.origin).port)
-  await proxies[name](t, { port, gatehouse, app: app.port })
+  const config = await recipes[name](t, { port, gatehouse, app: app.port })
+  await proxyServers[name](t, port, config)
   await signUp(service.app, ada)
   await verifyEmails(service)
   const user = await logIn(service.app, ada)

@@ -7,7 +7,7 @@ export type RefreshCase = {
   name: string
   /** How many seconds ago each of the last generations was exchanged, the newest last. */
   spentAgo: number[]
-  isSighted?: boolean
+  isUsed?: boolean
   repeats?: number
   presented: number
   decision: Decision
@@ -42,7 +42,7 @@ export const refreshCases: (RefreshCase & { generation?: number })[] = [
   {
     name: 'the present token, too young, though it was used',
     spentAgo: [1],
-    isSighted: true,
+    isUsed: true,
     presented: 4,
     decision: 'repeat',
   },
@@ -50,7 +50,7 @@ export const refreshCases: (RefreshCase & { generation?: number })[] = [
   {
     name: 'the one before it, within the grace, though the present one was used',
     spentAgo: [60],
-    isSighted: true,
+    isUsed: true,
     presented: 3,
     decision: 'repeat',
   },
@@ -70,7 +70,7 @@ export const refreshCases: (RefreshCase & { generation?: number })[] = [
   {
     name: 'two steps back, within the grace, though the present one was used',
     spentAgo: [60, 30],
-    isSighted: true,
+    isUsed: true,
     presented: 2,
     decision: 'repeat',
   },
@@ -87,7 +87,7 @@ export const refreshCases: (RefreshCase & { generation?: number })[] = [
   {
     name: 'the one before it, late, though the present one was used',
     spentAgo: [130],
-    isSighted: true,
+    isUsed: true,
     presented: 3,
     decision: 'reuse',
   },

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
@@ -22,6 +23,7 @@ export async function spawnServer(
   t: Test,
   env: Record<string, string>,
   stdio: StdioOptions = ['ignore', 'pipe', 'pipe'],
+  cwd = tmpdir(), // without a .env
 ): Promise<ServerProcess> {
   const port = env.PORT ?? String(await freePort())
   const child = spawn(process.execPath, [entry], {
@@ -34,6 +36,7 @@ export async function spawnServer(
       ...env,
     },
     stdio,
+    cwd,
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {

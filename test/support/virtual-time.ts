@@ -1,5 +1,7 @@
-/** A clock that moves only when everything has been done that was due. */
-export function createVirtualTime() {
+import type { Clock } from '../../src/concurrency/clock.js'
+
+/** A clock that moves only when everything has been done that was due. `since` is in milliseconds since 1970. */
+export function createVirtualTime(since = 0) {
   const events: { at: number; run: () => void }[] = [] // the next one last
   let now = 0
 
@@ -10,10 +12,15 @@ export function createVirtualTime() {
     events.splice(place, 0, { at, run })
   }
 
+  const clock: Clock = {
+    now: () => since + now,
+    monotonic: () => now,
+    sleep: (ms) => new Promise<void>((resolve) => after(ms, resolve)),
+  }
+
   return {
-    clock: () => now,
+    clock,
     after,
-    sleep: (ms: number) => new Promise<void>((resolve) => after(ms, resolve)),
 
     /** Does what is due next. */
     step(): void {

@@ -1,4 +1,4 @@
-import { absent, createEntries, dead } from '@gatehouse/verify/protocol'
+import { createEntries } from '@gatehouse/verify/protocol'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { random } from '../support/random.js'
@@ -8,9 +8,11 @@ t.test('what was added is found, in either case, and nothing else is', (t) => {
   const [token, user] = [randomUUID(), randomUUID()]
   entries.add({ id: token, expires_at: 100 })
   entries.add({ id: user, epoch: 3, expires_at: 100 })
-  t.equal(entries.find(token), dead)
-  t.equal(entries.find(token.toUpperCase()), dead)
-  t.equal(entries.find(user), 3)
+  t.equal(entries.isDenied(token), true)
+  t.equal(entries.epochOf(token), undefined)
+  t.equal(entries.isDenied(token.toUpperCase()), true)
+  t.equal(entries.epochOf(user), 3)
+  t.equal(entries.isDenied(user), false)
   t.equal(entries.size, 2)
   for (const id of [
     randomUUID(),
@@ -20,7 +22,8 @@ t.test('what was added is found, in either case, and nothing else is', (t) => {
     token.replaceAll('-', ''),
     'g'.repeat(36),
   ]) {
-    t.equal(entries.find(id), absent, id)
+    t.equal(entries.isDenied(id), false, id)
+    t.equal(entries.epochOf(id), undefined, id)
   }
   t.end()
 })
@@ -29,12 +32,13 @@ t.test('a death is final and an epoch only rises, in whatever order they come', 
   const entries = createEntries()
   const [first, second] = [randomUUID(), randomUUID()]
   for (const epoch of [4, 2, 5, 5, 1]) entries.add({ id: first, epoch, expires_at: 100 })
-  t.equal(entries.find(first), 5)
+  t.equal(entries.epochOf(first), 5)
   entries.add({ id: first, expires_at: 50 })
   entries.add({ id: first, epoch: 9, expires_at: 100 })
-  t.equal(entries.find(first), dead)
+  t.equal(entries.isDenied(first), true)
   entries.add({ id: second, epoch: 0, expires_at: 100 })
-  t.equal(entries.find(second), 0)
+  t.equal(entries.epochOf(second), 0)
+  t.equal(entries.isDenied(second), false)
   t.equal(entries.size, 2)
   entries.sweep(75)
   t.equal(entries.size, 2, 'the later expiry counts')
@@ -56,8 +60,8 @@ t.test('packed entries are read as the database writes them', (t) => {
   entries.addPacked(packed)
   t.equal(entries.size, 300)
   t.same(
-    ids.map((id) => entries.find(id)),
-    ids.map((_id, at) => (at % 2 === 0 ? dead : at)),
+    ids.map((id) => entries.isDenied(id) || entries.epochOf(id)),
+    ids.map((_id, at) => at % 2 === 0 || at),
   )
   for (let pass = 0; pass < 2; pass += 1) entries.sweep(1_900_000_100)
   t.equal(entries.size, 200)
@@ -88,11 +92,11 @@ t.test('20,000 random additions, repeats and sweeps agree with a Map, however id
         for (let pass = 0; pass < 2; pass += 1) entries.sweep(now)
         for (const [known, expiry] of model) if (expiry < now) model.delete(known)
         if (entries.size !== model.size) wrong += 1
-      } else if ((entries.find(one) === dead) !== model.has(one)) wrong += 1
+      } else if (entries.isDenied(one) !== model.has(one)) wrong += 1
     }
     t.equal(wrong, 0)
     t.same(
-      [...model.keys()].filter((known) => entries.find(known) !== dead),
+      [...model.keys()].filter((known) => !entries.isDenied(known)),
       [],
     )
   }
@@ -112,7 +116,7 @@ t.test('a million entries take less than 100 MB, and leave when they expire', (t
   t.equal(entries.size, 1_000_000)
   t.ok(entries.bytes < 100_000_000, `${entries.bytes} bytes`)
   let missing = 0
-  for (let n = 0; n < 1_000_000; n += 1) if (entries.find(id(n)) !== dead) missing += 1
+  for (let n = 0; n < 1_000_000; n += 1) if (!entries.isDenied(id(n))) missing += 1
   t.equal(missing, 0)
   for (let pass = 0; pass < 40; pass += 1) entries.sweep(11)
   t.equal(entries.size, 500_000)

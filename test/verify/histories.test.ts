@@ -1,6 +1,12 @@
-import { createEntries, type RevocationClaims } from '@gatehouse/verify/protocol'
+import {
+  createEntries,
+  parseObject,
+  revocationsAudienceOf,
+  type Jws,
+} from '@gatehouse/verify/protocol'
 import t from 'tap'
 import { createRevocationFeed } from '../../packages/verify/src/feed.js'
+import { issuer } from '../support/verifier.js'
 
 const kid = 'key'
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -18,12 +24,13 @@ t.test('keys are those of the latest answer, and of a new history of its first',
   ]
   const key = {
     ...{ kid, algorithm: 'ES256' as const },
-    verify: { 'revocations+jwt': (token: string) => claimsOf(token), 'at+jwt': () => undefined },
+    verify: ({ payload }: Jws) => parseObject(payload),
   }
   const feed = createRevocationFeed({
+    issuer,
     entries: createEntries(),
     keys: {
-      ...{ find: () => key, findNew: async () => undefined, load: async () => undefined },
+      ...{ find: () => key, loadUnknown: async () => undefined, load: async () => undefined },
       ...{ isEmpty: false, isDue: () => false },
       follow: (kids, isNew) => void followed.push([kids, isNew]),
     },
@@ -32,7 +39,10 @@ t.test('keys are those of the latest answer, and of a new history of its first',
       const answer = answers.shift()
       if (!answer) stopping.abort()
       const cursor = { after, next: `${nth}`, full: true, more: true } // goes on at once
-      const claims = { ...cursor, ...answer, iss: '', iat: 0, exp: 1, lifetime: 900, denials: [] }
+      const aud = revocationsAudienceOf(issuer)
+      const exp = Math.ceil(now / 1_000) + 60
+      const signed = { iss: issuer, aud, iat: 0, exp, lifetime: 900, denials: [] }
+      const claims = { ...cursor, ...answer, ...signed }
       const text = [part({ alg: 'ES256', typ: 'revocations+jwt', kid }), part(claims), 'AAAA']
       return { text: text.join('.'), headers: new Headers() }
     },
@@ -48,6 +58,3 @@ t.test('keys are those of the latest answer, and of a new history of its first',
     [[kid, 'new'], true],
   ])
 })
-
-const claimsOf = (token: string) =>
-  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as RevocationClaims

@@ -1,6 +1,6 @@
 import { decodeProtectedHeader } from 'jose'
 import t, { type Test } from 'tap'
-import { openRotation } from '../../src/services.js'
+import { openRotation } from '../../src/commands/rotation.js'
 import { generateKey, publicJwk } from '../../src/features/tokens/key-pair.js'
 import { createKeySet } from '../../packages/verify/src/keys.js'
 import { keysSecret, listeningApp, logIn, signUp } from '../support/app.js'
@@ -17,7 +17,7 @@ const jwks = await Promise.all(
 const kidOf = (token: string) => decodeProtectedHeader(token).kid ?? ''
 
 async function start(t: Test) {
-  const service = await listeningApp(t, { keysEvery: 20 })
+  const service = await listeningApp(t, { keyCheckInterval: 20 })
   const { access_token } = await signUp(service.app)
   const proxy = await startProxy(t, service.origin)
   const verifier = startVerifier(t, proxy.origin)
@@ -73,7 +73,7 @@ t.test('a failover that loses the removal of a key does not make it good again',
 
 t.test('keys that were removed stay so, and those that a failover took may come back', (t) => {
   const keys = createKeySet({
-    ...{ issuer: '', audience: '', onChange: () => undefined, clock: () => 0 },
+    ...{ onChange: () => undefined, clock: () => 0 },
     read: async () => ({ text: JSON.stringify({ keys: jwks }), headers: new Headers() }),
   })
   const [removed, lost] = jwks.map(({ kid }) => kid) as [string, string]

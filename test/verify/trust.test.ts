@@ -130,7 +130,8 @@ t.test('an answer that is forged, of another kind or played again renews nothing
     const { proxy, isGood } = await verify()
     answer(proxy, async (path) => sign(key, nothing(path)))
     await sleep(maxStale + 1_000)
-    t.equal(await isGood(), true, 'the test itself could sign what counts')
+    await until(isGood, 'a feed that the test signed to count')
+    t.pass('the test itself could sign what counts')
   }
   await Promise.all([believe(), ...Object.entries(forged).map(suffer)])
 
@@ -141,8 +142,7 @@ t.test('an answer that is forged, of another kind or played again renews nothing
     latest ||= body
     return { status, body: latest }
   })
-  await until(() => latest !== '', 'an answer to play again')
-  t.equal(await isGood(), true)
+  await until(async () => latest !== '' && (await isGood()), 'an answer to play again')
   await app.inject({ method: 'POST', url: '/api/logout', headers: bearer(access_token) })
   await until(isUnknown, 'the end of what an old answer is good for')
 })

@@ -33,7 +33,7 @@ t.test('a good token is verified without a request, and its claims are given', a
 })
 
 t.test('what is revoked is refused within a second', async (t) => {
-  const service = await listeningApp(t, { keysEvery: 20 })
+  const service = await listeningApp(t, { keyCheckInterval: 20 })
   const { app, sql } = service
   const { verdict, ready } = startVerifier(t, service.origin)
   await ready

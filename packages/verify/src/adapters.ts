@@ -5,23 +5,30 @@ import { isOfClient } from './protocol/claims.js'
 import type { Claims, Verifier } from './verifier.js'
 
 export type TokenRules = {
-  /** A token without it is refused. */
+  /** The role that the token must have. */
   role?: string
-  /** Whether the token may be a client's own. By default only where a role is asked for. */
+  /** Whether to accept a client's own token. By default only if `role` is set. */
   admitsClients?: boolean
 }
 
-/** As much of a Fastify request and reply as it takes. */
-type Hooked = { headers: { authorization?: string | undefined }; raw: { rawHeaders: string[] } }
-type Reply = { headers: (values: Record<string, string>) => unknown }
-type Verifies = Pick<Verifier, 'verify'>
+/** The members of a Fastify request and reply that the hook uses. */
+type FastifyRequestLike = {
+  headers: { authorization?: string | undefined }
+  raw: { rawHeaders: string[] }
+}
+type FastifyReplyLike = { headers: (values: Record<string, string>) => unknown }
 
-/** A Fastify `preHandler`, or `onRequest`: puts the claims into `request.user`, or throws. */
-export function fastifyToken(verifier: Verifies, rules: TokenRules = {}) {
-  return async function requireToken(request: Hooked, reply: Reply): Promise<void> {
+type TokenVerifier = Pick<Verifier, 'verify'>
+
+/** A Fastify `preHandler` or `onRequest` hook. Puts the claims into `request.user`, or throws. */
+export function fastifyToken(verifier: TokenVerifier, rules: TokenRules = {}) {
+  return async function requireToken(
+    request: FastifyRequestLike,
+    reply: FastifyReplyLike,
+  ): Promise<void> {
     const { headers, raw } = request
     try {
-      const claims = await admit(verifier, rules, headers.authorization, raw.rawHeaders)
+      const claims = await authorize(verifier, rules, headers.authorization, raw.rawHeaders)
       Object.assign(request, { user: claims })
     } catch (thrown) {
       const error = toRefusal(thrown)
@@ -31,25 +38,25 @@ export function fastifyToken(verifier: Verifies, rules: TokenRules = {}) {
   }
 }
 
-/** Middleware for Express, Connect or node:http: puts the claims into `request.user`, or answers. */
-export function requireToken(verifier: Verifies, rules: TokenRules = {}) {
+/** Middleware for Express, Connect or node:http. Puts the claims into `request.user`, or sends the error. */
+export function requireToken(verifier: TokenVerifier, rules: TokenRules = {}) {
   return function requireToken(
     request: IncomingMessage,
     response: ServerResponse,
     next: () => void,
   ): void {
-    admit(verifier, rules, request.headers.authorization, request.rawHeaders).then(
+    authorize(verifier, rules, request.headers.authorization, request.rawHeaders).then(
       (claims) => {
         Object.assign(request, { user: claims })
         next()
       },
-      (thrown: unknown) => refuse(response, thrown),
+      (thrown: unknown) => sendRefusal(response, thrown),
     )
   }
 }
 
-async function admit(
-  { verify }: Verifies,
+async function authorize(
+  { verify }: TokenVerifier,
   { role, admitsClients = role !== undefined }: TokenRules,
   authorization: string | undefined,
   rawHeaders: string[],
@@ -63,7 +70,7 @@ async function admit(
   return claims
 }
 
-function refuse(response: ServerResponse, thrown: unknown): void {
+function sendRefusal(response: ServerResponse, thrown: unknown): void {
   const { code, message, statusCode, headers } = toRefusal(thrown)
   const body = JSON.stringify({ status: 'error', code, message })
   response.writeHead(statusCode, {

@@ -15,7 +15,7 @@ const headersOf: Record<RefusalCode, Record<string, string>> = {
   unavailable: { 'retry-after': '1' },
 }
 
-/** Why a token is refused. `statusCode` (401, 403, 503) and `headers` are for the reply. */
+/** The reason why a token is refused. `statusCode` (401, 403, 503) and `headers` are for the reply. */
 export class Refusal extends Error {
   readonly code: RefusalCode
   readonly statusCode: number
@@ -34,11 +34,11 @@ export class Refusal extends Error {
 export const refusal = (code: RefusalCode, cause?: unknown): Refusal =>
   new Refusal(code, headersOf[code], cause)
 
-/** A request without a token: the challenge names no error (RFC 6750 §3.1). */
+/** The refusal of a request without a token. Its challenge has no error code (RFC 6750 §3.1). */
 export const challenge = (): Refusal =>
   new Refusal('invalid_token', { 'www-authenticate': 'Bearer' })
 
-/** A refusal stays as it is; for any other error the token's state is unknown. */
+/** Returns a refusal as it is. After any other error the state of the token is unknown. */
 export function toRefusal(error: unknown): Refusal {
   return error instanceof Refusal ? error : refusal('unavailable', error)
 }

@@ -1,48 +1,41 @@
-import { createVerifier } from 'fast-jwt'
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Answer } from './http.js'
-import { revocationsAudienceOf } from './protocol/audiences.js'
 import { thumbprint, type Algorithm } from './protocol/keys.js'
-import { verifyOptions } from './protocol/verify-options.js'
+import { createJwsVerifier, fitsAlgorithm, type JwsVerifier } from './protocol/signature.js'
 
 type Options = {
   read: () => Promise<Answer>
-  issuer: string
-  audience: string
-  /** Called when other keys verify than before. */
+  /** Called when the set of accepted keys changes. */
   onChange: () => void
+  /** Monotonic time in milliseconds. */
   clock: () => number
 }
 
-export type VerifiedType = 'at+jwt' | 'revocations+jwt'
-
-export type PublicKey = {
-  kid: string
-  algorithm: Algorithm
-  verify: Record<VerifiedType, (token: string) => unknown>
-}
+export type PublicKey = { kid: string; algorithm: Algorithm; verify: JwsVerifier }
 
 const maxKeys = 100
-/** How often the set is read at most, in milliseconds. */
-const every = 1_000
+/** The shortest time between two requests for the set, in milliseconds. */
+const minInterval = 1_000
 
 /**
- * The keys that the service publishes, less those that it says are no longer good. They are read again
- * when they are as old as they may be, when the service speaks of others, and for an unknown `kid`.
+ * The keys of the JWK set, without the keys that the feed no longer lists. The set is loaded again when its
+ * cache time ends, when the feed lists different keys, and when a token has an unknown `kid`.
  */
-export function createKeySet({ read, issuer, audience, onChange, clock }: Options) {
+export function createKeySet({ read, onChange, clock }: Options) {
   let keys = new Map<string, PublicKey>()
+  /** The keys in the last answer of the feed. */
   let listed = new Set<string>()
+  /** Keys that the feed listed earlier, but no longer lists. */
   let dropped = new Set<string>()
-  /** Of the dropped ones those that a failover took, not an operator. */
+  /** Dropped keys that a failover lost. The service may list them again. */
   let lost = new Set<string>()
-  /** Dropped for good, though the service may name them again. */
-  let dead = new Set<string>()
+  /** Keys that an operator removed before a failover. They stay refused. */
+  let removed = new Set<string>()
   let loading: Promise<void> | undefined
-  let askedAt = -Infinity
+  let loadedAt = -Infinity
   let queued: Promise<void> | undefined
-  let goodUntil = -Infinity
+  let cachedUntil = -Infinity
 
   return {
     find,
@@ -53,44 +46,44 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
     },
 
     /**
-     * Looks for a key that is not there. Anybody can name one, so the service is asked once a second at
-     * most, for everybody who waits. @throws Error
+     * Loads the set for a `kid` that is not in it. Anyone can send an unknown `kid`, so all callers share
+     * one request a second. @throws Error
      */
-    findNew(kid: string): Promise<void> {
+    loadUnknown(kid: string): Promise<void> {
       if (dropped.has(kid)) return Promise.resolve()
-      queued ??= wait(askedAt + every - clock())
+      queued ??= wait(loadedAt + minInterval - clock())
         .then(load)
         .finally(() => (queued = undefined))
       return queued
     },
 
     /**
-     * The service's own word for which keys are good: one that it names no more is dead at once. The set
-     * may come from an instance, or a cache, that has not heard of that yet.
-     * @param isNewHistory the database failed over: a removal that was heard of holds all the same
+     * Applies the list of keys from the feed. A key that it no longer lists is refused at once, even if the
+     * JWK set still has it: the set may come from a cache or from an instance that is out of date.
+     * @param isNewHistory whether the database failed over; keys removed before that stay refused
      */
     follow(kids: string[], isNewHistory = false): void {
-      const before = new Set(usable())
+      const before = new Set(accepted())
       const now = new Set(kids)
-      const gone = [...listed].filter((kid) => !now.has(kid))
+      const unlisted = [...listed].filter((kid) => !now.has(kid))
       if (isNewHistory) {
-        const removed = [...dropped].filter((kid) => !lost.has(kid))
-        dead = new Set([...dead, ...removed].slice(-maxKeys))
-        lost = new Set(gone)
+        const byOperator = [...dropped].filter((kid) => !lost.has(kid))
+        removed = new Set([...removed, ...byOperator].slice(-maxKeys))
+        lost = new Set(unlisted)
       }
-      const stay = [...dropped, ...gone].filter((kid) => !now.has(kid) || dead.has(kid))
-      dropped = new Set(stay.slice(-maxKeys))
+      const refused = [...dropped, ...unlisted].filter((kid) => !now.has(kid) || removed.has(kid))
+      dropped = new Set(refused.slice(-maxKeys))
       listed = now
-      tell(before)
+      notifyIfChanged(before)
     },
 
-    /** Whether it is time to ask again. */
+    /** Whether the set should be loaded again. */
     isDue(): boolean {
       const now = clock()
-      const mine = usable()
-      const theirs = [...listed].filter((kid) => !dropped.has(kid))
-      const agrees = mine.length === theirs.length && mine.every((kid) => listed.has(kid))
-      return !loading && now >= askedAt + every && (now >= goodUntil || !agrees)
+      const kids = accepted()
+      const expected = [...listed].filter((kid) => !dropped.has(kid))
+      const agrees = kids.length === expected.length && kids.every((kid) => listed.has(kid))
+      return !loading && now >= loadedAt + minInterval && (now >= cachedUntil || !agrees)
     },
   }
 
@@ -98,27 +91,27 @@ export function createKeySet({ read, issuer, audience, onChange, clock }: Option
     return dropped.has(kid) ? undefined : keys.get(kid)
   }
 
-  function usable(): string[] {
+  function accepted(): string[] {
     return [...keys.keys()].filter((kid) => !dropped.has(kid))
   }
 
-  /** One at a time. @throws Error; then the keys stay as they are */
+  /** Loads the set. Callers share one request, and an error leaves the keys unchanged. @throws Error */
   function load(): Promise<void> {
-    loading ??= swap().finally(() => (loading = undefined))
+    loading ??= replace().finally(() => (loading = undefined))
     return loading
   }
 
-  async function swap(): Promise<void> {
-    askedAt = clock()
+  async function replace(): Promise<void> {
+    loadedAt = clock()
     const { text, headers } = await read()
-    const before = new Set(usable())
-    keys = readKeys(text, keys, { issuer, audience })
-    goodUntil = askedAt + maxAgeOf(headers) * 1_000
-    tell(before)
+    const before = new Set(accepted())
+    keys = readKeys(text, keys)
+    cachedUntil = loadedAt + maxAgeOf(headers) * 1_000
+    notifyIfChanged(before)
   }
 
-  function tell(before: Set<string>): void {
-    const now = usable()
+  function notifyIfChanged(before: Set<string>): void {
+    const now = accepted()
     if (now.length !== before.size || now.some((kid) => !before.has(kid))) onChange()
   }
 }
@@ -127,24 +120,22 @@ export type KeySet = ReturnType<typeof createKeySet>
 
 const wait = (ms: number) => sleep(Math.max(0, ms), undefined, { ref: false })
 
-/** In seconds, within reason. */
+/** The `max-age` in seconds, at least 10 and at most 3,600. */
 function maxAgeOf(headers: Headers): number {
-  const told = /(?:^|[\s,])max-age=(\d{1,9})/i.exec(headers.get('cache-control') ?? '')?.[1]
-  return Math.min(Math.max(Number(told ?? 300), 10), 3_600)
+  const maxAge = /(?:^|[\s,])max-age=(\d{1,9})/i.exec(headers.get('cache-control') ?? '')?.[1]
+  return Math.min(Math.max(Number(maxAge ?? 300), 10), 3_600)
 }
 
-type Expected = { issuer: string; audience: string }
-
-/** Those that we have not met are prepared; those that nobody can use are left out (RFC 7517 §5). */
-function readKeys(text: string, known: Map<string, PublicKey>, expected: Expected) {
+/** Prepares only new keys, and ignores keys that it cannot use (RFC 7517 §5). */
+function readKeys(text: string, known: Map<string, PublicKey>): Map<string, PublicKey> {
   const { keys } = JSON.parse(text) as { keys: JsonWebKey[] }
-  if (!Array.isArray(keys) || keys.length > maxKeys) throw new Error('this is no JWK set of ours')
+  if (!Array.isArray(keys) || keys.length > maxKeys) throw new Error('the answer is not a JWK set')
   const ready = keys.flatMap((jwk) => {
     const kid = String(jwk.kid)
-    const key = known.get(kid) ?? prepareKey(jwk, expected)
+    const key = known.get(kid) ?? prepareKey(jwk)
     return key ? [[kid, key] as const] : []
   })
-  if (ready.length === 0) throw new Error('the JWK set has no key that verifies')
+  if (ready.length === 0) throw new Error('the JWK set has no usable key')
   return new Map(ready)
 }
 
@@ -154,30 +145,14 @@ const kinds: Record<string, { algorithm: Algorithm; kty: string; crv?: string }>
   RS256: { algorithm: 'RS256', kty: 'RSA' },
 }
 
-/** A key is for one algorithm (RFC 8725 §3.1), of full size, and called by its thumbprint as all of ours. */
-function prepareKey(jwk: JsonWebKey, expected: Expected): PublicKey | undefined {
+/** Returns undefined unless the key has a supported algorithm (RFC 8725 §3.1) and its thumbprint as `kid`. */
+function prepareKey(jwk: JsonWebKey): PublicKey | undefined {
   const kid = String(jwk.kid)
   const kind = Object.hasOwn(kinds, String(jwk.alg)) ? kinds[String(jwk.alg)] : undefined
   if (!kind || jwk.kty !== kind.kty || jwk.crv !== kind.crv) return undefined
   if (jwk.use !== 'sig' || thumbprint(jwk) !== kid) return undefined
   const key = createPublicKey({ key: jwk, format: 'jwk' })
-  if ((key.asymmetricKeyDetails?.modulusLength ?? 2_048) < 2_048) return undefined
-  const pem = key.export({ type: 'spki', format: 'pem' }) as string
   const { algorithm } = kind
-  return {
-    kid,
-    algorithm,
-    verify: {
-      'at+jwt': createVerifier({ key: pem, ...verifyOptions('at+jwt', [algorithm], expected) }),
-      'revocations+jwt': createVerifier({
-        key: pem,
-        algorithms: [algorithm],
-        allowedIss: expected.issuer,
-        allowedAud: revocationsAudienceOf(expected.issuer),
-        checkTyp: 'revocations+jwt',
-        requiredClaims: ['iss', 'aud', 'iat', 'exp'],
-        errorCacheTTL: -1,
-      }),
-    },
-  }
+  if (!fitsAlgorithm(key, algorithm)) return undefined
+  return { kid, algorithm, verify: createJwsVerifier(key, algorithm) }
 }

@@ -1,60 +1,58 @@
-import { createDecoder } from 'fast-jwt'
 import { refusal } from './errors.js'
 import { createRevocationFeed, maxAnswer } from './feed.js'
 import { get, type Fetch } from './http.js'
 import { createKeySet, type PublicKey } from './keys.js'
 import { areClaims, type AccessClaims } from './protocol/claims.js'
-import { isCompact, keyForHeader } from './protocol/compact.js'
 import { createEntries } from './protocol/entries.js'
-import { judge } from './protocol/judge.js'
+import { findFault } from './protocol/fault.js'
+import { keyForHeader } from './protocol/jose-header.js'
+import { parseJws, type Jws } from './protocol/jws.js'
 import { createVerifiedTokens } from './protocol/verified.js'
 
 export type VerifierOptions = {
-  /** `JWT_ISSUER` of the service: its `PUBLIC_URL`, unless it was set. */
+  /** `JWT_ISSUER` of the service; by default that is its `PUBLIC_URL`. */
   issuer: string
   /** `JWT_AUDIENCE` of the service. */
   audience?: string
-  /** Where the service is reached; the issuer, unless it is another address. */
+  /** The address of the service, if it is not the issuer. */
   url?: string
   fetch?: Fetch
-  /** For how long tokens are accepted when nothing is heard of revocations; in milliseconds, 2,000 or more. */
+  /** After this many milliseconds without an answer of the service, every token is refused; 2,000 or more. */
   maxStale?: number
-  /** Told why something could not be asked, at every try. */
+  /** Receives the error of each failed request to the service. */
   onError?: (error: Error) => void
-  /** The clock by which tokens expire. */
+  /** The clock for the expiry of tokens. */
   now?: () => Date
 }
 
-/** Claims of an access token. */
 export type Claims = Readonly<AccessClaims>
 
 export type Verifier = ReturnType<typeof createVerifier>
 
-const most = 5_000
-const least = 2_000
-const decode = createDecoder({ complete: true }) as (token: string) => {
-  header: Record<string, unknown>
-}
+const maxVerified = 5_000
+const minStale = 2_000
+const maxKeySet = 262_144
 
 /**
- * Verifies access tokens as the service itself would, without asking it: the keys and what is revoked
- * are kept here. What cannot be known is refused.
+ * Verifies access tokens locally, by the rules of the service, with keys and revocations in memory. If the
+ * revocations are out of date, it refuses every token.
  */
 export function createVerifier(options: VerifierOptions) {
   const { issuer, audience = 'gatehouse', maxStale = 5_000, onError = ignore } = options
-  if (!(maxStale >= least)) throw new RangeError(`maxStale must be ${String(least)} or more`)
+  if (!(maxStale >= minStale))
+    throw new RangeError(`maxStale must be ${String(minStale)} ms or more`)
   const { url: base = issuer, now = () => new Date() } = options
   const fetch: Fetch = options.fetch ?? ((...request) => globalThis.fetch(...request))
   const stopping = new AbortController()
   const { signal } = stopping
   const clock = () => performance.now()
 
-  const verified = createVerifiedTokens({ most })
+  const verified = createVerifiedTokens({ max: maxVerified })
   const entries = createEntries()
   const onChange = verified.clear
-  const keys = createKeySet({ read: readKeys, issuer, audience, onChange, clock })
+  const keys = createKeySet({ read: readKeys, onChange, clock })
   const feed = createRevocationFeed({
-    ...{ entries, keys, read: readFeed, maxStale, onChange, onError, clock, signal },
+    ...{ issuer, entries, keys, read: readFeed, maxStale, onChange, onError, clock, signal },
   })
   const { promise: ready, resolve, reject } = deferred()
   const running = feed.run(resolve)
@@ -62,11 +60,11 @@ export function createVerifier(options: VerifierOptions) {
   return {
     verify,
 
-    /** Resolves when all that is revoked is known; rejects if that is closed before. */
+    /** Resolves when the verifier has read all revocations. Rejects if it is closed before that. */
     ready,
 
-    /** Whether tokens can be told good from revoked at present. */
-    isReady: feed.isFresh,
+    /** Whether the revocations are up to date. If not, every token is refused. */
+    isReady: feed.isWithinLease,
 
     async close(): Promise<void> {
       stopping.abort()
@@ -77,79 +75,63 @@ export function createVerifier(options: VerifierOptions) {
 
   function readKeys() {
     const url = new URL('/.well-known/jwks.json', base)
-    return get(fetch, { url, accept: 'application/json', timeout: 1_000, most: 262_144, signal })
+    const request = { url, accept: 'application/json', timeout: 1_000, maxBytes: maxKeySet, signal }
+    return get(fetch, request)
   }
 
-  /** The list of all may take its time; of what is new there is little. */
+  /** The timeout is longer for the whole list than for changes. */
   function readFeed(after: string | undefined) {
     const url = new URL('/.well-known/revocations', base)
     if (after !== undefined) url.searchParams.set('after', after)
-    const timeout = feed.isFresh() ? 1_000 : 5_000
-    return get(fetch, { url, accept: 'application/jwt', timeout, most: maxAnswer, signal })
+    const timeout = feed.isWithinLease() ? 1_000 : 5_000
+    return get(fetch, { url, accept: 'application/jwt', timeout, maxBytes: maxAnswer, signal })
   }
 
   /**
-   * The claims of a token that is genuine, alive and not revoked; a promise only where its key has to be
-   * asked for, so `await` it.
-   * @throws an error with `code` `invalid_token`, `token_stale` (a refresh heals it) or `unavailable`,
+   * Returns the claims of a token that has a valid signature, is not expired and not revoked. The result is a
+   * promise only if the key must be loaded first, so `await` it.
+   * @throws an error with `code` `invalid_token`, `token_stale` (refresh the token) or `unavailable`,
    *   `statusCode` and `headers`
    */
   function verify(token: string): Claims | Promise<Claims> {
     if (typeof (token as unknown) !== 'string') throw refusal('invalid_token') // from JavaScript
     const claims = verified.get(token)
-    if (claims) return admit(claims)
-    const header = headerOf(token)
-    if (!feed.isFresh()) throw refusal('unavailable')
-    const key = keyForHeader(keys, header, 'at+jwt')
-    if (key) return admit(check(key, token))
-    const { kid } = header
+    if (claims) return requireLive(claims)
+    const jws = parseJws(token)
+    if (!jws) throw refusal('invalid_token')
+    if (!feed.isWithinLease()) throw refusal('unavailable')
+    const key = keyForHeader(keys, jws.header, 'at+jwt')
+    if (key) return requireLive(check(key, jws, token))
+    const { kid } = jws.header
     if (typeof kid !== 'string' || keys.find(kid)) throw refusal('invalid_token')
-    return verifyByNew(kid, header, token)
+    return verifyWithUnknownKey(kid, jws, token)
   }
 
-  async function verifyByNew(kid: string, header: Record<string, unknown>, token: string) {
-    await keys.findNew(kid).catch((error: unknown) => {
+  async function verifyWithUnknownKey(kid: string, jws: Jws, token: string): Promise<Claims> {
+    await keys.loadUnknown(kid).catch((error: unknown) => {
       throw refusal('unavailable', error)
     })
-    const key = keyForHeader(keys, header, 'at+jwt')
+    const key = keyForHeader(keys, jws.header, 'at+jwt')
     if (!key) throw refusal('invalid_token')
-    return admit(check(key, token))
+    return requireLive(check(key, jws, token))
   }
 
-  function check(key: PublicKey, token: string): AccessClaims {
-    const claims = payloadOf(key, token)
+  /** Checks signature and claims, but not revocation. */
+  function check(key: PublicKey, jws: Jws, token: string): AccessClaims {
+    const claims = key.verify(jws)
     const bounds = { issuer, audience, maxLifetime: feed.lifetime(), now: now() }
-    if (!areClaims('at+jwt', claims, bounds)) {
-      throw refusal('invalid_token')
-    }
+    if (!areClaims('at+jwt', claims, bounds)) throw refusal('invalid_token')
     Object.freeze(claims.roles)
     verified.add(token, Object.freeze(claims))
     return claims
   }
 
-  function admit(claims: AccessClaims): Claims {
+  function requireLive(claims: AccessClaims): Claims {
     if (now().getTime() >= claims.exp * 1_000) throw refusal('invalid_token')
-    if (!feed.isFresh()) throw refusal('unavailable')
-    const fault = judge(claims, entries)
+    if (!feed.isWithinLease()) throw refusal('unavailable')
+    const fault = findFault(claims, entries)
     if (fault) throw refusal(fault)
     return claims
-  }
-}
-
-function headerOf(token: unknown): Record<string, unknown> {
-  if (typeof token !== 'string' || !isCompact(token)) throw refusal('invalid_token')
-  try {
-    return decode(token).header
-  } catch (error) {
-    throw refusal('invalid_token', error)
-  }
-}
-
-function payloadOf({ verify }: PublicKey, token: string): unknown {
-  try {
-    return verify['at+jwt'](token)
-  } catch (error) {
-    throw refusal('invalid_token', error)
   }
 }
 

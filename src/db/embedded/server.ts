@@ -1,145 +1,97 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { open, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { instead, type Identity } from './binaries.js'
-import { identify, readProc } from './lock.js'
+import { OperatorError } from '../../errors.js'
+import type { Cluster } from './cluster.js'
 
-export const user = 'gatehouse'
-
-/** PostgreSQL is told nothing of our environment: it holds secrets, and PGOPTIONS would count. */
-export const environment = { LC_ALL: 'C', TZ: 'UTC' }
-
-export type Place = {
-  dataDir: string
-  /** The folder that PostgreSQL calls its data directory. */
-  cluster: string
-  password: string
-  identity: Identity | undefined
-}
-
-export type Server = { pid: number; port: number }
-
-type Launch = Place & { postgres: string; durable: boolean; onSpawn: (pid: number) => void }
-
-const budget = 30_000
-
-export function urlOf(port: number, password: string, database: string): string {
-  return `postgres://${user}:${password}@127.0.0.1:${port}/${database}`
-}
+type Session = pg.Client & { unref(): void }
+export type Server = { pid: number; url: string; session: Session }
 
 /**
- * The server that runs in the cluster already, once it answers; one that is just ending is waited for.
- * @throws Error when it runs but does not answer
+ * PostgreSQL refuses to start if another one runs in the cluster, or if its port is taken. The next
+ * call chooses another port.
+ * @throws Error with the end of the log
  */
-export async function findServer(place: Place): Promise<Server | undefined> {
-  const end = Date.now() + budget
-  for (;;) {
-    const { pid, port } = await readPidFile(place)
-    if (!(await isServer(pid, place))) return undefined
-    if (port > 0 && (await isReady(port, place))) return { pid, port }
-    if (Date.now() > end) {
-      const file = join(place.cluster, 'postmaster.pid')
-      throw new Error(`process ${pid}, named in ${file}, does not answer: end it, or ${instead}`)
-    }
-    await sleep(50)
-  }
-}
-
-/** @throws Error with the end of the log when it does not answer within the budget */
-export async function launchServer(launch: Launch): Promise<Server> {
-  const logPath = join(launch.dataDir, 'postgres.log')
-  const end = Date.now() + budget
-  // Somebody else may take the port meanwhile, and the workers of one that was killed end a bit later.
-  for (let tries = 0; tries < 4 && Date.now() < end; tries += 1) {
-    const port = await freePort()
-    const child = await spawnServer(launch, port, logPath)
-    while (child.exitCode === null && child.signalCode === null && Date.now() < end) {
-      const told = await readPidFile(launch)
-      const isOurs = told.pid === child.pid && told.port === port && told.ready
-      if (isOurs && (await isReady(port, launch))) return { pid: told.pid, port }
-      await sleep(10)
-    }
-    await sleep(100 * tries)
-  }
-  const log = await readFile(logPath, 'utf8')
-  const tail = log.trimEnd().split('\n').slice(-8).join('\n')
-  throw new Error(`the embedded PostgreSQL does not start; the end of ${logPath}:\n${tail}`)
-}
-
-async function spawnServer(launch: Launch, port: number, logPath: string) {
-  const { cluster, identity, postgres, durable, onSpawn } = launch
-  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', `port=${port}`]
-  settings.push('max_connections=300', 'shared_buffers=32MB')
+export async function launch({ path, run }: Cluster, durable: boolean): Promise<void> {
+  const settings = ['listen_addresses=127.0.0.1', `port=${randomInt(10_000, 32_000)}`]
+  settings.push('unix_socket_directories=', 'max_connections=300', 'shared_buffers=32MB')
   if (!durable) settings.push('fsync=off', 'synchronous_commit=off', 'full_page_writes=off')
-  const options = settings.flatMap((setting) => ['-c', setting])
-  // A file, not a pipe: the log must go on when this process is no more.
-  const log = await open(logPath, 'a', 0o600)
-  const child = spawn(postgres, ['-D', cluster, ...options], {
-    // In a process group of its own, so that Ctrl-C ends the service first and this after it.
-    detached: true,
-    windowsHide: true,
-    cwd: cluster,
-    stdio: ['ignore', log.fd, log.fd],
-    env: environment,
-    ...identity,
-  })
-  child.unref()
-  if (child.pid === undefined) {
-    const [cause] = (await once(child, 'error')) as [Error]
-    throw new Error(`cannot run ${postgres}: ${instead}`, { cause })
+  const options = settings.map((setting) => `-c ${setting}`).join(' ')
+  try {
+    // Relative paths, because pg_ctl passes paths to a shell, which would expand a `$`.
+    await run('pg_ctl', ['start', '-D', '.', '-l', 'postgres.log', '-t', '30', '-o', options])
+  } catch (cause) {
+    const log = readText(join(path, 'postgres.log')).trimEnd().split('\n')
+    throw new Error([(cause as Error).message, ...log.slice(-8)].join('\n'), { cause })
   }
-  onSpawn(child.pid)
-  child.on('error', () => undefined)
-  await log.close()
-  return child
 }
 
-/** `postmaster.pid`: process id, folder, start, port, socket folder, address, memory, state. */
-async function readPidFile({ cluster }: Place) {
-  const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
-  const lines = text.split('\n')
-  return { pid: Number(lines[0]), port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' }
+/** Process, port and state of the PostgreSQL that runs in the cluster. */
+export function readPidFile({ path }: Cluster) {
+  const file = join(path, 'postmaster.pid')
+  const lines = readText(file).split('\n')
+  const pid = Number.parseInt(lines[0] ?? '')
+  try {
+    process.kill(pid, 0)
+  } catch {
+    return undefined
+  }
+  const [command = ''] = readText(`/proc/${pid}/cmdline`, 'postgres').split('\0')
+  const isReady = lines[7]?.trim() === 'ready'
+  if (basename(command) === 'postgres') return { pid, port: Number(lines[3]), isReady }
+  // After a reboot, another program may have this id. PostgreSQL would refuse to start.
+  rmSync(file, { force: true })
+  return undefined
+}
+
+/** A session, and the address for others; undefined if no PostgreSQL listens. */
+export async function connect(cluster: Cluster): Promise<Server | undefined> {
+  const { pid, port } = readPidFile(cluster) ?? {}
+  if (!pid || !port) return undefined
+  const urlOf = (name: string) =>
+    `postgres://gatehouse:${cluster.password}@127.0.0.1:${port}/${name}`
+  const session = new pg.Client({
+    connectionString: urlOf('postgres'),
+    application_name: `process ${process.pid}`,
+    connectionTimeoutMillis: 2_000,
+    lock_timeout: 2_000,
+    query_timeout: 5_000,
+    ssl: false,
+  }) as Session
+  session.on('error', () => undefined)
+  try {
+    await session.connect()
+    const { rowCount } = await session.query(`select from pg_database where datname = 'gatehouse'`)
+    if (rowCount === 0) await session.query('create database gatehouse')
+    return { pid, url: urlOf('gatehouse'), session }
+  } catch (error) {
+    await session.end()
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ECONNREFUSED') return undefined
+    if (code !== '28P01') throw error
+    throw new OperatorError('it refuses the password in postgres-password: restore that file')
+  }
 }
 
 /**
- * Whether the process in `postmaster.pid` is a PostgreSQL. The file of a dead one is PostgreSQL's own
- * to judge; but it would take any process that got the id since, after a reboot, for a live one.
+ * Takes an advisory lock, which ends with the session, also if the process is killed. False if another
+ * session still has it after `lock_timeout`.
  */
-async function isServer(pid: number, { cluster }: Place): Promise<boolean> {
-  if (!pid || identify(pid) === undefined) return false
-  const [command = ''] = readProc(pid, 'cmdline').split('\0')
-  if (command === '' || basename(command) === 'postgres') return true
-  await rm(join(cluster, 'postmaster.pid'), { force: true })
-  return false
-}
-
-/** Whether it answers a query; sees to it that the database is there. */
-async function isReady(port: number, { dataDir, password }: Place): Promise<boolean> {
-  const connectionString = urlOf(port, password, 'postgres')
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2_000, ssl: false })
-  client.on('error', () => undefined)
+export async function lock(session: pg.Client, call: string): Promise<boolean> {
   try {
-    await client.connect()
-    const { rowCount } = await client.query(`select from pg_database where datname = '${user}'`)
-    if (rowCount === 0) await client.query(`create database ${user}`)
+    await session.query(`select ${call}`)
     return true
-  } catch (cause) {
-    if ((cause as pg.DatabaseError).code !== '28P01') return false
-    const message = `the database in ${dataDir} has another password than its file postgres-password`
-    throw new Error(`${message}: restore that, or delete both to begin anew`, { cause })
-  } finally {
-    await client.end().catch(() => undefined)
+  } catch (error) {
+    if ((error as pg.DatabaseError).code !== '55P03') throw error
+    return false
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address ? address.port : 0
+function readText(path: string, otherwise = ''): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return otherwise
+  }
 }

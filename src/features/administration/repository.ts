@@ -16,7 +16,7 @@ const states: Record<AccountState, string> = {
   pending: 'activated_at is null and disabled_at is null',
 }
 
-/** The SQL for looking through all users. */
+/** The SQL that lists and searches users. */
 export function createAccountRepository(db: Db, { account: columns }: UserColumns) {
   return {
     async find(id: string): Promise<Account | undefined> {
@@ -24,7 +24,7 @@ export function createAccountRepository(db: Db, { account: columns }: UserColumn
       return rows[0]
     },
 
-    /** Newest first; `after` is the id of the last user of the page before. */
+    /** Lists users, the newest first. `after` is the id of the last user of the previous page. */
     async list({ search, role, state, after, limit }: Filter): Promise<Account[]> {
       const { rows } = await db.query<Account>(
         `select ${columns} from users

@@ -17,7 +17,7 @@ type Options = { administration: AdministrationService }
 const tags = ['administration']
 const params = AccountParams
 
-/** For administrators: everybody's accounts. */
+/** Routes for administrators: the accounts of all users. */
 export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { administration },
@@ -26,7 +26,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/users',
     {
       schema: {
-        summary: 'Every user, newest first, by pages',
+        summary: 'List users, the newest first, in pages',
         tags,
         querystring: AccountsQuery,
         response: replies({ 200: AccountsReply }),
@@ -39,21 +39,30 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/users',
     {
       schema: {
-        summary: 'Make an account and invite its owner to choose a password',
+        summary: 'Create an account and invite its owner to choose a password',
         tags,
         body: CreateAccountBody,
+        errors: ['not_found', 'email_taken', 'username_taken', 'mobile_taken'],
         response: replies({ 201: AccountReply }),
       },
     },
     async (request, reply) => {
       const user = await administration.create(actorOf(request), request.body)
-      return reply.code(201).send(ok({ message: 'Invited', user }))
+      return reply.code(201).send(ok({ message: 'Account created, and an invitation sent', user }))
     },
   )
 
   app.get(
     '/api/users/:id',
-    { schema: { summary: 'One user', tags, params, response: replies({ 200: AccountReply }) } },
+    {
+      schema: {
+        summary: 'Show a user',
+        tags,
+        params,
+        errors: ['not_found'],
+        response: replies({ 200: AccountReply }),
+      },
+    },
     async (request) => ok({ user: await administration.get(request.params.id) }),
   )
 
@@ -61,16 +70,17 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/users/:id',
     {
       schema: {
-        summary: 'Change a user, addresses included, at once',
+        summary: 'Change a user; new addresses count as verified',
         tags,
         params,
         body: EditAccountBody,
+        errors: ['not_found', 'email_taken', 'username_taken', 'mobile_taken'],
         response: replies({ 200: AccountReply }),
       },
     },
     async (request) => {
       const user = await administration.edit(actorOf(request), request.params.id, request.body)
-      return ok({ message: 'Changed', user })
+      return ok({ message: 'User changed', user })
     },
   )
 
@@ -78,9 +88,10 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/users/:id',
     {
       schema: {
-        summary: 'Delete a user and all that belongs to them',
+        summary: 'Delete a user and all their data',
         tags,
         params,
+        errors: ['not_found', 'last_admin'],
         response: replies({ 200: MessageReply }),
       },
     },
@@ -94,9 +105,10 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/users/:id/disable',
     {
       schema: {
-        summary: 'End every session of a user, and let none begin',
+        summary: 'End every session of a user, and reject new logins',
         tags,
         params,
+        errors: ['not_found', 'last_admin'],
         response: replies({ 200: AccountReply }),
       },
     },
@@ -113,6 +125,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
         summary: 'Let a user log in again',
         tags,
         params,
+        errors: ['not_found'],
         response: replies({ 200: AccountReply }),
       },
     },
@@ -126,15 +139,16 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/users/:id/password/reset',
     {
       schema: {
-        summary: 'Take the password of a user away and ask them to choose another',
+        summary: 'Remove the password of a user and send a message to choose another',
         tags,
         params,
+        errors: ['not_found', 'no_address'],
         response: replies({ 200: MessageReply }),
       },
     },
     async (request) => {
       await administration.forceReset(actorOf(request), request.params.id)
-      return ok({ message: 'Password taken away: a message is on its way' })
+      return ok({ message: 'Password removed: a message to choose another is on its way' })
     },
   )
 
@@ -145,6 +159,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
         summary: 'End every session of a user',
         tags,
         params,
+        errors: ['not_found'],
         response: replies({ 200: EndedReply }),
       },
     },

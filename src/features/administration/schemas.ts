@@ -1,12 +1,12 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Id } from '../../http/replies.js'
+import { Id, Limit } from '../../http/replies.js'
 import { Identifiers } from '../identifiers/schemas.js'
 import { RoleName } from '../roles/schemas.js'
 import { changes, oneLine, profile, User } from '../users/schemas.js'
 
 const NullableTime = Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time' })
 
-/** A user as an administrator sees one. */
+/** A user with the fields that only administrators see. */
 export const Account = Type.Composite([
   User,
   Type.Object({
@@ -18,11 +18,14 @@ export const Account = Type.Composite([
 ])
 export type Account = Static<typeof Account>
 
-export const AccountReply = Type.Object({
-  status: Type.Literal('success'),
-  message: Type.Optional(Type.String()),
-  user: Account,
-})
+export const AccountReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    message: Type.Optional(Type.String()),
+    user: Account,
+  },
+  { title: 'AccountReply' },
+)
 
 export const AccountParams = Type.Object({ id: Id() })
 
@@ -42,35 +45,37 @@ export const AccountsQuery = Type.Object(
     role: Type.Optional(RoleName),
     state: Type.Optional(
       Type.Unsafe<AccountState>(
-        Type.String({ enum: [...accountStates], description: '`pending` waits for activation' }),
+        Type.String({ enum: [...accountStates], description: '`pending`: not activated yet' }),
       ),
     ),
-    cursor: Type.Optional(Id('`next` of the page before')),
-    limit: Type.Optional(
-      Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$', description: '1 to 200; 50' }),
-    ),
+    cursor: Type.Optional(Id('`next` of the previous page')),
+    limit: Type.Optional(Limit),
   },
   { additionalProperties: false },
 )
 export type AccountsQuery = Static<typeof AccountsQuery>
 
-export const AccountsReply = Type.Object({
-  status: Type.Literal('success'),
-  users: Type.Array(Account),
-  next: Type.Unsafe<string | null>({
-    type: ['string', 'null'],
-    description: 'the cursor of the next page',
-  }),
-})
+export const AccountsReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    users: Type.Array(Account),
+    next: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'the cursor of the next page; null on the last page',
+    }),
+  },
+  { title: 'AccountsReply' },
+)
 
-/** No password: its owner chooses it, by the message that goes out (ASVS 6.4.6). */
+/** It has no password: the owner chooses one with the invitation message (ASVS 6.4.6). */
 export const CreateAccountBody = Type.Object(
   { ...Identifiers, ...profile, roles: Type.Optional(Type.Array(RoleName, { maxItems: 50 })) },
-  { additionalProperties: false },
+  { title: 'CreateAccountBody', additionalProperties: false },
 )
 export type CreateAccountBody = Static<typeof CreateAccountBody>
 
 export const EditAccountBody = Type.Object(changes, {
+  title: 'EditAccountBody',
   additionalProperties: false,
   minProperties: 1,
 })

@@ -1,49 +1,49 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../../concurrency/clock.js'
 import type { Actor } from '../../http/caller.js'
 import type { AuditRepository } from './repository.js'
 
 type Dependencies = {
-  audit: AuditRepository
+  audit: Pick<AuditRepository, 'add'>
   log: FastifyBaseLogger
-  /** Milliseconds since 1970. */
-  now: () => number
+  clock: Pick<Clock, 'monotonic'>
 }
 
 // In milliseconds.
-const pause = 60_000
-const mostUsers = 10_000
+const interval = 60_000
+const maxUsers = 10_000
 
 /**
- * Users who tried what only an administrator may. One row a user and minute, with the number of tries
- * that no row was written for: a user cannot fill the audit log.
+ * Audits users who call a route for administrators. It writes at most one entry per user and minute, with
+ * the number of calls left out since the last entry, so that a user cannot fill the audit log.
  */
-export function createDenials({ audit, log, now }: Dependencies) {
+export function createAccessDenials({ audit, log, clock }: Dependencies) {
   const recent = new Map<string, { since: number; unwritten: number }>()
   const writing = new Set<Promise<void>>()
 
   return {
-    note(caller: Actor, path: string): void {
+    record(caller: Actor, path: string): void {
       const { user_id } = caller
       const before = recent.get(user_id)
-      if (before && now() - before.since < pause) {
+      if (before && clock.monotonic() - before.since < interval) {
         before.unwritten += 1
         return
       }
-      if (recent.size >= mostUsers) recent.clear()
-      recent.set(user_id, { since: now(), unwritten: 0 })
+      if (recent.size >= maxUsers) recent.clear()
+      recent.set(user_id, { since: clock.monotonic(), unwritten: 0 })
       const detail = { path, unwritten: before?.unwritten ?? 0 }
       const written = audit
         .add({ event: 'access.denied', caller, user_id, detail })
-        .catch((err: unknown) => log.warn({ err }, 'a denial was not written to the audit log'))
+        .catch((err: unknown) => log.warn({ err }, 'denied access not written to the audit log'))
         .finally(() => writing.delete(written))
       writing.add(written)
     },
 
-    /** Resolves when all of them are written. */
+    /** Resolves when all entries are written or lost. */
     async settled(): Promise<void> {
       await Promise.all(writing)
     },
   }
 }
 
-export type Denials = ReturnType<typeof createDenials>
+export type AccessDenials = ReturnType<typeof createAccessDenials>

@@ -5,15 +5,15 @@ import type { AuditEntry, AuditEvent } from './schemas.js'
 export type NewAuditEntry = {
   event: AuditEvent
   caller: Caller
-  /** Whom it happened to, where that is known. */
+  /** The user that the event is about, if known. */
   user_id?: string | null
-  /** Nothing secret, and nothing that was typed. */
+  /** Never a secret, nor text that a user typed. */
   detail?: Record<string, string | number | boolean>
 }
 
 type Filter = { before?: string; user_id?: string; event?: string; limit: number }
 
-/** The only SQL about the audit log. */
+/** All SQL about the audit log. */
 export function createAuditRepository(db: Db, newId: () => string) {
   return {
     async add(...entries: NewAuditEntry[]): Promise<void> {
@@ -29,7 +29,7 @@ export function createAuditRepository(db: Db, newId: () => string) {
       )
     },
 
-    /** Newest first; `before` is the id of the last entry of the page before. */
+    /** Lists entries, newest first. `before` is the id of the last entry of the previous page. */
     async list({ before, user_id, event, limit }: Filter): Promise<AuditEntry[]> {
       const { rows } = await db.query<AuditEntry>(
         `select id, at, event, actor_id, user_id, address, user_agent, request_id, detail
@@ -40,6 +40,20 @@ export function createAuditRepository(db: Db, newId: () => string) {
         [before ?? null, user_id ?? null, event ?? null, limit],
       )
       return rows
+    },
+
+    /**
+     * Whether the user has logged in more than once. Reads at most the first 1,000 entries, so that failed
+     * logins by strangers do not make it slow.
+     */
+    async hasReturned(userId: string): Promise<boolean> {
+      const { rows } = await db.query<{ has_returned: boolean }>(
+        `select count(*) > 1 as has_returned
+         from (select event from audit_log where user_id = $1 order by id limit 1000) first
+         where event = 'login.succeeded'`,
+        [userId],
+      )
+      return rows[0]?.has_returned === true
     },
   }
 }

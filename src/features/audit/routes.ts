@@ -5,27 +5,27 @@ import { AuditQuery, AuditReply } from './schemas.js'
 
 type Options = { audit: AuditRepository }
 
-/** For administrators: what happened. */
+/** The audit log, for administrators. */
 export const auditRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { audit }) => {
   app.get(
     '/api/audit',
     {
       schema: {
-        summary: 'The audit log, newest first, by pages',
+        summary: 'The audit log in pages, newest first',
         tags: ['administration'],
         querystring: AuditQuery,
         response: replies({ 200: AuditReply }),
       },
     },
     async ({ query: { cursor, limit = '50', ...filter } }) => {
-      const most = Number(limit)
+      const pageSize = Number(limit)
       const found = await audit.list({
         ...filter,
         ...(cursor !== undefined && { before: cursor }),
-        limit: most + 1,
+        limit: pageSize + 1,
       })
-      const entries = found.slice(0, most)
-      const next = found.length > most ? (entries.at(-1)?.id ?? null) : null
+      const entries = found.slice(0, pageSize)
+      const next = found.length > pageSize ? (entries.at(-1)?.id ?? null) : null
       return ok({ entries, next })
     },
   )

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Id } from '../../http/replies.js'
+import { Id, Limit } from '../../http/replies.js'
 
-/** Everything that is written down. A refresh is not, unless it repeats a spent token after the grace. */
+/** All events of the audit log. A refresh is not audited, unless it repeats a spent token after the grace. */
 export const auditEvents = [
   'user.registered',
   'user.registered_again',
@@ -42,34 +42,40 @@ export type AuditEvent = (typeof auditEvents)[number]
 const NullableId = Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'uuid' })
 const NullableText = Type.Unsafe<string | null>({ type: ['string', 'null'] })
 
-export const AuditEntry = Type.Object({
-  id: Id(),
-  at: Type.String({ format: 'date-time' }),
-  event: Type.Unsafe<AuditEvent>(Type.String({ enum: [...auditEvents] })),
-  actor_id: NullableId,
-  user_id: NullableId,
-  address: NullableText,
-  user_agent: NullableText,
-  request_id: NullableText,
-  detail: Type.Record(Type.String(), Type.Unknown()),
-})
+export const AuditEntry = Type.Object(
+  {
+    id: Id(),
+    at: Type.String({ format: 'date-time' }),
+    event: Type.Unsafe<AuditEvent>(Type.String({ enum: [...auditEvents] })),
+    actor_id: NullableId,
+    user_id: NullableId,
+    address: NullableText,
+    user_agent: NullableText,
+    request_id: NullableText,
+    detail: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { title: 'AuditEntry' },
+)
 export type AuditEntry = Static<typeof AuditEntry>
 
 export const AuditQuery = Type.Object(
   {
-    cursor: Type.Optional(Id('`next` of the page before')),
-    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$', default: '50' })),
+    cursor: Type.Optional(Id('`next` of the previous page')),
+    limit: Type.Optional(Limit),
     user_id: Type.Optional(Id()),
     event: Type.Optional(Type.String({ enum: [...auditEvents] })),
   },
   { additionalProperties: false },
 )
 
-export const AuditReply = Type.Object({
-  status: Type.Literal('success'),
-  entries: Type.Array(AuditEntry),
-  next: Type.Unsafe<string | null>({
-    type: ['string', 'null'],
-    description: 'the cursor of the next page',
-  }),
-})
+export const AuditReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    entries: Type.Array(AuditEntry),
+    next: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'the cursor of the next page',
+    }),
+  },
+  { title: 'AuditReply' },
+)

@@ -1,7 +1,7 @@
 import { violatedConstraint, type Db } from '../../db/pool.js'
-import { invalidField } from '../../errors.js'
+import { OperatorError } from '../../errors.js'
 
-/** A service with an id and a secret. `name` is its `client_id`; `epoch` counts the roles that it lost. */
+/** Another service. `name` is its `client_id`. `epoch` rises when the client loses a role. */
 export type Client = {
   id: string
   name: string
@@ -15,10 +15,10 @@ export type NewClient = { id: string; name: string; roles: string[]; secret_hash
 const columns = `id, name, epoch, created_at,
   array(select role from client_roles where client_id = id order by role) as roles`
 
-/** The only SQL about clients. */
+/** All SQL about clients. */
 export function createClientRepository(db: Db) {
   return {
-    /** @throws AppError `validation_failed` where the name is used, or a role is not there */
+    /** @throws OperatorError if the name is used or a role does not exist: only commands add clients */
     async create({ id, name, roles, secret_hash }: NewClient): Promise<void> {
       await db
         .query(
@@ -28,7 +28,7 @@ export function createClientRepository(db: Db) {
            select id, role from created, unnest($4::text[]) as role`,
           [id, name, secret_hash, roles],
         )
-        .catch(rethrowRefused)
+        .catch((error: unknown) => rethrowRefused(error, name, roles))
     },
 
     async list(): Promise<Client[]> {
@@ -36,7 +36,7 @@ export function createClientRepository(db: Db) {
       return rows
     },
 
-    /** With what its secret is compared to; that never leaves the service. */
+    /** Finds a client with the hash of its secret. The hash must not leave the service. */
     async findCredential(name: string): Promise<(Client & { secret_hash: Buffer }) | undefined> {
       const { rows } = await db.query<Client & { secret_hash: Buffer }>(
         `select ${columns}, secret_hash from clients where name = $1`,
@@ -45,7 +45,7 @@ export function createClientRepository(db: Db) {
       return rows[0]
     },
 
-    /** The id that it had; undefined if there was none. */
+    /** Deletes a client. Returns its id; undefined if there was none. */
     async delete(name: string): Promise<string | undefined> {
       const { rows } = await db.query<{ id: string }>(
         'delete from clients where name = $1 returning id',
@@ -58,9 +58,13 @@ export function createClientRepository(db: Db) {
 
 export type ClientRepository = ReturnType<typeof createClientRepository>
 
-function rethrowRefused(error: unknown): never {
+function rethrowRefused(error: unknown, name: string, roles: string[]): never {
   const constraint = violatedConstraint(error)
-  if (constraint === 'clients_name_key') throw invalidField('name', 'is already used')
-  if (constraint === 'client_roles_role_fkey') throw invalidField('role', 'is not there')
+  if (constraint === 'clients_name_key')
+    throw new OperatorError(`A client named ${name} exists already`)
+  if (constraint === 'client_roles_role_fkey') {
+    const subject = roles.length === 1 ? `The role ${roles.join('')}` : `One of ${roles.join(', ')}`
+    throw new OperatorError(`${subject} does not exist: create it with POST /api/roles`)
+  }
   throw error
 }

@@ -3,10 +3,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf, type Caller, type Marks } from '../../http/caller.js'
 import { networkOf } from '../limits/network.js'
 
-/** From where a message was asked for: a network, the hash of a cookie, the mark of a device. */
+/** Where a message was requested: the network, the hash of the `asker` cookie and the device mark. */
 export type Asker = { network: string; cookie: string | null; device: string | null }
 
-/** As much of the session's cookies as concerns messages. */
+/** The part of SessionCookies that identifies an asker. */
 export type AskerCookies = {
   read: (request: FastifyRequest, name: 'device') => string | undefined
   readAsker: (request: FastifyRequest) => string | undefined
@@ -19,7 +19,7 @@ export function askerOf({ address, marks = {} }: Caller): Asker {
   return { network: networkOf(address), cookie, device: device?.slice(0, 100) ?? null }
 }
 
-/** The caller of a request that asks for a message. The reply sets the cookie that tells it again. */
+/** The caller of a request for a message. The reply sets the `asker` cookie. */
 export function askingCaller(
   cookies: AskerCookies,
   request: FastifyRequest,
@@ -28,7 +28,7 @@ export function askingCaller(
   return { ...callerOf(request), marks: askingMarks(cookies, request, reply) }
 }
 
-/** The marks of such a request alone. */
+/** The marks of a request for a message. The reply sets the `asker` cookie. */
 export const askingMarks = (
   cookies: AskerCookies,
   request: FastifyRequest,
@@ -38,7 +38,7 @@ export const askingMarks = (
   device: cookies.read(request, 'device'),
 })
 
-/** The caller of a request that types a code. */
+/** The caller of a request that sends a code. */
 export const typingCaller = (cookies: AskerCookies, request: FastifyRequest): Caller => ({
   ...callerOf(request),
   marks: { asker: cookies.readAsker(request) },

@@ -6,7 +6,7 @@ import type { CodeHashes } from './secrets.js'
 export type Purpose =
   'activation' | 'password_reset' | 'email_change' | 'mobile_change' | 'address_claim'
 
-/** What a code that was proven stands for. */
+/** A one-time code, without its secrets. */
 export type OneTimeCode = {
   id: string
   user_id: string
@@ -16,23 +16,23 @@ export type OneTimeCode = {
   address_canonical: string
 }
 
-export type Guessed = OneTimeCode & { is_right: boolean }
+export type GuessedCode = OneTimeCode & { is_right: boolean }
 
 type NewCode = OneTimeCode &
   CodeHashes & { code_ttl: number; link_ttl: number; asker: Asker | null }
 
 /**
- * Wrong guesses at a typed code (ASVS 6.5.1): so many by the browser or network that asked for it, so
- * many by all others together. Its link, which nobody guesses, lives on.
+ * The most wrong guesses at a typed code (ASVS 6.5.1). The asker has this many, and all others together
+ * have as many. Neither uses up the guesses of the other. The link is not affected.
  */
 export const maxAttempts = 5
 
 const columns = 'id, user_id, purpose, kind, address, address_canonical'
 
-/** The only SQL about one-time codes. The clock is the database's. */
+/** All SQL about one-time codes. The clock is the database's. */
 export function createCodeRepository(db: Db) {
   return {
-    /** Takes the place of the code that the user had for the same purpose. Lifetimes in seconds. */
+    /** Stores a code, in place of the user's code for the same purpose. Lifetimes are in seconds. */
     async put(code: NewCode): Promise<void> {
       await db.query(
         `insert into one_time_codes (${columns}, link_hash, code_hash, code_expires_at, link_expires_at,
@@ -71,15 +71,18 @@ export function createCodeRepository(db: Db) {
       return rows[0]
     },
 
-    /** One guess: a wrong one is counted, exactly, however many come at once. Undefined where no code is alive. */
+    /**
+     * Checks a typed code. Each wrong guess is counted, also when many arrive at once. Returns undefined if
+     * the address has no valid code.
+     */
     async guess(
       purposes: Purpose[],
       { kind, canonical }: { kind: AddressKind; canonical: string },
       codeHash: Buffer,
       { network, cookie }: Asker,
-    ): Promise<Guessed | undefined> {
+    ): Promise<GuessedCode | undefined> {
       const isAsker = 'coalesce(asker_network = $5, false) or coalesce(asker_cookie = $6, false)'
-      const { rows } = await db.query<Guessed>(
+      const { rows } = await db.query<GuessedCode>(
         `update one_time_codes set
            attempts = attempts + (not (${isAsker}) and code_hash <> $4)::integer,
            asker_attempts = asker_attempts + ((${isAsker}) and code_hash <> $4)::integer
@@ -92,7 +95,7 @@ export function createCodeRepository(db: Db) {
       return rows.find(({ is_right }) => is_right) ?? rows[0]
     },
 
-    /** Uses a code up: true for exactly one of all who try, and only while it is alive. */
+    /** Uses up a code. Of parallel calls one gets true, if the code is valid. */
     async redeem(id: string): Promise<boolean> {
       const { rowCount } = await db.query(
         `update one_time_codes set used_at = now()
@@ -103,8 +106,8 @@ export function createCodeRepository(db: Db) {
     },
 
     /**
-     * Every code of a user dies: after a change of address or password none may be left. One that claims
-     * an address is not the user's but the claimant's, and stays.
+     * Deletes all codes of a user except those of the purpose `except`, as a change of address or password
+     * requires. An address claim stays, because it belongs to the claimant.
      */
     async deleteAll(userId: string, except?: Purpose): Promise<void> {
       await db.query(

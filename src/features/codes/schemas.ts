@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { IdentifierText } from '../identifiers/schemas.js'
 
-/** What proves that a message arrived: the link's token, or the address and the code in it. */
+/** The proof that a message arrived: the token of its link, or its address and code. */
 export const proof = {
   token: Type.Optional(
     Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: 'the token of the link' }),
@@ -11,5 +11,5 @@ export const proof = {
   code: Type.Optional(Type.String({ pattern: '^[0-9]{8}$', description: 'eight digits' })),
 }
 
-export const ProofBody = Type.Object(proof, { additionalProperties: false })
+export const ProofBody = Type.Object(proof, { title: 'ProofBody', additionalProperties: false })
 export type ProofBody = Static<typeof ProofBody>

@@ -1,20 +1,20 @@
 import { createHash, createHmac, hkdfSync, randomBytes, randomInt } from 'node:crypto'
 
-/** What is sent to a user; only hashes of it are stored. */
+/** The two secrets of a message. Only their hashes are stored. */
 export type CodePair = { link: string; code: string }
 
 export type CodeHashes = { link_hash: Buffer; code_hash: Buffer }
 
 const digits = 8
 
-/** Makes and hashes the two secrets of a one-time code. `secret` is KEYS_SECRET. */
+/** Makes and hashes the secrets of one-time codes. `secret` is KEYS_SECRET. */
 export function createCodeSecrets(secret: string) {
   const pepper = Buffer.from(hkdfSync('sha256', secret, '', 'gatehouse one-time codes', 32))
 
-  /** 256 bits need no more than a plain hash (ASVS 6.5.2). */
+  /** A link has 256 random bits, so a plain hash is enough (ASVS 6.5.2). */
   const hashLink = (link: string) => createHash('sha256').update(link).digest()
 
-  /** 26 bits could all be tried against a stolen table, but for the pepper, which is not in it. */
+  /** A code has 26 bits, so a thief of the table could try all. The pepper, which is not in it, prevents that. */
   const hashCode = (code: string, address: string) =>
     createHmac('sha256', pepper).update(`${address}\n${code}`).digest()
 

@@ -3,12 +3,12 @@ import { AppError, invalidField } from '../../errors.js'
 import { addressKinds, readIdentifier, type Identifier } from '../identifiers/identifiers.js'
 import type { AuditRepository } from '../audit/repository.js'
 import { askerOf, type Asker } from './asker.js'
-import type { CodeRepository, Guessed, OneTimeCode, Purpose } from './repository.js'
+import type { CodeRepository, GuessedCode, OneTimeCode, Purpose } from './repository.js'
 import type { CodePair, CodeSecrets } from './secrets.js'
 import type { ProofBody } from './schemas.js'
 
-/** What making a code uses. */
-export type CodeMaking = { codes: Pick<CodeRepository, 'put'> }
+/** The repository that stores a new code. */
+export type CodeStore = { codes: Pick<CodeRepository, 'put'> }
 
 type Repositories = {
   audit: Pick<AuditRepository, 'add'>
@@ -27,7 +27,7 @@ const linkTtl: Record<Purpose, number> = {
   address_claim: 3_600,
 }
 
-type Addressee = {
+type CodeRequest = {
   user_id: string
   purpose: Purpose
   identifier: Identifier
@@ -35,16 +35,16 @@ type Addressee = {
   asker?: Asker | null
 }
 
-/** One-time codes: a link and eight digits that stand for the same thing. */
+/** Makes and verifies one-time codes. Each has a link and eight digits. */
 export function createCodeService({ store, secrets, newId }: Dependencies) {
   return {
-    /** Makes the secrets to send; those sent before for the same purpose are dead. */
+    /** Makes the secrets to send. Earlier secrets for the same purpose become invalid. */
     async make(
-      tx: CodeMaking,
-      { user_id, purpose, identifier, link_ttl, asker = null }: Addressee,
+      tx: CodeStore,
+      { user_id, purpose, identifier, link_ttl, asker = null }: CodeRequest,
     ): Promise<CodePair> {
       const { kind, text, canonical } = identifier
-      if (kind === 'username') throw new Error('a username is not an address')
+      if (kind === 'username') throw new Error('no message can be sent to a username')
       const { link, code, ...hashes } = secrets.make(canonical)
       await tx.codes.put({
         id: newId(),
@@ -62,35 +62,42 @@ export function createCodeService({ store, secrets, newId }: Dependencies) {
     },
 
     /**
-     * What a link or a typed code stands for. It is not used up: who acts on it redeems it in the same
-     * transaction (store.codes.redeem), and only one can. A wrong one is written to the audit log.
+     * Finds the code of a link or of typed digits, without using it up. The caller must redeem it in the
+     * transaction of its effect (store.codes.redeem). A wrong code is audited.
      * @throws AppError `invalid_code`, `validation_failed`
      */
-    async prove(purposes: Purpose[], proof: ProofBody, caller: Caller): Promise<OneTimeCode> {
-      const found = await find(purposes, proof, caller)
+    async verify(purposes: Purpose[], proof: ProofBody, caller: Caller): Promise<OneTimeCode> {
+      const found = await findCode(purposes, proof, caller)
       if (found?.is_right) return found
       const event = 'code.refused'
       const detail = { purpose: purposes[0] ?? '' }
       await store.audit.add({ event, caller, user_id: found?.user_id ?? null, detail })
       throw new AppError('invalid_code')
     },
+
+    /** The address to which a link was sent, while the link is valid. Does not use the link up. */
+    async findAddress(purposes: Purpose[], token: string): Promise<string | undefined> {
+      const found = await store.codes.findByLink(purposes, secrets.hashLink(token))
+      return found?.address
+    },
   }
 
-  async function find(
+  async function findCode(
     purposes: Purpose[],
     { token, code, ...addresses }: ProofBody,
     caller: Caller,
-  ): Promise<Guessed | undefined> {
+  ): Promise<GuessedCode | undefined> {
     const kinds = addressKinds.filter((kind) => addresses[kind] !== undefined)
     if (token !== undefined) {
-      if (code !== undefined || kinds.length > 0) throw invalidField('token', 'must stand alone')
+      if (code !== undefined || kinds.length > 0)
+        throw invalidField('token', 'must be sent without an address and a code')
       const found = await store.codes.findByLink(purposes, secrets.hashLink(token))
       return found && { ...found, is_right: true }
     }
     const [kind, second] = kinds
-    if (code === undefined) throw invalidField('code', 'is required, or a token')
-    if (kind === undefined) throw invalidField('email', 'is required, or a mobile number')
-    if (second !== undefined) throw invalidField(second, 'is one address too many')
+    if (code === undefined) throw invalidField('code', 'is required if no token is given')
+    if (kind === undefined) throw invalidField('email', 'is required if no mobile number is given')
+    if (second !== undefined) throw invalidField(second, 'must not be given with another address')
     const { canonical } = readIdentifier(kind, addresses[kind] ?? '')
     const hash = secrets.hashCode(code, canonical)
     return store.codes.guess(purposes, { kind, canonical }, hash, askerOf(caller))

@@ -1,76 +1,86 @@
 import { createEntries, type Denial, type Entries } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
-import { HistoryError, named, requireSame, requireSamePool, type NamedPosition } from './history.js'
+import type { Clock } from '../../concurrency/clock.js'
+import { createClockSkew } from './clock-skew.js'
+import {
+  HistoryError,
+  requireName,
+  requireSameHistory,
+  requireSamePool,
+  type NamedPosition,
+} from './history.js'
 import type { Delta } from './repository.js'
-import { ListenError, type Page, type Source } from './sources.js'
+import { ListenError, readPages, type Source } from './sources.js'
 
 type Options = {
   entries: Entries
   connect: () => Promise<Source>
-  /** The history that the pool is on, where the source is another connection. */
+  /** Reads the history of the pool's server. Needed if the source has a connection of its own. */
   poolHistory?: (() => Promise<string | null>) | undefined
-  /** How long to wait for news before asking anyway, in milliseconds. */
+  /** The database is read at least this often, in milliseconds. */
   interval: number
   log: FastifyBaseLogger
-  /** Milliseconds from anywhere, that only grow. */
-  clock: () => number
-  sleep: (ms: number) => Promise<void>
-  /** From 0 to 1: instances that lost the database together come back one by one. */
+  clock: Clock
+  /** Returns a number from 0 to 1. It spreads the reconnects of many instances over time. */
   random: () => number
-  /** Called at each answer, before it renews the lease: what else must not be missed. */
-  onHeard: (delta: Delta) => Promise<void>
-  /** Called with what was denied before the history changed, and is not in the new one. */
+  /** Runs on each delta before the lease is renewed. If it rejects, the lease is not renewed. */
+  onDelta: (delta: Delta) => Promise<void>
+  /** Receives denials that are in memory but not in the new history of the database. */
   onLost: (denials: Denial[]) => void
 }
 
-/** How long a replica may answer after it last heard from the database, in milliseconds. */
+/** How long the replica may answer from memory after a refresh, in milliseconds. */
 const lease = 2_000
 const deadline = 1_000
-const longDeadline = 5_000 // to connect, and for what takes a while
-const pageSize = 50_000
-/** Doubles to two seconds. */
+const longDeadline = 5_000 // to connect, and to load
+
+/** The pause before a reconnect in milliseconds. It doubles, up to two seconds. */
 const backoff = (failures: number, random: number) =>
   Math.min(2_000, 50 * 2 ** failures) * (0.5 + random / 2)
-const firstId = '00000000-0000-0000-0000-000000000000'
 
 /**
- * Keeps the entries as the database has them. On a connection of its own it is told of news, and asks
- * for them at every `interval` all the same: what it has not seen, by transaction, so that nothing is
- * missed in whatever order transactions commit. Each answer renews the lease, from when it was asked for.
+ * Copies the denials of the database into memory. It reads after each notification, and at least at
+ * every `interval`. A read asks for the transactions that the last snapshot did not show, so the order
+ * of commits does not matter. Each answer renews the lease, counted from when the query was sent.
  *
- * Transactions are comparable within one history of the database only. When that changes, as by a
- * failover, the feed loads everything again; entries stay until they expire, since the new history
- * may lack what was acknowledged on the old one.
+ * Transaction ids are comparable within one history of the database only. When the history changes,
+ * for example by a failover, the feed loads all denials again. Entries stay in memory until they
+ * expire, because the new history may lack denials that the old one acknowledged.
  */
 export function createFeed(options: Options) {
-  const { entries, connect, interval, log, clock, sleep, random, onHeard } = options
+  const { entries, connect, interval, log, clock, random, onDelta } = options
   const { poolHistory, onLost } = options
-  let heardAt = -Infinity
-  /** When the pool was last asked, and was on our history. */
-  let agreedAt = -Infinity
+  let refreshedAt = -Infinity
+  /** When the pool was last seen on the feed's history. */
+  let poolCheckedAt = -Infinity
   let history: string | undefined
-  let hasChanged = false
+  let historyChanged = false
   const stopping = new AbortController()
   const isStopped = () => stopping.signal.aborted
   let source: Source | undefined
   let running: Promise<void> = Promise.resolve()
   const stopped = new Promise((resolve) => stopping.signal.addEventListener('abort', resolve))
-  const status = { reconnects: 0, historyChanges: 0, skew: 0 }
-  let onNews: (lag: number) => void = () => undefined
+  const skew = createClockSkew(log, clock)
+  const status = { reconnects: 0, historyChanges: 0 }
+  let reportLag: (lag: number) => void = () => undefined
+  const isWithinLease = () => clock.monotonic() - refreshedAt < lease
 
   return {
-    isFresh,
+    isWithinLease,
 
-    /** Whether it is to be sent requests: fresh, and by clocks that say the same. */
-    isReady: () => isFresh() && Math.abs(status.skew) < 2_000,
+    /** Why this instance may get no requests; undefined within the lease if the clocks agree within 2 s. */
+    fault: (): 'denylist_stale' | 'clock_skew' | undefined => {
+      if (!isWithinLease()) return 'denylist_stale'
+      return Math.abs(skew.ms) < 2_000 ? undefined : 'clock_skew'
+    },
 
-    /** Milliseconds since it last heard, how far the clocks differ, and what went wrong so far. */
-    status: () => ({ ...status, age: clock() - heardAt }),
+    /** `age`, the time since the last refresh, and `skew` are in milliseconds. */
+    status: () => ({ ...status, skew: skew.ms, age: clock.monotonic() - refreshedAt }),
 
-    /** `listener` is called whenever there is news, with the seconds since the oldest was written. */
-    onNews: (listener: (lag: number) => void): void => void (onNews = listener),
+    /** Calls `listener` after each read of new denials, with the age of the oldest in seconds. */
+    onLag: (listener: (lag: number) => void): void => void (reportLag = listener),
 
-    /** Resolves once it holds every denial. @throws ListenError where it could never be told of news */
+    /** Resolves when all denials are loaded. @throws ListenError if the connection cannot LISTEN */
     start(): Promise<void> {
       return new Promise((resolve, reject) => {
         running = run(resolve, reject)
@@ -84,36 +94,30 @@ export function createFeed(options: Options) {
     },
   }
 
-  function isFresh(): boolean {
-    return clock() - heardAt < lease
-  }
-
-  async function run(onFull: () => void, onHopeless: (error: Error) => void): Promise<void> {
+  async function run(onLoaded: () => void, onFatal: (error: Error) => void): Promise<void> {
     for (let failures = 0; !isStopped(); failures += 1) {
       try {
         source = await open()
         const position = await load(source)
-        onFull()
+        onLoaded()
         failures = 0
         await follow(source, position)
       } catch (error) {
-        if (error instanceof ListenError && heardAt === -Infinity) {
-          onHopeless(error)
+        if (error instanceof ListenError && refreshedAt === -Infinity) {
+          onFatal(error)
           return
         }
-        if (error instanceof HistoryError) hasChanged = true
-        else if (!isStopped()) {
-          log.warn({ err: error }, 'the denylist hears nothing: connecting again')
-        }
+        if (error instanceof HistoryError) historyChanged = true
+        else if (!isStopped()) log.warn({ err: error }, 'denylist feed disconnected, reconnecting')
       } finally {
         source?.close()
       }
       status.reconnects += 1
-      if (!isStopped()) await Promise.race([sleep(backoff(failures, random())), stopped])
+      if (!isStopped()) await Promise.race([clock.sleep(backoff(failures, random())), stopped])
     }
   }
 
-  /** A connection that comes too late is closed then. */
+  /** A connection that opens after the deadline is closed. */
   async function open(): Promise<Source> {
     const opening = connect()
     try {
@@ -129,78 +133,68 @@ export function createFeed(options: Options) {
 
   async function follow(from: Source, loaded: NamedPosition): Promise<void> {
     for (let position = loaded; !isStopped();) {
-      await from.news(interval)
-      position = await beat(from, position)
+      await from.waitForChange(interval)
+      position = await refresh(from, position)
     }
   }
 
-  /** All of it, and then what came meanwhile. */
+  /** Loads all denials, then those that were committed during the load. */
   async function load(from: Source): Promise<NamedPosition> {
-    const begin = named(await within(deadline, from.position()))
-    agreedAt = -Infinity
-    const isNew = history !== undefined && (hasChanged || history !== begin.history)
-    if (isNew) log.warn('database history changed, reloading the denylist')
-    const loaded = isNew ? createEntries() : undefined
+    const begin = requireName(await within(deadline, from.position()))
+    poolCheckedAt = -Infinity
+    const isOtherHistory = history !== undefined && (historyChanged || history !== begin.history)
+    if (isOtherHistory) log.warn('database history changed, reloading the denylist')
+    const loaded = isOtherHistory ? createEntries() : undefined
     const take = (packed: Buffer) => {
       entries.addPacked(packed)
       loaded?.addPacked(packed)
     }
-    for (let after: string | null = firstId; after !== null;) {
-      const page: Page = await within(longDeadline, from.page(after, pageSize))
-      requireSame(begin, page)
+    for await (const page of readPages(from, (answer) => within(longDeadline, answer))) {
+      requireSameHistory(begin, page)
       take(page.packed)
-      after = page.count < pageSize ? null : page.last
     }
-    const position = await beat(from, begin, longDeadline, take)
+    const position = await refresh(from, begin, longDeadline, take)
     if (loaded) {
       status.historyChanges += 1
-      onLost(entries.missingFrom(loaded, Date.now() / 1_000))
+      onLost(entries.missingFrom(loaded, clock.now() / 1_000))
     }
     history = position.history
-    hasChanged = false
+    historyChanged = false
     return position
   }
 
-  /** @throws HistoryError when the server is no longer, or the pool is not, on the history of `since` */
-  async function beat(
+  /** Reads new denials and renews the lease. @throws HistoryError if the history of `since` ended */
+  async function refresh(
     from: Source,
     since: NamedPosition,
     ms = deadline,
     take = (packed: Buffer) => entries.addPacked(packed),
   ): Promise<NamedPosition> {
-    const askedAt = clock()
-    const agreeing = agree(since, askedAt, ms)
-    agreeing.catch(() => undefined)
+    const sentAt = clock.monotonic()
+    const poolCheck = checkPool(since, sentAt, ms)
+    poolCheck.catch(() => undefined)
     const delta = await within(ms, from.delta(since.snapshot))
     take(delta.packed)
-    requireSame(since, delta)
-    await agreeing
-    if (delta.lag !== null && Number.isFinite(delta.lag)) onNews(Math.max(0, delta.lag))
-    await within(ms, onHeard(delta))
-    heardAt = Math.min(askedAt, agreedAt)
-    note(delta.at)
-    entries.sweep(Math.min(delta.at, Date.now()) / 1_000)
+    requireSameHistory(since, delta)
+    await poolCheck
+    if (delta.lag !== null && Number.isFinite(delta.lag)) reportLag(Math.max(0, delta.lag))
+    await within(ms, onDelta(delta))
+    refreshedAt = Math.min(sentAt, poolCheckedAt)
+    skew.record(delta.at)
+    entries.sweep(Math.min(delta.at, clock.now()) / 1_000)
     return { history: since.history, snapshot: delta.snapshot }
   }
 
-  /** Asks the pool at every interval, however often there is news. */
-  async function agree(since: NamedPosition, askedAt: number, ms: number): Promise<void> {
-    if (poolHistory && askedAt - agreedAt < interval / 2) return
+  /** Checks the pool's history about once an interval, however often notifications arrive. */
+  async function checkPool(since: NamedPosition, now: number, ms: number): Promise<void> {
+    if (poolHistory && now - poolCheckedAt < interval / 2) return
     if (poolHistory) requireSamePool(since, await within(ms, poolHistory()))
-    agreedAt = askedAt
-  }
-
-  function note(at: number): void {
-    const skew = at - Date.now()
-    if (Math.abs(skew) > 500 && Math.abs(status.skew) <= 500) {
-      log.warn({ ms: Math.round(skew) }, 'the clock of the database is not that of this host')
-    }
-    status.skew = skew
+    poolCheckedAt = now
   }
 
   async function within<Result>(ms: number, answer: Promise<Result>): Promise<Result> {
-    const first = await Promise.race([answer.then((value) => ({ value })), sleep(ms)])
-    if (!first) throw new Error(`no answer within ${String(ms)} ms`)
+    const first = await Promise.race([answer.then((value) => ({ value })), clock.sleep(ms)])
+    if (!first) throw new Error(`no answer from the database within ${String(ms)} ms`)
     return first.value
   }
 }

@@ -1,19 +1,19 @@
 import type { Position } from './repository.js'
 
-/** A position on a history that has a name, as every position has once an instance has loaded. */
+/** A position on a history that has a name. */
 export type NamedPosition = Position & { history: string }
 
-/** What was read belongs to another history of the database than what it was to be compared with. */
+/** The history of the database has changed or has no name. The feed must load everything again. */
 export class HistoryError extends Error {}
 
-/** @throws HistoryError where the history has no name yet: the next try names it */
-export function named({ history, snapshot }: Position): NamedPosition {
+/** @throws HistoryError if the history has no name yet */
+export function requireName({ history, snapshot }: Position): NamedPosition {
   if (history === null) throw new HistoryError('the history of the database has no name')
   return { history, snapshot }
 }
 
 /** @throws HistoryError */
-export function requireSame(
+export function requireSameHistory(
   since: NamedPosition,
   answer: Pick<Position, 'history'> & { known?: boolean },
 ): void {
@@ -22,7 +22,7 @@ export function requireSame(
   }
 }
 
-/** Two connections of one instance lead to servers that do not share their history. @throws Error */
+/** Checks that the pool reads the same server as the feed. @throws Error if it does not */
 export function requireSamePool(since: NamedPosition, history: string | null): void {
   if (history !== since.history) {
     throw new Error('DATABASE_URL and DATABASE_LISTEN_URL lead to different servers')

@@ -1,71 +1,65 @@
-import { absent, dead, type Answers } from '@gatehouse/verify/protocol'
+import type { Denials } from '@gatehouse/verify/protocol'
+import { createBatcher } from '../../concurrency/batch.js'
+import type { Clock } from '../../concurrency/clock.js'
+import { withDeadline } from '../../concurrency/deadline.js'
 import { AppError } from '../../errors.js'
 import type { DenylistRepository } from './repository.js'
 
 type Options = {
   denylist: Pick<DenylistRepository, 'find'>
-  /** Milliseconds from anywhere, that only grow. */
-  clock: () => number
+  clock: Pick<Clock, 'monotonic'>
 }
 
+// In milliseconds. The pause follows a failed query.
 const deadline = 250
 const pause = 250
 
-type Batch = { ids: Set<string>; answers: Promise<Answers> }
-
 /**
- * The denylist by a query, for when the replica may not answer: one at a time, for everybody who waits,
- * with a deadline. After a failure nobody asks for a moment: a dead database holds up one request, not all.
+ * Queries the denylist in the database, for when the replica is outside its lease. One query runs at a
+ * time and serves all waiting requests. After a failure all requests fail at once for a moment, so that
+ * a dead database does not hold up each of them.
  */
 export function createLookup({ denylist, clock }: Options) {
-  let waiting: Batch | undefined
-  let running: Promise<unknown> = Promise.resolve()
-  let brokenUntil = -Infinity
+  const queryTogether = createBatcher(
+    async (callers: string[][]) => {
+      const denials = await run([...new Set(callers.flat())])
+      return callers.map(() => denials)
+    },
+    { maxRunning: 1, maxItems: Infinity, clock },
+  )
+  let pausedUntil = -Infinity
   let count = 0
 
   return {
-    /** How many queries there were. */
+    /** The number of queries so far. */
     get count() {
       return count
     },
 
     /** @throws AppError `unavailable` */
-    async ask(ids: string[]): Promise<Answers> {
-      if (clock() < brokenUntil) throw new AppError('unavailable')
-      waiting ??= next()
-      for (const id of ids) waiting.ids.add(id)
-      return waiting.answers
+    async query(ids: string[]): Promise<Denials> {
+      if (clock.monotonic() < pausedUntil) throw unavailable()
+      return queryTogether(ids)
     },
   }
 
-  function next(): Batch {
-    const ids = new Set<string>()
-    const answers = running.then(() => {
-      waiting = undefined
-      return query([...ids])
-    })
-    running = answers.catch(() => undefined)
-    return { ids, answers }
-  }
-
-  async function query(ids: string[]): Promise<Answers> {
-    if (clock() < brokenUntil) throw new AppError('unavailable')
+  async function run(ids: string[]): Promise<Denials> {
+    if (clock.monotonic() < pausedUntil) throw unavailable()
     count += 1
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new AppError('unavailable')), deadline)
-    })
     try {
-      const rows = await Promise.race([denylist.find(ids), late])
-      const found = new Map(rows.map(({ id, epoch }) => [id, epoch ?? dead]))
-      return { find: (id) => found.get(id) ?? absent }
+      const rows = await withDeadline(denylist.find(ids), deadline, unavailable)
+      const found = new Map(rows.map(({ id, epoch }) => [id, epoch]))
+      return {
+        isDenied: (id) => found.get(id) === null,
+        epochOf: (id) => found.get(id) ?? undefined,
+      }
     } catch (error) {
-      brokenUntil = clock() + pause
+      pausedUntil = clock.monotonic() + pause
       throw error
-    } finally {
-      clearTimeout(timer)
     }
   }
 }
 
 export type Lookup = ReturnType<typeof createLookup>
+
+const unavailable = () => new AppError('unavailable')

@@ -1,64 +1,64 @@
 import { createEntries, type Denial } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '../../concurrency/clock.js'
 import type { Pool } from '../../db/pool.js'
 import { createFeed } from './feed.js'
 import { createLookup } from './lookup.js'
-import { replicaSql, type Delta, type DenylistRepository, type Position } from './repository.js'
+import { createNotifier } from './notifier.js'
+import type { Delta, DenylistRepository, Position } from './repository.js'
 import { createDenylist } from './service.js'
 import { listeningSource, pollingSource } from './sources.js'
-import { createWaker } from './waker.js'
+import { replicaSql } from './statements.js'
 
 type Options = {
   db: Pool
   repository: DenylistRepository
-  /** PostgreSQL itself; undefined where it is to be polled. */
+  /** PostgreSQL itself, for LISTEN. If undefined, the feed polls on the pool. */
   listenUrl: string | undefined
-  /** How long a denial holds, in seconds. */
+  /** How long a denial lasts, in seconds. */
   denyFor: number
   log: FastifyBaseLogger
-  /** Called at each answer of the database, before it counts. */
-  onHeard: (delta: Delta) => Promise<void>
-  /** Called with what was denied before the history of the database changed, and is not in the new one. */
+  clock: Clock
+  /** Runs on each delta before the lease is renewed. If it rejects, the lease is not renewed. */
+  onDelta: (delta: Delta) => Promise<void>
+  /** Receives denials that are in memory but not in the new history of the database. */
   onLost: (denials: Denial[]) => void
 }
 
-/** The denylist of this instance, and the feed that keeps it: it answers once the feed has started. */
+/** Creates this instance's copy of the denylist, the feed that updates it, and the service that reads it. */
 export function createReplica(options: Options) {
-  const { db, repository, listenUrl, denyFor, log, onHeard, onLost } = options
-  const clock = () => performance.now()
+  const { db, repository, listenUrl, denyFor, log, clock, onDelta, onLost } = options
   const entries = createEntries()
   const feed = createFeed({
     entries,
-    connect: async () => (listenUrl ? listeningSource(listenUrl) : pollingSource(db)),
+    connect: async () => (listenUrl ? listeningSource(listenUrl, clock) : pollingSource(db, clock)),
     poolHistory: listenUrl === undefined ? undefined : historyOfPool,
     interval: listenUrl ? 500 : 250,
     log,
     clock,
-    sleep: (ms) => sleep(ms, undefined, { ref: false }),
     random: Math.random,
-    onHeard,
+    onDelta,
     onLost,
   })
   const lookup = createLookup({ denylist: repository, clock })
-  const wakeOthers = createWaker(repository)
-  const { isFresh } = feed
-  const denylist = createDenylist({ entries, isFresh, lookup, wakeOthers, clock, denyFor })
+  const notifyOthers = createNotifier(repository)
+  const { isWithinLease } = feed
+  const denylist = createDenylist({ entries, isWithinLease, lookup, notifyOthers, clock, denyFor })
 
   async function historyOfPool(): Promise<string | null> {
-    const { rows } = await db.queryAside<Pick<Position, 'history'>>(replicaSql.history)
+    const { rows } = await db.queryWithoutWaiting<Pick<Position, 'history'>>(replicaSql.history)
     const history = rows[0]?.history ?? null
-    if (history === null) await repository.beginHistory() // the next look finds the name
+    if (history === null) await repository.beginHistory() // the next read finds the name
     return history
   }
 
   return {
     denylist,
     feed,
-    /** As that of the feed, and how many queries took the place of the entries. */
+    /** The feed's status, with the size of the copy and the number of fallback queries. */
     status: () => ({
       ...feed.status(),
-      isFresh: isFresh(),
+      isWithinLease: isWithinLease(),
       entries: entries.size,
       bytes: entries.bytes,
       queries: lookup.count,

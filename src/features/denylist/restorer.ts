@@ -1,28 +1,29 @@
 import type { Denial } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../../concurrency/clock.js'
 import type { DenylistRepository } from './repository.js'
 
 type Options = {
   denylist: Pick<DenylistRepository, 'findAccounts' | 'raiseEpochsAbove'>
   sessions: { end: (...ids: string[]) => Promise<void> }
   log: FastifyBaseLogger
-  sleep: (ms: number) => Promise<void>
+  clock: Pick<Clock, 'now' | 'sleep'>
 }
 
 const batchSize = 500
 const pause = 1_000
 
 /**
- * Writes denials to the database that it acknowledged and then lost, as by a failover to a standby that
- * lagged: else a session that was logged out would live again once no memory holds its end.
+ * Writes denials again that the database acknowledged and then lost, for example by a failover to a
+ * standby that lagged. Otherwise an ended session would be valid again when no instance remembers its end.
  */
-export function createRestorer({ denylist, sessions, log, sleep }: Options) {
+export function createRestorer({ denylist, sessions, log, clock }: Options) {
   let waiting: Denial[] = []
   let running: Promise<void> | undefined
   let isStopped = false
 
   return {
-    /** Returns at once; tries until the denials are written or have expired. */
+    /** Returns at once. It retries until the denials are written or have expired. */
     restore(denials: Denial[]): void {
       waiting.push(...denials)
       if (waiting.length > 0) running ??= run()
@@ -36,14 +37,14 @@ export function createRestorer({ denylist, sessions, log, sleep }: Options) {
 
   async function run(): Promise<void> {
     while (waiting.length > 0 && !isStopped) {
-      const now = Date.now() / 1_000
+      const now = clock.now() / 1_000
       const batch = waiting.slice(0, batchSize).filter(({ expires_at }) => expires_at > now)
       try {
         if (batch.length > 0) await write(batch)
         waiting = waiting.slice(batchSize)
       } catch (err) {
-        log.warn({ err }, 'denials lost by a failover not written, retrying')
-        await sleep(pause)
+        log.warn({ err }, 'denials lost in a failover not restored, retrying')
+        await clock.sleep(pause)
       }
     }
     running = undefined
@@ -52,14 +53,14 @@ export function createRestorer({ denylist, sessions, log, sleep }: Options) {
   async function write(batch: Denial[]): Promise<void> {
     const ids = batch.flatMap(({ id, epoch }) => (epoch === undefined ? [id] : []))
     const epochs = batch.flatMap(({ id, epoch }) => (epoch === undefined ? [] : [{ id, epoch }]))
-    // An account whose deletion was lost exists again. Only its owner or an operator may delete it.
+    // An account whose deletion was lost exists again. It is not deleted here: its owner or an operator decides.
     const accounts = new Set(ids.length > 0 ? await denylist.findAccounts(ids) : [])
     const ended = ids.filter((id) => !accounts.has(id))
     if (ended.length > 0) await sessions.end(...ended)
     if (epochs.length > 0) await denylist.raiseEpochsAbove(epochs)
-    log.warn({ count: ended.length + epochs.length }, 'denials lost by a failover written again')
+    log.warn({ count: ended.length + epochs.length }, 'denials lost in a failover restored')
     if (accounts.size > 0) {
-      log.warn({ ids: [...accounts] }, 'deletions of accounts were lost by a failover')
+      log.warn({ ids: [...accounts] }, 'account deletions lost in a failover')
     }
   }
 }

@@ -1,76 +1,77 @@
 import {
-  judge,
+  findFault,
   type AccessClaims,
-  type Answers,
   type Denial,
+  type Denials,
   type Entries,
 } from '@gatehouse/verify/protocol'
+import type { Clock } from '../../concurrency/clock.js'
 import { AppError } from '../../errors.js'
 import type { Lookup } from './lookup.js'
 
 type Dependencies = {
   entries: Entries
-  /** Whether the replica may answer: it has heard from the database within the lease. */
-  isFresh: () => boolean
+  /** Whether the replica is recent enough to answer from memory. */
+  isWithinLease: () => boolean
   lookup: Lookup
-  /** Tells the other instances that there is something to read. */
-  wakeOthers: () => void
-  /** Milliseconds from anywhere, that only grow. */
-  clock: () => number
-  /** How long a doubt lasts, in seconds: as long as the tokens that it is about. */
+  /** Notifies the other instances of new denials. */
+  notifyOthers: () => void
+  clock: Pick<Clock, 'monotonic'>
+  /** How long a denial lasts, in seconds: longer than an access token. */
   denyFor: number
 }
 
-/** Which tokens that still verify are dead all the same: answered from memory, without a query. */
+/** Checks whether an access token was revoked, from memory where that is safe. */
 export function createDenylist(dependencies: Dependencies) {
-  const { entries, isFresh, lookup, wakeOthers, clock, denyFor } = dependencies
-  // Ids whose denial was sent and never confirmed: only the database knows.
-  const doubts = new Map<string, number>()
+  const { entries, isWithinLease, lookup, notifyOthers, clock, denyFor } = dependencies
+  // Ids whose denial was sent but not confirmed. Only the database knows whether it was committed.
+  const uncertainUntil = new Map<string, number>()
 
   return {
     /**
-     * Neither the token nor its session is denied, and its epoch is the user's. Answers at once while
-     * the replica is fresh; else by the database, and not at all without it.
-     * @returns a promise only where it has to ask
-     * @throws AppError `invalid_token`, `token_stale` when a refresh heals it, `unavailable`
+     * Requires that neither the token nor its session nor its subject is denied, and that the token's
+     * epoch is current. Within the lease it answers from memory; otherwise it queries the database.
+     * @returns a promise only if it queries the database
+     * @throws AppError `invalid_token`; `token_stale` if a refresh helps; `unavailable`
      */
     requireLive(claims: AccessClaims): Promise<void> | undefined {
-      if (!isFresh() || (doubts.size > 0 && isDoubted(claims))) return ask(claims)
+      if (!isWithinLease() || (uncertainUntil.size > 0 && isUncertain(claims)))
+        return queryDatabase(claims)
       requireUndenied(claims, entries)
       return undefined
     },
 
-    /** What was committed here: it holds here at once, and soon elsewhere. */
+    /** Adds committed denials. They apply here at once, and on other instances after a NOTIFY. */
     add(denials: Denial[]): void {
       if (denials.length === 0) return
       for (const denial of denials) entries.add(denial)
-      wakeOthers()
+      notifyOthers()
     },
 
-    /** What was to be committed here, and may have been. */
-    doubt(denials: Denial[]): void {
+    /** Marks denials whose commit was sent but not confirmed. It may have succeeded. */
+    markUncertain(denials: Denial[]): void {
       if (denials.length === 0) return
-      const now = clock()
-      for (const [id, until] of doubts) if (until < now) doubts.delete(id)
-      for (const { id } of denials) doubts.set(id, now + denyFor * 1_000)
-      wakeOthers()
+      const now = clock.monotonic()
+      for (const [id, until] of uncertainUntil) if (until < now) uncertainUntil.delete(id)
+      for (const { id } of denials) uncertainUntil.set(id, now + denyFor * 1_000)
+      notifyOthers()
     },
   }
 
-  function isDoubted({ jti, sid, sub }: AccessClaims): boolean {
-    return doubts.has(sid) || doubts.has(jti) || doubts.has(sub)
+  function isUncertain({ jti, sid, sub }: AccessClaims): boolean {
+    return uncertainUntil.has(sid) || uncertainUntil.has(jti) || uncertainUntil.has(sub)
   }
 
-  /** What memory denies is denied: after a failover the database may lack what it had acknowledged. */
-  async function ask(claims: AccessClaims): Promise<void> {
+  /** Checks memory too: after a failover the database may lack denials that it had acknowledged. */
+  async function queryDatabase(claims: AccessClaims): Promise<void> {
     requireUndenied(claims, entries)
-    requireUndenied(claims, await lookup.ask([claims.jti, claims.sid, claims.sub]))
+    requireUndenied(claims, await lookup.query([claims.jti, claims.sid, claims.sub]))
   }
 }
 
 /** @throws AppError `invalid_token`, `token_stale` */
-function requireUndenied(claims: AccessClaims, answers: Answers): void {
-  const fault = judge(claims, answers)
+function requireUndenied(claims: AccessClaims, denials: Denials): void {
+  const fault = findFault(claims, denials)
   if (fault) throw new AppError(fault)
 }
 

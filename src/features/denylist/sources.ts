@@ -1,33 +1,34 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import type { Clock } from '../../concurrency/clock.js'
 import { closeAtOnce as close } from '../../db/close-at-once.js'
 import type { Db } from '../../db/pool.js'
-import { channel, replicaSql, type Delta, type Position } from './repository.js'
+import type { Delta, Position } from './repository.js'
+import { channel, replicaSql } from './statements.js'
 
-export type Page = Pick<Position, 'history'> & {
+export type DenialPage = Pick<Position, 'history'> & {
   packed: Buffer
   last: string | null
   count: number
 }
 
-/** Where a feed reads, and how it is told to. */
+/** A connection to the database, as the feed uses it. */
 export type Source = {
-  /** Names the history first, where that has not been done. */
+  /** Names the history first if it has no name. */
   position(): Promise<Position>
   delta(since: string): Promise<Delta>
-  page(after: string, most: number): Promise<Page>
-  /** Resolves when there is something to read, or after so many milliseconds. */
-  news(ms: number): Promise<void>
+  page(after: string, limit: number): Promise<DenialPage>
+  /** Resolves when the database notifies of a change, or after `ms` milliseconds. */
+  waitForChange(ms: number): Promise<void>
   close(): void
 }
 
-/** LISTEN does not work over this connection, and never will. */
+/** LISTEN cannot work over this connection, so the feed does not retry. */
 export class ListenError extends Error {}
 
 type Row = Record<string, unknown>
 type Query = (text: string, values?: unknown[]) => Promise<Row | undefined>
 
-const reading = (query: Query) => ({
+const queriesOn = (query: Query) => ({
   position: async () => {
     const position = (await query(replicaSql.position)) as Position
     if (position.history !== null) return position
@@ -35,38 +36,53 @@ const reading = (query: Query) => ({
     return (await query(replicaSql.position)) as Position
   },
   delta: async (since: string) => (await query(replicaSql.delta, [since])) as Delta,
-  page: async (after: string, most: number) =>
-    (await query(replicaSql.page, [after, most])) as Page,
+  page: async (after: string, limit: number) =>
+    (await query(replicaSql.page, [after, limit])) as DenialPage,
 })
 
-/** Reads on the pool, whenever it is time to. */
-export function pollingSource(db: Db): Source {
+const pageSize = 50_000
+const firstId = '00000000-0000-0000-0000-000000000000'
+
+/** Reads every denial, in pages. `wait` puts a deadline on each page. */
+export async function* readPages(
+  source: Source,
+  wait: <Result>(answer: Promise<Result>) => Promise<Result>,
+): AsyncGenerator<DenialPage> {
+  for (let after: string | null = firstId; after !== null;) {
+    const page: DenialPage = await wait(source.page(after, pageSize))
+    yield page
+    after = page.count < pageSize ? null : page.last
+  }
+}
+
+/** Reads on the pool at every interval. */
+export function pollingSource(db: Db, clock: Clock): Source {
   const query: Query = async (text, values) => (await db.query<Row>(text, values)).rows[0]
   return {
-    ...reading(query),
-    news: (ms) => sleep(ms, undefined, { ref: false }),
+    ...queriesOn(query),
+    waitForChange: (ms) => clock.sleep(ms),
     close: () => undefined,
   }
 }
 
 /**
- * Reads on a connection of its own, which is told of news.
- * @throws ListenError where the connection is a pooler's that hands it to others between statements
+ * Reads on a connection of its own, which listens for notifications.
+ * @throws ListenError if a pooler shares the connection with other clients between statements
  */
-export async function listeningSource(url: string): Promise<Source> {
+export async function listeningSource(url: string, clock: Clock): Promise<Source> {
   const client = await connect(url)
   let isLost = false
-  let hasNews = false
+  let hasChanged = false
   let wake: () => void = () => undefined
-  const onNews = () => {
-    hasNews = true
+  const onNotification = () => {
+    hasChanged = true
     wake()
   }
   const onLost = () => {
     isLost = true
     wake()
   }
-  client.on('notification', onNews)
+  client.on('notification', onNotification)
   client.on('error', onLost)
   client.on('end', onLost)
   try {
@@ -81,21 +97,21 @@ export async function listeningSource(url: string): Promise<Source> {
     return ((await client.query(text, values)) as { rows: Row[] }).rows[0]
   }
   return {
-    ...reading(query),
+    ...queriesOn(query),
     async delta(since) {
-      hasNews = false
+      hasChanged = false
       const row = (await query(replicaSql.deltaAndChannels, [since])) as Delta & {
         channels: string[]
       }
       if (!row.channels.includes(channel)) throw new Error('the connection no longer listens')
       return row
     },
-    async news(ms) {
-      if (hasNews || isLost) return
+    async waitForChange(ms) {
+      if (hasChanged || isLost) return
       const timer = new AbortController()
       await Promise.race([
         new Promise<void>((resolve) => (wake = resolve)),
-        sleep(ms, undefined, { ref: false, signal: timer.signal }).catch(() => undefined),
+        clock.sleep(ms, timer.signal),
       ])
       timer.abort()
     },
@@ -108,7 +124,7 @@ async function connect(url: string): Promise<pg.Client> {
     connectionString: url,
     application_name: 'gatehouse denylist',
     connectionTimeoutMillis: 2_000,
-    query_timeout: 5_000, // on a link that went silent nothing else ends the wait
+    query_timeout: 5_000, // on a dead link nothing else ends the wait
     keepAlive: true,
   })
   client.on('error', () => undefined)
@@ -122,8 +138,8 @@ async function connect(url: string): Promise<pg.Client> {
 }
 
 /**
- * A pooler in transaction mode gives the server's connection to the next client as soon as a statement
- * is done: then that client has the one that listens, and this one gets another.
+ * Detects a pooler in transaction mode. It gives a server connection to the next client after each
+ * statement, so the notifications would reach another client.
  */
 async function requireOwnConnection(client: pg.Client, url: string): Promise<void> {
   const mine = await pidOf(client)
@@ -133,8 +149,8 @@ async function requireOwnConnection(client: pg.Client, url: string): Promise<voi
     const theirs = await pidOf(other)
     if (theirs === mine || (await pidOf(client)) !== mine) {
       throw new ListenError(
-        'LISTEN does not work over this connection, which a pooler shares with others between ' +
-          'statements: set DATABASE_LISTEN_URL to PostgreSQL itself, or DENYLIST_SYNC=poll',
+        'LISTEN does not work over this connection, because a pooler shares it between clients: ' +
+          'set DATABASE_LISTEN_URL to PostgreSQL itself, or set DENYLIST_SYNC=poll',
       )
     }
   } finally {

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-/** Identifiers are bounded here and judged in identifiers.ts, after they are normalised. */
+/** The schema only limits the length. identifiers.ts normalises and validates the text. */
 export const IdentifierText = (description: string) =>
   Type.String({ minLength: 1, maxLength: 320, description })
 

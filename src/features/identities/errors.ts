@@ -1,8 +1,8 @@
 import { AppError } from '../../errors.js'
 
 /**
- * What a provider did wrong, as the client hears of it: that it could not be asked, or that it did
- * not vouch for whoever came back. The log has the rest.
+ * Rethrows an error of a login by a provider as an AppError. If its causes contain no AppError, the
+ * provider did not confirm the user: `provider_refused`. The reply has only the code; the log has the cause.
  * @throws AppError `provider_failed`, `provider_refused`
  */
 export function providerError(error: unknown): never {

@@ -3,8 +3,8 @@ import { AppError } from '../../errors.js'
 const mebibyte = 1_048_576
 
 /**
- * `fetch` for a provider's servers: five seconds and one mebibyte at most, no redirect followed, and
- * JSON or nothing. What the provider itself refuses (4xx) is an answer too.
+ * `fetch` for the servers of a provider. It allows 5 seconds and 1 MiB, follows no redirect, and accepts
+ * only JSON. It returns a response with status 2xx or 4xx: a 4xx is an answer of the provider.
  * @throws AppError `provider_failed` for everything else
  */
 export async function fetchJson(url: string, init: RequestInit): Promise<Response> {
@@ -18,7 +18,7 @@ export async function fetchJson(url: string, init: RequestInit): Promise<Respons
     }
     const text = await readText(response)
     JSON.parse(text)
-    return new Response(text, { status, headers: plain(headers) })
+    return new Response(text, { status, headers: withoutEncoding(headers) })
   } catch (cause) {
     throw new AppError('provider_failed', { cause })
   }
@@ -30,14 +30,14 @@ async function readText({ body }: Response): Promise<string> {
   let size = 0
   for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength
-    if (size > mebibyte) throw new Error('answered with more than a mebibyte')
+    if (size > mebibyte) throw new Error('answered with more than 1 MiB')
     text += decoder.decode(chunk, { stream: true })
   }
   return text + decoder.decode()
 }
 
-/** The body was decoded on the way: what spoke of its length or coding does no more. */
-function plain(headers: Headers): Headers {
+/** The body is decoded, so headers about its encoding and its encoded length no longer apply. */
+function withoutEncoding(headers: Headers): Headers {
   const copy = new Headers(headers)
   copy.delete('content-encoding')
   copy.delete('content-length')

@@ -19,8 +19,8 @@ const Emails = Type.Array(
 )
 
 /**
- * GitHub speaks OAuth 2.0 alone: it has no discovery and no ID token, so its API says who it was.
- * Only the primary address counts, and only where it is verified.
+ * GitHub supports OAuth 2.0 without OpenID Connect: it has no discovery and no ID token. Its API identifies
+ * the user. Only the primary address is used, and only if GitHub has verified it.
  */
 export function createGitHubProvider({
   url,
@@ -88,7 +88,7 @@ export function createGitHubProvider({
   }
 }
 
-/** As it is, not as it could be read. @throws AppError `provider_refused` */
+/** Checks a value without converting it. @throws AppError `provider_refused` */
 function checked<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
   if (!Value.Check(schema, value)) throw new AppError('provider_refused')
   return value

@@ -31,39 +31,39 @@ type Dependencies = {
   providers: Provider[]
 }
 
-/** Who a user is elsewhere: signing in by it, adding it, taking it away. */
+/** Accounts of users at providers: log in with one, connect one, disconnect one. */
 export function createIdentityService(dependencies: Dependencies) {
   const { store, logins, reauthentication, owners, providers } = dependencies
 
   return {
     /**
-     * A new session for whoever the provider vouches for, who may be new here.
+     * Opens a session for the user whom the provider identified. The first login creates the user.
      * @throws AppError `invalid_credentials`, `activation_required`, `account_exists`,
      *   `email_required`, `unavailable`
      */
     async signIn(provider: Provider, profile: Profile, caller: Caller): Promise<Login> {
-      const enterOnce = () => enter(provider, profile, caller)
-      // Of two who come for the first time at once, one finds what the other has made.
-      const { found, opened } = await enterOnce().catch((error: unknown) => {
+      const logIn = () => openSession(provider, profile, caller)
+      // When two first logins of one user run at once, one fails. The retry finds the account of the other.
+      const { found, opened } = await logIn().catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'unavailable' && !error.cause)
-          return enterOnce()
+          return logIn()
         throw error
       })
       if (opened) return logins.complete(opened)
-      const waits = found && !found.activated && !found.disabled
-      throw new AppError(waits ? 'activation_required' : 'invalid_credentials')
+      const needsActivation = found && !found.activated && !found.disabled
+      throw new AppError(needsActivation ? 'activation_required' : 'invalid_credentials')
     },
 
-    /** @throws AppError `identity_taken`, `invalid_state` where the session has ended meanwhile */
+    /** @throws AppError `identity_taken`, or `invalid_state` if the user has logged out since the start */
     async connect(provider: Provider, profile: Profile, caller: Actor): Promise<void> {
       const { user_id } = caller
       const { issuer } = provider
       const { subject, email = null } = profile
       await store.transaction(async (tx) => {
         await tx.users.lock(user_id)
-        // It may have ended while the provider was being asked.
-        const place = await tx.sessions.find(caller.session_id, user_id)
-        if (!place) throw new AppError('invalid_state')
+        // The session may have ended while Gatehouse waited for the provider.
+        const session = await tx.sessions.find(caller.session_id, user_id)
+        if (!session) throw new AppError('invalid_state')
         if ((await tx.identities.find(issuer, subject)) === user_id) return
         await owners.verifyEmail(tx, user_id, profile)
         if (!(await tx.identities.add({ issuer, subject, user_id, email }))) {
@@ -83,7 +83,7 @@ export function createIdentityService(dependencies: Dependencies) {
     async disconnect(name: string, caller: Actor, password?: string): Promise<void> {
       const provider = providers.find((one) => one.name === name)
       if (!provider) throw new AppError('not_found')
-      await reauthentication.byPasswordOrFreshness(caller, password)
+      await reauthentication.byPasswordOrRecentLogin(caller, password)
       const { user_id } = caller
       await store.transaction(async (tx) => {
         await tx.users.lock(user_id)
@@ -107,16 +107,16 @@ export function createIdentityService(dependencies: Dependencies) {
 
     /** @throws AppError `reauthentication_required`, `invalid_credentials`, `rate_limited` */
     requireMayChange: (caller: Actor, password?: string): Promise<void> =>
-      reauthentication.byPasswordOrFreshness(caller, password),
+      reauthentication.byPasswordOrRecentLogin(caller, password),
   }
 
-  async function enter(provider: Provider, profile: Profile, caller: Caller) {
+  async function openSession(provider: Provider, profile: Profile, caller: Caller) {
     return store.transaction(async (tx) => {
       const id = await owners.findOrCreate(tx, provider, profile, caller)
       const found = await tx.users.findCredentialById(id)
-      const mayEnter = found?.activated && !found.disabled
-      const how = { provider: provider.name }
-      const opened = mayEnter ? await logins.open(tx, found, caller, how) : undefined
+      const mayLogIn = found?.activated && !found.disabled
+      const detail = { provider: provider.name }
+      const opened = mayLogIn ? await logins.open(tx, found, caller, detail) : undefined
       if (!opened) await audit(tx, 'login.failed', caller, id, provider)
       return { found, opened }
     })

@@ -1,4 +1,5 @@
 import * as client from 'openid-client'
+import type { Clock } from '../../concurrency/clock.js'
 import { providerError } from './errors.js'
 import { fetchJson } from './fetch.js'
 import type { Checks, Profile, Provider } from './provider.js'
@@ -10,14 +11,14 @@ type Options = {
   clientId: string
   clientSecret?: string | undefined
   redirectUri: string
-  now: () => Date
+  clock: Clock
 }
 
 const discoveryLifetime = 3_600_000
 
-/** Any provider that speaks OpenID Connect; what it needs is found by discovery, hourly. */
+/** Any provider that supports OpenID Connect. Discovery finds its endpoints, and runs again after an hour. */
 export function createOpenIdProvider(options: Options): Provider {
-  const { name, label, issuer, clientId, clientSecret, redirectUri, now } = options
+  const { name, label, issuer, clientId, clientSecret, redirectUri, clock } = options
   let found: { at: number; configuration: Promise<client.Configuration> } | undefined
 
   return {
@@ -36,7 +37,7 @@ export function createOpenIdProvider(options: Options): Provider {
           code_challenge_method: 'S256',
         })
         if (url.protocol !== 'https:' && url.protocol !== new URL(issuer).protocol) {
-          throw new Error('an authorization endpoint that is no web page')
+          throw new Error('the authorization endpoint must be an https URL')
         }
         return url
       } catch (error) {
@@ -54,8 +55,9 @@ export function createOpenIdProvider(options: Options): Provider {
           idTokenExpected: true,
         })
         const claims = tokens.claims()
-        if (!claims) throw new Error('no ID token')
-        if (claims.iat > now().getTime() / 1_000 + 60) throw new Error('an ID token of the future')
+        if (!claims) throw new Error('the answer has no ID token')
+        if (claims.iat > clock.now() / 1_000 + 60)
+          throw new Error('the ID token was issued in the future')
         if (claims.email !== undefined || !configuration.serverMetadata().userinfo_endpoint) {
           return toProfile(claims)
         }
@@ -67,22 +69,22 @@ export function createOpenIdProvider(options: Options): Provider {
     },
   }
 
-  /** One discovery at a time; one that failed is tried again by the next login. */
+  /** Logins share one discovery. After a failed discovery, the next login starts a new one. */
   function discovered(): Promise<client.Configuration> {
-    if (found && now().getTime() - found.at < discoveryLifetime) return found.configuration
-    const mine = { at: now().getTime(), configuration: discover() }
-    found = mine
-    mine.configuration.catch(() => {
-      if (found === mine) found = undefined
+    if (found && clock.now() - found.at < discoveryLifetime) return found.configuration
+    const current = { at: clock.now(), configuration: discover() }
+    found = current
+    current.configuration.catch(() => {
+      if (found === current) found = undefined
     })
-    return mine.configuration
+    return current.configuration
   }
 
   async function discover(): Promise<client.Configuration> {
-    const isPlain = issuer.startsWith('http:') // development and tests: config.ts refuses it in production
+    const isPlain = issuer.startsWith('http:') // for development: src/config/rules.ts refuses it in production
     return client.discovery(new URL(issuer), clientId, clientSecret, authentication, {
       [client.customFetch]: fetchJson,
-      // TLS would do for what comes straight from the provider; its signature is checked all the same.
+      // OpenID Connect Core §3.1.3.7 lets TLS replace the signature check of the ID token. We check it anyway.
       execute: [
         client.enableNonRepudiationChecks,
         ...(isPlain ? [client.allowInsecureRequests] : []),
@@ -90,7 +92,7 @@ export function createOpenIdProvider(options: Options): Provider {
     })
   }
 
-  /** As the provider wants it; `client_secret_basic` where it does not say (Discovery §3). */
+  /** The client authentication that the provider supports; `client_secret_basic` by default (Discovery §3). */
   function authentication(...[server, ...rest]: Parameters<client.ClientAuth>): void {
     const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic']
     const inHeader = methods.includes('client_secret_basic')
@@ -105,7 +107,7 @@ function toProfile({ sub, email, email_verified, name }: Record<string, unknown>
     subject: String(sub),
     ...(typeof email === 'string' && { email }),
     ...(typeof name === 'string' && { name }),
-    // Some send the text "true", of whatever they were told: that is no promise.
+    // Some providers send the string "true" for addresses that they have not verified. Only a boolean counts.
     email_verified: email_verified === true,
   }
 }

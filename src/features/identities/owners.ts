@@ -8,7 +8,8 @@ import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import { readIdentifier, type Identifier } from '../identifiers/identifiers.js'
 import { newProfile } from '../users/profile.js'
-import type { Standing, UserRepository } from '../users/repository.js'
+import type { AddressHolder } from '../users/holder-repository.js'
+import type { UserRepository } from '../users/repository.js'
 import {
   endAccess,
   releaseAddress,
@@ -31,15 +32,15 @@ type Dependencies = { activation: boolean; newId: () => string }
 type Arrival = { provider: Provider; profile: Profile; email: Identifier; caller: Caller }
 
 /**
- * Whose account it is that somebody enters by a provider. The provider's subject decides; an address
- * does so once, and only where its owner has proven it on both sides: whoever merely typed an address
- * into a registration has no claim on it against who proves it (ASVS 6.8.1).
+ * Finds the account for a login by a provider. The subject of the provider decides. At the first login the
+ * address decides, but only if it is verified both here and at the provider. An account with an unverified
+ * address cannot keep it from a user whose provider has verified it (ASVS 6.8.1).
  */
 export function createOwners({ activation, newId }: Dependencies) {
   return {
     /**
-     * The id of a user, whose row is locked.
-     * @throws AppError `account_exists`, `email_required`, `unavailable` where two came at once
+     * Returns the id of the user, and locks the row of the user.
+     * @throws AppError `account_exists`, `email_required`, `unavailable` if another login ran at the same time
      */
     async findOrCreate(
       tx: OwnerSearch,
@@ -49,17 +50,17 @@ export function createOwners({ activation, newId }: Dependencies) {
     ): Promise<string> {
       const { issuer } = provider
       const { subject } = profile
-      // OpenID Connect Core §2: ASCII, and no more than 255.
+      // OpenID Connect Core §2: `sub` has at most 255 ASCII characters.
       if (!/^[ -~]{1,255}$/.test(subject)) throw new AppError('provider_refused')
       const known = await tx.identities.find(issuer, subject)
       if (known !== undefined) {
         await tx.users.lock(known)
-        // Somebody may have taken it away while we waited.
+        // The identity may have been disconnected while this transaction waited for the lock.
         if ((await tx.identities.find(issuer, subject)) !== known) throw new AppError('unavailable')
         return known
       }
       const arrival = { provider, profile, email: readEmail(profile), caller }
-      const user_id = await ownerOf(tx, arrival)
+      const user_id = await findOwner(tx, arrival)
       if ((await tx.identities.find(issuer, subject)) === user_id) return user_id
       const email = arrival.email.text
       const isAdded = await tx.identities.add({ issuer, subject, user_id, email })
@@ -71,32 +72,32 @@ export function createOwners({ activation, newId }: Dependencies) {
     verifyEmail,
   }
 
-  /** Marks the user's own address as verified where the provider vouches for it. */
+  /** Marks the user's address as verified if the provider has verified the same address. */
   async function verifyEmail(tx: OwnerSearch, userId: string, profile: Profile): Promise<void> {
     if (!profile.email_verified || profile.email === undefined) return
     const { email } = await tx.users.get(userId)
-    // As in readEmail: in ASCII alone.
+    // ASCII only, as in readEmail().
     if (email === null || !/^[!-~]+$/.test(profile.email)) return
     if (email.toLowerCase() !== profile.email.toLowerCase()) return
     await tx.users.verify(userId, 'email', readIdentifier('email', email).canonical)
   }
 
-  async function ownerOf(tx: OwnerSearch, arrival: Arrival): Promise<string> {
+  async function findOwner(tx: OwnerSearch, arrival: Arrival): Promise<string> {
     const { email, profile, provider } = arrival
     const holder = await tx.users.lockHolder('email', email.canonical)
     if (!holder) return create(tx, arrival)
-    // The same person may have come in twice at once.
+    // Another login of the same user may have run at the same time.
     const known = await tx.identities.find(provider.issuer, profile.subject)
     if (known === holder.user_id) return known
     if (!profile.email_verified) throw new AppError('account_exists')
     if (holder.email_verified) {
       const identities = await tx.identities.list(holder.user_id)
-      // Another subject of the same provider: the address was passed on there.
+      // The account has another subject of this provider: the provider gave the address to another user.
       if (identities.some(({ issuer }) => issuer === provider.issuer)) {
         throw new AppError('account_exists')
       }
       await write(tx, 'identity_linked', arrival, holder.user_id)
-      // An invited account, whose address an administrator set: this proves it as the invitation would.
+      // An administrator set the address of an invited account. This login proves it, as the invitation would.
       await tx.users.verify(holder.user_id, 'email', email.canonical)
       return holder.user_id
     }
@@ -122,14 +123,17 @@ export function createOwners({ activation, newId }: Dependencies) {
     return id
   }
 
-  /** The account belongs to a proven mobile number, whose owner typed somebody else's address. */
-  async function giveUpEmail(tx: OwnerSearch, arrival: Arrival, holder: Standing) {
+  /** The holder has verified a mobile number, but not this address: the holder keeps the account without it. */
+  async function giveUpEmail(tx: OwnerSearch, arrival: Arrival, holder: AddressHolder) {
     await releaseAddress(tx, 'email', holder)
     await audit(tx, 'user.address_changed', arrival, holder.user_id)
   }
 
-  /** Nothing of the account was ever proven: all that gave access to it ends, and its owner moves in. */
-  async function takeOver(tx: OwnerSearch, arrival: Arrival, holder: Standing) {
+  /**
+   * The holder has verified no address, so the owner of this address gets the account. The old password,
+   * sessions, codes, identities, other addresses and uploads are removed.
+   */
+  async function takeOver(tx: OwnerSearch, arrival: Arrival, holder: AddressHolder) {
     const { user_id } = holder
     await tx.users.setPassword(user_id, null)
     await endAccess(tx, 'email', holder)
@@ -146,7 +150,7 @@ export function createOwners({ activation, newId }: Dependencies) {
     arrival: Arrival,
     user_id: string,
   ): Promise<void> {
-    // To the address as its owner wrote it, not as the provider does.
+    // The address in the user's own spelling, which may differ from the provider's.
     const { email } = await tx.users.get(user_id)
     const address = email ?? arrival.email.text
     await tx.outbox.put({
@@ -171,8 +175,8 @@ export function createOwners({ activation, newId }: Dependencies) {
 export type Owners = ReturnType<typeof createOwners>
 
 /**
- * In ASCII alone: of another spelling the provider may have made sure in a way that is not ours.
- * @throws AppError `email_required` without one that we take
+ * Accepts ASCII only: the provider may normalize other characters differently from us.
+ * @throws AppError `email_required` if the address is missing or invalid
  */
 function readEmail({ email = '' }: Profile): Identifier {
   try {
@@ -183,6 +187,6 @@ function readEmail({ email = '' }: Profile): Identifier {
   throw new AppError('email_required')
 }
 
-/** As much of it as a user could have typed. */
+/** Applies the limits on names that users type: at most 200 characters, no control or format characters. */
 const readName = ({ name = '' }: Profile): string =>
   name.normalize('NFC').slice(0, 200).replace(/\p{C}/gu, '')

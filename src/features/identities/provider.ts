@@ -1,28 +1,31 @@
-/** What a provider says of who signs in. */
+/** The user data that a provider returns at a login. */
 export type Profile = {
   /** Never reassigned by the provider (OpenID Connect Core §2, `sub`). */
   subject: string
   email?: string | undefined
-  /** Whether the provider says that the address is theirs. */
+  /** Whether the provider has verified that the address belongs to the user. */
   email_verified: boolean
   name?: string | undefined
 }
 
-/** The secrets of one login: `state` and `nonce` tie the answers to it, `verifier` the code (PKCE). */
+/**
+ * The secrets of one login by a provider. `state` must equal the `state` of the redirect, and `nonce` that of
+ * the ID token. `verifier` is sent with the code (PKCE).
+ */
 export type Checks = { state: string; nonce: string; verifier: string }
 
-/** A service that says who somebody is. */
+/** A service that users log in with, such as Google. */
 export type Provider = {
-  /** In our paths. */
+  /** Its name in paths, such as `google` in `/auth/google`. */
   name: string
-  /** On our buttons. */
+  /** Its name on buttons. */
   label: string
-  /** Under which its subjects are unique. */
+  /** The issuer identifier. A `subject` is unique only together with it. */
   issuer: string
-  /** Where the browser is sent. @throws AppError `provider_failed` */
+  /** The URL to which the browser is redirected. @throws AppError `provider_failed` */
   authorizationUrl(checks: Checks): Promise<URL>
   /**
-   * Who comes back, by the URL that they come back to.
+   * Identifies the user by the callback URL, to which the provider redirected the browser.
    * @throws AppError `provider_refused`, `provider_failed`
    */
   identify(callback: URL, checks: Checks): Promise<Profile>

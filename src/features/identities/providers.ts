@@ -1,10 +1,11 @@
+import type { Clock } from '../../concurrency/clock.js'
 import type { Config } from '../../config/load.js'
 import { createGitHubProvider } from './github.js'
 import { createOpenIdProvider } from './openid.js'
 import type { Provider } from './provider.js'
 
 /** The providers that are configured, in the order of their buttons. */
-export function createProviders(config: Config, now: () => Date): Provider[] {
+export function createProviders(config: Config, clock: Clock): Provider[] {
   const { GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET } = config
   const { GITHUB_URL, OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, OIDC_NAME } = config
   const redirectUri = (name: string) => `${config.PUBLIC_URL}/auth/${name}/callback`
@@ -18,7 +19,7 @@ export function createProviders(config: Config, now: () => Date): Provider[] {
         clientId: GOOGLE_CLIENT_ID,
         clientSecret: GOOGLE_CLIENT_SECRET,
         redirectUri: redirectUri('google'),
-        now,
+        clock,
       }),
     )
   }
@@ -41,7 +42,7 @@ export function createProviders(config: Config, now: () => Date): Provider[] {
         clientId: OIDC_CLIENT_ID,
         clientSecret: OIDC_CLIENT_SECRET,
         redirectUri: redirectUri('oidc'),
-        now,
+        clock,
       }),
     )
   }

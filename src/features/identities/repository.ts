@@ -4,10 +4,10 @@ export type StoredIdentity = { issuer: string; email: string | null; created_at:
 
 type NewIdentity = { issuer: string; subject: string; user_id: string; email: string | null }
 
-/** The only SQL about who users are elsewhere. */
+/** All SQL that reads or writes connected identities and used logins. */
 export function createIdentityRepository(db: Db) {
   return {
-    /** The user's id. */
+    /** Returns the id of the user. */
     async find(issuer: string, subject: string): Promise<string | undefined> {
       const { rows } = await db.query<{ user_id: string }>(
         'select user_id from identities where issuer = $1 and subject = $2',
@@ -24,7 +24,7 @@ export function createIdentityRepository(db: Db) {
       return rows
     },
 
-    /** Whether it was added: not where it is somebody's, or the user has another one of the issuer. */
+    /** Returns false if a user has this identity already, or this user has another one of the issuer. */
     async add({ issuer, subject, user_id, email }: NewIdentity): Promise<boolean> {
       const { rowCount } = await db.query(
         `insert into identities (issuer, subject, user_id, email, created_at)
@@ -47,7 +47,7 @@ export function createIdentityRepository(db: Db) {
       await db.query('delete from identities where user_id = $1', [userId])
     },
 
-    /** Those that were connected before any address of the account was proven. */
+    /** Removes the identities that were connected before the account proved an address. */
     async removeUnproven(userId: string): Promise<void> {
       await db.query(
         `delete from identities using users where users.id = $1 and user_id = users.id
@@ -56,7 +56,7 @@ export function createIdentityRepository(db: Db) {
       )
     },
 
-    /** Whether this is the first time that a login comes back. */
+    /** Marks a login as used. Returns false if it was used before. */
     async spend(id: string, expiresAt: number): Promise<boolean> {
       const { rowCount } = await db.query(
         `insert into spent_logins (id, expires_at) values ($1, to_timestamp($2))

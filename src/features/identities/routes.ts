@@ -10,13 +10,13 @@ type Options = { identities: IdentityService }
 
 const tags = ['users']
 
-/** By which providers one can log in; logging in by one is a page's matter (pages/social.ts). */
+/** The providers that a user has connected. Login and connecting need a browser: see pages/social.ts. */
 export const identityRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { identities }) => {
   app.get(
     '/api/user/identities',
     {
       schema: {
-        summary: 'The providers that are connected',
+        summary: 'List the connected providers',
         tags,
         response: replies({ 200: IdentitiesReply }),
       },
@@ -28,10 +28,17 @@ export const identityRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { 
     '/api/user/identities/:provider',
     {
       schema: {
-        summary: 'Disconnect a provider; needs the password, or a login of the last five minutes',
+        summary:
+          'Disconnect a provider; needs the password, or a login within the last five minutes',
         tags,
         params: IdentityParams,
         body: Type.Union([DeleteBody, Type.Null()]),
+        errors: [
+          'not_found',
+          'invalid_credentials',
+          'reauthentication_required',
+          'last_login_method',
+        ],
         response: replies({ 200: MessageReply }),
       },
     },

@@ -1,21 +1,28 @@
 import { Type, type Static } from '@sinclair/typebox'
 
-export const Identity = Type.Object({
-  provider: Type.String({
-    description: 'its name in our paths; of one no longer configured, its issuer',
-  }),
-  email: Type.Unsafe<string | null>({
-    type: ['string', 'null'],
-    description: 'the address that the provider named when it was connected',
-  }),
-  created_at: Type.String({ format: 'date-time' }),
-})
+export const Identity = Type.Object(
+  {
+    provider: Type.String({
+      description:
+        'the name in paths, such as `google`; the issuer if the provider is no longer configured',
+    }),
+    email: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'the address that the provider returned when it was connected',
+    }),
+    created_at: Type.String({ format: 'date-time' }),
+  },
+  { title: 'Identity' },
+)
 export type Identity = Static<typeof Identity>
 
-export const IdentitiesReply = Type.Object({
-  status: Type.Literal('success'),
-  identities: Type.Array(Identity),
-})
+export const IdentitiesReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    identities: Type.Array(Identity),
+  },
+  { title: 'IdentitiesReply' },
+)
 
 export const IdentityParams = Type.Object({
   provider: Type.String({ minLength: 1, maxLength: 32 }),

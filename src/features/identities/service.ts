@@ -17,51 +17,52 @@ type Dependencies = {
   identities: IdentityService
 }
 
-/** Where the browser goes, and what it keeps meanwhile. */
-export type Begun = { url: URL; sealed: string }
+/** The URL of the provider, and the encrypted transaction for a cookie. */
+export type LoginStart = { url: URL; sealed: string }
 
-/** What came of it: a new session, or one that was connected. */
-export type Finished = { next: string | undefined; login?: Login }
+/** `login` is the new session; undefined if the provider was connected to an existing account. */
+export type LoginResult = { next: string | undefined; login?: Login }
 
-/** The way to a provider and back (RFC 6749 §4.1, with RFC 9700's precautions). */
+/** The authorization code flow with a provider (RFC 6749 §4.1, RFC 9700). */
 export function createSocialService(dependencies: Dependencies) {
   const { store, providers, transactions, identities } = dependencies
 
   return {
     /** @throws AppError `not_found`, `provider_failed` */
-    async begin(name: string, next: string | undefined): Promise<Begun> {
-      // A longer one would make a cookie that browsers drop.
+    async begin(name: string, next: string | undefined): Promise<LoginStart> {
+      // Browsers drop cookies over 4 KB, and `next` is part of the cookie.
       const isShort = Buffer.byteLength(JSON.stringify(next ?? '')) <= 2_000
       return start(requireProvider(name), next !== undefined && isShort ? { next } : {})
     },
 
     /**
-     * The same for who is signed in and wants to sign in that way too.
+     * Starts to connect a provider to the account of the signed-in user.
      * @throws AppError `not_found`, `provider_failed`, `reauthentication_required`, `invalid_credentials`
      */
-    async beginConnecting(name: string, caller: Actor, password?: string): Promise<Begun> {
+    async beginConnecting(name: string, caller: Actor, password?: string): Promise<LoginStart> {
       const provider = requireProvider(name)
       await identities.requireMayChange(caller, password)
       return start(provider, { session_id: caller.session_id })
     },
 
     /**
-     * Finishes what the browser brings back: its sealed transaction, and the URL that the provider
-     * sent it to. `caller` is who is signed in, if anybody. A transaction comes back once.
-     * @throws AppError `not_found`, `invalid_state`, `provider_refused`, `provider_failed`, and those of
-     *   identities.ts
+     * Finishes a login or a connection. A transaction can be used once.
+     * @param callback the URL to which the provider redirected the browser
+     * @param sealed the transaction from the cookie
+     * @throws AppError `not_found`, `invalid_state`, `provider_refused`, `provider_failed`, and the errors of
+     *   `signIn` and `connect` (identities.ts)
      */
     async finish(
       name: string,
       callback: URL,
       sealed: string | undefined,
       caller: Caller,
-    ): Promise<Finished> {
+    ): Promise<LoginResult> {
       const provider = requireProvider(name)
       const transaction = await take(sealed)
       const { next, session_id, state } = transaction
-      const isMine = transaction.provider === name && state === callback.searchParams.get('state')
-      if (!isMine) throw new AppError('invalid_state')
+      const matches = transaction.provider === name && state === callback.searchParams.get('state')
+      if (!matches) throw new AppError('invalid_state')
       if (session_id === undefined) {
         const profile = await provider.identify(callback, transaction)
         return { next, login: await identities.signIn(provider, profile, caller) }
@@ -75,9 +76,9 @@ export function createSocialService(dependencies: Dependencies) {
 
   async function start(
     provider: Provider,
-    how: Pick<Transaction, 'next' | 'session_id'>,
-  ): Promise<Begun> {
-    const { transaction, sealed } = transactions.begin({ provider: provider.name, ...how })
+    purpose: Pick<Transaction, 'next' | 'session_id'>,
+  ): Promise<LoginStart> {
+    const { transaction, sealed } = transactions.begin({ provider: provider.name, ...purpose })
     return { url: await provider.authorizationUrl(transaction), sealed }
   }
 

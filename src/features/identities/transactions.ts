@@ -1,9 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import * as client from 'openid-client'
+import type { Clock } from '../../concurrency/clock.js'
 import { createSeal } from '../../crypto/seal.js'
 
-/** A login by a provider that has begun: kept by the browser alone, which cannot read it. */
+/** A started login by a provider. Only the browser stores it, as an encrypted cookie. */
 const Transaction = Type.Object(
   {
     id: Type.String(),
@@ -12,7 +13,7 @@ const Transaction = Type.Object(
     nonce: Type.String(),
     verifier: Type.String(),
     next: Type.Optional(Type.String()),
-    /** The session that wants to be connected; without it the login begins one. */
+    /** The session that connects the provider. Undefined for a login, which opens a session. */
     session_id: Type.Optional(Type.String()),
     /** Seconds since 1970. */
     expires_at: Type.Integer(),
@@ -23,15 +24,15 @@ export type Transaction = Static<typeof Transaction>
 
 type Start = Pick<Transaction, 'provider' | 'next' | 'session_id'>
 
-/** How long a login may take elsewhere, in seconds (RFC 9700 §4.7). */
+/** How long a user may stay at the provider, in seconds (RFC 9700 §4.7). */
 export const transactionLifetime = 600
 
 const label = 'login'
 
-/** Begins transactions and reads them again. `secret` is KEYS_SECRET. */
-export function createTransactions(secret: string, now: () => Date, newId: () => string) {
+/** Creates and decrypts transactions. `secret` is KEYS_SECRET. */
+export function createTransactions(secret: string, clock: Clock, newId: () => string) {
   const box = createSeal(secret, 'logins by providers')
-  const seconds = () => Math.floor(now().getTime() / 1_000)
+  const seconds = () => Math.floor(clock.now() / 1_000)
 
   return {
     begin(start: Start): { transaction: Transaction; sealed: string } {
@@ -47,7 +48,7 @@ export function createTransactions(secret: string, now: () => Date, newId: () =>
       return { transaction, sealed }
     },
 
-    /** Undefined where it is not ours, or too old. */
+    /** Returns undefined if this service did not encrypt the text, or the transaction has expired. */
     open(sealed: string): Transaction | undefined {
       try {
         const text = box.open(Buffer.from(sealed, 'base64url'), label)

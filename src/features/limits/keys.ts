@@ -1,4 +1,4 @@
 import { createHash } from 'node:crypto'
 
-/** A key of bounded length that does not show the address. */
-export const keyOf = (text: string) => createHash('sha256').update(text).digest('base64url')
+/** Hashes a text to a counter key of fixed length, so that no identifier is stored in clear text. */
+export const hashKey = (text: string) => createHash('sha256').update(text).digest('base64url')

@@ -6,14 +6,15 @@ import type {
   preHandlerAsyncHookHandler,
   RouteOptions,
 } from 'fastify'
-import type { Owner } from './device.js'
-import { createGuesses, knownKey, unlimitedGuesses, unsettled } from './guesses.js'
-import { keyOf } from './keys.js'
+import type { Clock } from '../../concurrency/clock.js'
+import type { DeviceOwner } from './device.js'
+import { createGuesses, knownKey, unlimitedGuesses, notSettled } from './guesses.js'
+import { hashKey } from './keys.js'
 import { createLimiter, rateLimitHeaders, type Budget, type Reservation } from './limiter.js'
 import { networkOf } from './network.js'
 import type { Counter, CounterRepository } from './repository.js'
 
-/** What one network may do. `login`, `refresh` and `clients` count failures, the others every request. */
+/** The budgets of one network. `login`, `refresh` and `clients` count failures, the others every request. */
 export type NetworkBudgets = Record<
   'login' | 'register' | 'forgot' | 'codes' | 'refresh' | 'clients',
   Budget
@@ -24,24 +25,23 @@ type Options = {
   budgets: NetworkBudgets
   uploads: Budget
   log: FastifyBaseLogger
-  /** Milliseconds since 1970. */
-  now?: () => number
+  clock: Clock
 }
 
-/** What only counts if the transaction that counts it commits. */
-export type Counting = { counters: CounterRepository }
+/** The store of counters in a transaction: a count is lost if the transaction rolls back. */
+export type CounterStore = { counters: CounterRepository }
 
-// Messages to one address, for each purpose. More are not sent: those that were sent still work.
-const perAddress: Budget = { points: 5, seconds: 3_600 }
-// New addresses that one user asks to have confirmed: nobody sends mail to strangers from here.
-const perRequester: Budget = { points: 10, seconds: 3_600 }
+// Messages to one address, for each purpose. Further messages are not sent; codes sent before still work.
+const addressBudget: Budget = { points: 5, seconds: 3_600 }
+// Messages that one user may request for new addresses, so that no user can flood strangers with mail.
+const requesterBudget: Budget = { points: 10, seconds: 3_600 }
 
-/** The limits against abuse: per network, per identifier and device, per address that is written to. */
+/** The limits against abuse: by network, by identifier and device, and by address of a message. */
 export function createLimits(
   counters: CounterRepository,
-  { enabled, budgets, uploads, log, now = () => Date.now() }: Options,
+  { enabled, budgets, uploads, log, clock }: Options,
 ) {
-  const limiter = createLimiter(counters, now)
+  const limiter = createLimiter(counters, clock)
   const hooks = new WeakSet<object>()
   const reservations = new WeakMap<FastifyRequest, { reservation: Reservation; isKept: boolean }>()
   const networkCounter = (name: keyof NetworkBudgets, address: string) =>
@@ -51,73 +51,80 @@ export function createLimits(
     guesses: enabled ? createGuesses(limiter, budgets.login, log) : unlimitedGuesses(),
 
     /**
-     * A preHandler that reserves one from the client network's budget, and tells where it stands.
+     * A preHandler that reserves a point of the network's budget, and sets the RateLimit headers.
      * The hook throws AppError `rate_limited`, `unavailable`.
      */
     perNetwork: (name: keyof NetworkBudgets): preHandlerAsyncHookHandler =>
-      hookOf(({ ip }) => networkCounter(name, ip)),
+      createHook(({ ip }) => networkCounter(name, ip)),
 
-    /** The same for the user of the token. */
+    /** As perNetwork, for the user of the token. */
     perUser: (name: 'uploads'): preHandlerAsyncHookHandler =>
-      hookOf(({ user }) => counterOf(`${name}:${user.sub}`, uploads)),
+      createHook(({ user }) => counterOf(`${name}:${user.sub}`, uploads)),
 
-    /** An onRoute hook: what one of the hooks above reserved is settled by the status of the reply. */
+    /** An onRoute hook: settles the reservation of the hooks above by the status of the reply. */
     settleAfter(route: RouteOptions): void {
       if (![route.preHandler].flat().some((hook) => hook && hooks.has(hook))) return
       route.onSend = [route.onSend ?? [], settleByStatus].flat()
     },
 
-    /** Says that the request costs nothing, where only failures count. */
+    /** Makes the request count nothing, for budgets where only failures count. */
     refund(request: FastifyRequest): void {
       const reserved = reservations.get(request)
       if (reserved) reserved.isKept = true
     },
 
-    /** Counts a failure: what goes right costs nothing. @throws AppError `rate_limited`, `unavailable` */
-    async penalise(name: keyof NetworkBudgets, address: string): Promise<void> {
+    /** Counts a failure of a network. @throws AppError `rate_limited` over the budget, `unavailable` */
+    async countFailure(name: keyof NetworkBudgets, address: string): Promise<void> {
       if (enabled) await limiter.count(networkCounter(name, address))
     },
 
     /**
-     * Counts messages that a user wants sent to addresses of their choice: so many an hour by one user,
-     * and so many to one address. @throws AppError `rate_limited`, `unavailable`
+     * Counts messages that a user requests for new addresses, by user and by address.
+     * @throws AppError `rate_limited` over a budget, `unavailable`
      */
-    async requireMayWrite(tx: Counting, userId: string, addresses: string[]): Promise<void> {
+    async requireMaySend(tx: CounterStore, userId: string, addresses: string[]): Promise<void> {
       if (!enabled) return
-      const { count } = createLimiter(tx.counters, now)
+      const { count } = createLimiter(tx.counters, clock)
       for (const address of addresses) {
-        await count(counterOf(`requests:${userId}`, perRequester))
+        await count(counterOf(`requests:${userId}`, requesterBudget))
         await count(messageCounter('change', address))
       }
     },
 
     /**
-     * Counts one more message to an address; whether it may go. `share` names a source that the
-     * address's owner used before: others do not use up its share.
+     * Counts a message to an address. Returns false over the budget. `share` names a device or network that
+     * the owner of the address used before. It has its own budget, which strangers cannot use up.
      */
-    async mayWrite(tx: Counting, purpose: string, address: string, share = ''): Promise<boolean> {
+    async maySend(
+      tx: CounterStore,
+      purpose: string,
+      address: string,
+      share = '',
+    ): Promise<boolean> {
       if (!enabled) return true
       const counter = messageCounter(purpose, address, share)
       const changes = [{ counter, outcome: 'count' as const }]
-      const [count] = await tx.counters.settle({ now: now(), changes })
-      return (count?.points ?? 0) <= counter.most
+      const [count] = await tx.counters.settle({ now: clock.now(), changes })
+      return (count?.points ?? 0) <= counter.max
     },
 
-    /** Whether a user logged in from a network, with the present password. */
-    isKnown: ({ counters }: Counting, { id, version }: Owner, network: string) =>
-      counters.isLive(knownKey(id, version, network), now()),
+    /** Whether the user has logged in from the network with the present password. */
+    isKnownNetwork: ({ counters }: CounterStore, { id, version }: DeviceOwner, network: string) =>
+      counters.isLive(knownKey(id, version, network), clock.now()),
 
-    /** The owner of an address proved to be that: messages to it are counted from the beginning. */
-    forgetMessages: (tx: Counting, purpose: string, address: string): Promise<void> =>
+    /** Resets the count of messages to an address, after its owner has confirmed it. */
+    resetMessages: (tx: CounterStore, purpose: string, address: string): Promise<void> =>
       tx.counters.clear(messageCounter(purpose, address).key),
   }
 
-  function hookOf(counterFor: (request: FastifyRequest) => Counter): preHandlerAsyncHookHandler {
+  function createHook(
+    counterFor: (request: FastifyRequest) => Counter,
+  ): preHandlerAsyncHookHandler {
     const hook = async (request: FastifyRequest, reply: FastifyReply) => {
       if (!enabled) return
       const reservation = await limiter.reserve([counterFor(request)])
       reservations.set(request, { reservation, isKept: false })
-      reply.headers(rateLimitHeaders(reservation.standing))
+      reply.headers(rateLimitHeaders(reservation.status))
     }
     hooks.add(hook)
     return hook
@@ -131,7 +138,7 @@ export function createLimits(
     try {
       await limiter.settle(reserved.reservation, costsNothing ? 'keep' : 'count')
     } catch (err) {
-      log.warn({ err }, unsettled)
+      log.warn({ err }, notSettled)
     }
   }
 }
@@ -140,9 +147,9 @@ export type Limits = ReturnType<typeof createLimits>
 
 const counterOf = (key: string, { points, seconds }: Budget): Counter => ({
   key,
-  most: points,
+  max: points,
   seconds,
 })
 
 const messageCounter = (purpose: string, address: string, share = '') =>
-  counterOf(`messages:${keyOf(`${purpose}\n${address}\n${share}`)}`, perAddress)
+  counterOf(`messages:${hashKey(`${purpose}\n${address}\n${share}`)}`, addressBudget)

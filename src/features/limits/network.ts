@@ -1,8 +1,8 @@
 import ipaddr from 'ipaddr.js'
 
 /**
- * What counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has
- * all of. The spelling of an address makes no difference.
+ * The network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, because one
+ * subscriber has a whole /64. All notations of one address give the same network.
  */
 export function networkOf(address: string): string {
   // Some proxies append the port.

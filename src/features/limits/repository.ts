@@ -1,21 +1,27 @@
 import type { Db } from '../../db/pool.js'
 
-/** `most` in `seconds` from the first. If it `doubles`, one more passes after each wait beyond that. */
+/**
+ * Admits `max` points in `seconds`, counted from the first point. With `doubles`, a full counter admits
+ * one more point after each wait, and the wait doubles.
+ */
 export type Counter = {
   key: string
-  most: number
+  max: number
   seconds: number
   doubles?: boolean
-  /** A refusal is reported, and refuses nothing else. */
+  /** A refusal is reported to the caller, but does not refuse the request. */
   isSilent?: boolean
 }
 
-/** What happens to a counter: add one, keep it, reset it, or extend its mark. */
+/** `count` adds a point, `keep` changes nothing, `clear` resets to 0, `mark` sets a mark and renews its expiry. */
 export type Outcome = 'count' | 'keep' | 'clear' | 'mark'
 
 export type Change = { counter: Counter; outcome: Outcome }
 
-/** Times in milliseconds since 1970. `points` were counted, `pending` are reserved. */
+/**
+ * `points` are counted and `pending` are reserved. `expire` is when the points expire, `open_at` when a
+ * full counter admits again, both in milliseconds since 1970.
+ */
 export type Count = {
   key: string
   isTaken: boolean
@@ -30,18 +36,18 @@ type Settle = { now: number; changes: Change[]; reservation?: string | undefined
 
 const codes: Record<Outcome, number> = { count: 1, keep: 0, clear: -1, mark: 2 }
 
-// Of a row that may have expired; $1 is the present time.
+// The valid points and reservations of a row, which may have expired; $1 is the present time.
 const points = 'case when r.expire > $1 then greatest(r.points, 0) else 0 end'
 const pending = 'array(select p from unnest(r.pending) as p where p >> 20 > $1)'
-const admits = (most: string) => `(${points} + cardinality(${pending}) < ${most}
+const admits = (max: string) => `(${points} + cardinality(${pending}) < ${max}
   or cardinality(${pending}) = 0 and r.open_at <= $1)`
 
-/** The only SQL about limits. Rows are locked in the order of their keys, so that no two wait for each other. */
+/** All SQL about limits. Rows are locked in the order of their keys, so that no two statements deadlock. */
 export function createCounterRepository(db: Db) {
   return {
     /**
-     * Reserves one of each counter, or of none where one refuses. While the mark `pass` lasts, silent
-     * counters admit everything.
+     * Reserves a point in each counter. If a counter that is not silent refuses, it reserves none. While
+     * the mark with the key `pass` is valid, silent counters admit everything.
      */
     async reserve({ now, counters, reservation, until }: Reserve, pass = ''): Promise<Count[]> {
       const { rows } = await db.query<Count>(
@@ -67,7 +73,7 @@ export function createCounterRepository(db: Db) {
         [
           now,
           counters.map(({ key }) => key),
-          counters.map(({ most }) => most),
+          counters.map(({ max }) => max),
           counters.map(({ isSilent = false }) => isSilent),
           reservation,
           pass,
@@ -77,7 +83,7 @@ export function createCounterRepository(db: Db) {
       return rows
     },
 
-    /** Ends a reservation, if there is one. To do it twice changes nothing but what is counted. */
+    /** Ends the reservation, if given, and applies the changes. A second call counts again. */
     async settle({ now, changes, reservation }: Settle): Promise<Count[]> {
       const ends = changes.map(({ counter }) => now + counter.seconds * 1_000)
       const { rows } = await db.query<Count>(
@@ -99,7 +105,7 @@ export function createCounterRepository(db: Db) {
           now,
           reservation ?? null,
           changes.map(({ counter }) => counter.key),
-          changes.map(({ counter }) => counter.most),
+          changes.map(({ counter }) => counter.max),
           changes.map(({ outcome }) => codes[outcome]),
           ends,
           changes.map(({ counter }, at) => (counter.doubles ? now : ends[at])),

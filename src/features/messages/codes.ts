@@ -4,16 +4,16 @@ import type { MessageName } from './messages.js'
 
 const day = 86_400
 
-type Wording = { purpose: Purpose; link_ttl?: number }
+type CodeUse = { purpose: Purpose; link_ttl?: number }
 
-/** What revokeCodes() uses. */
-export type CodeRevocation = {
+/** The repositories that revokeCodes() uses. */
+export type CodeRepositories = {
   codes: Pick<CodeRepository, 'deleteAll'>
   outbox: Pick<OutboxRepository, 'cancel'>
 }
 
-/** The messages that carry a code, and what it is for. */
-export const codedMessages: Partial<Record<MessageName, Wording>> = {
+/** The messages that contain a code, with its purpose. `link_ttl` is in seconds. */
+export const codedMessages: Partial<Record<MessageName, CodeUse>> = {
   activation: { purpose: 'activation' },
   choose_password: { purpose: 'password_reset' },
   invitation: { purpose: 'password_reset', link_ttl: day },
@@ -24,11 +24,11 @@ export const codedMessages: Partial<Record<MessageName, Wording>> = {
 }
 
 /**
- * Every code of a user dies, but for those of one purpose where it is named; those too that are still
- * to be made as their message is sent. A claim to an address of the user is somebody else's, and stays.
+ * Revokes all codes of a user, except those of the purpose `except`. It also cancels queued messages,
+ * whose codes are made later. Address claims stay, because they belong to another person.
  */
 export async function revokeCodes(
-  tx: CodeRevocation,
+  tx: CodeRepositories,
   userId: string,
   except?: Purpose,
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import { Eta } from 'eta'
-import type { Letter } from './messages.js'
+import type { MessageContent } from './messages.js'
 
 const html = new Eta({ autoEscape: true, autoTrim: false })
 const plain = new Eta({ autoEscape: false, autoTrim: false })
@@ -16,7 +16,7 @@ const htmlLayout = html.compile(`<!doctype html>
 <div style="max-width:480px;margin:0 auto">
 <h1 style="font-size:20px"><%= it.subject %></h1>
 <p><%= it.lines[0] %></p>
-<% if (it.code) { %><p style="font:700 28px/1.5 ui-monospace,monospace;letter-spacing:4px"><%= it.code %></p>
+<% if (it.code) { %><p style="font:700 28px/1.5 ui-monospace,monospace;content-spacing:4px"><%= it.code %></p>
 <% } if (it.action) { %><p><a href="<%= it.action.url %>" style="display:inline-block;padding:12px 20px;border-radius:8px;background:#1d4ed8;color:#fff;text-decoration:none"><%= it.action.label %></a></p>
 <% } it.lines.slice(1).forEach((line) => { %><p style="opacity:.75"><%= line %></p>
 <% }) %></div>
@@ -38,11 +38,11 @@ const smsLayout = plain.compile(
   `<%= it.subject %><% if (it.code) { %>: <%= it.code %><% } if (it.action) { %> <%= it.action.url %><% } %>`,
 )
 
-/** A letter as an HTML document. */
-export const toHtml = (letter: Letter) => html.render(htmlLayout, letter)
+/** Renders a message as an HTML document. */
+export const toHtml = (content: MessageContent) => html.render(htmlLayout, content)
 
-/** A letter as plain text. */
-export const toText = (letter: Letter) => plain.render(textLayout, letter)
+/** Renders a message as plain text. */
+export const toText = (content: MessageContent) => plain.render(textLayout, content)
 
-/** A letter as a short message. */
-export const toSms = (letter: Letter) => plain.render(smsLayout, letter)
+/** Renders a message as SMS text. */
+export const toSms = (content: MessageContent) => plain.render(smsLayout, content)

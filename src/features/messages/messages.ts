@@ -1,7 +1,7 @@
 import type { AddressKind } from '../identifiers/identifiers.js'
 import type { CodePair } from '../codes/secrets.js'
 
-/** Every text that Gatehouse sends. */
+/** All messages that Gatehouse sends. */
 export const messageNames = [
   'activation',
   'already_registered',
@@ -23,11 +23,11 @@ export const messageNames = [
 ] as const
 export type MessageName = (typeof messageNames)[number]
 
-/** What a message says; layout.ts makes it look like one. */
-export type Letter = {
+/** The content of a message. layout.ts renders it as HTML, plain text or SMS. */
+export type MessageContent = {
   subject: string
   lines: string[]
-  /** The link, with the words for its button. */
+  /** The link and the label of its button. */
   action?: { label: string; url: string }
   code?: string
 }
@@ -36,19 +36,20 @@ type Context = {
   appName: string
   publicUrl: string
   kind: AddressKind
-  /** Where the message asks for something to be proven. */
+  /** The code and the link of a message that needs an answer. */
   secrets?: CodePair | undefined
 }
 
-const ignoreIt = 'If that was not you, ignore this message: nothing happens.'
-const actNow = 'If that was not you, reset your password now, and tell whoever runs this service.'
+const ignoreIt = 'If this was not you, ignore this message. Nothing will change.'
+const tellOperator = 'If this was not you, tell the operator of this service.'
+const actNow = 'If this was not you, reset your password now and tell the operator of this service.'
 
-/** The words. The host of every link is that of PUBLIC_URL, whatever a request says. */
-export function writeLetter(name: MessageName, context: Context): Letter {
+/** Writes a message. Links always have the host of PUBLIC_URL, never the host of a request. */
+export function writeMessage(name: MessageName, context: Context): MessageContent {
   const { appName, publicUrl, kind, secrets } = context
   const link = (path: string) => `${publicUrl}/${path}?token=${secrets?.link ?? ''}`
   const address = kind === 'email' ? 'e-mail address' : 'mobile number'
-  const short = 'The code is good for ten minutes'
+  const codeLife = 'The code is valid for ten minutes'
   const withCode = secrets && { code: secrets.code }
 
   switch (name) {
@@ -56,8 +57,8 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Activate your ${appName} account`,
         lines: [
-          `Somebody registered with ${appName} under this ${address}.`,
-          `${short}, the link for a day. ${ignoreIt}`,
+          `Someone registered with ${appName} using this ${address}.`,
+          `${codeLife}, the link for a day. ${ignoreIt}`,
         ],
         action: { label: 'Activate the account', url: link('activate') },
         ...withCode,
@@ -66,8 +67,8 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Choose a password for ${appName}`,
         lines: [
-          `An account at ${appName} under this ${address} waits for a password of yours.`,
-          `${short}, the link for an hour. ${ignoreIt}`,
+          `The account at ${appName} with this ${address} has no password. Choose one to use the account.`,
+          `${codeLife}, the link for an hour. ${ignoreIt}`,
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,
@@ -76,8 +77,8 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `You have an account at ${appName}`,
         lines: [
-          `An administrator made an account at ${appName} for you. Choose a password to use it.`,
-          `${short}, the link for a day.`,
+          `An administrator created an account at ${appName} for you. Choose a password to use it.`,
+          `${codeLife}, the link for a day.`,
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,
@@ -86,8 +87,8 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Reset your ${appName} password`,
         lines: [
-          `Somebody asked for a new password for your account at ${appName}.`,
-          `${short}, the link for an hour. ${ignoreIt}`,
+          `Someone requested a new password for your account at ${appName}.`,
+          `${codeLife}, the link for an hour. ${ignoreIt}`,
         ],
         action: { label: 'Choose a new password', url: link('reset') },
         ...withCode,
@@ -96,8 +97,8 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `You already have an account at ${appName}`,
         lines: [
-          `Somebody, perhaps you, tried to register with ${appName} under this ${address}, which has an account already.`,
-          `Log in with your password; if you forgot it, ask for a new one. ${ignoreIt}`,
+          `Someone tried to register with ${appName} using this ${address}. It already belongs to an account.`,
+          `If this was you, log in with your password, or reset it if you forgot it. ${ignoreIt}`,
         ],
       }
     case 'email_change':
@@ -105,8 +106,8 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Confirm your ${address} for ${appName}`,
         lines: [
-          `Somebody wants to use this ${address} for their account at ${appName}.`,
-          `${short}, the link for an hour. ${ignoreIt}`,
+          `Someone wants to use this ${address} for an account at ${appName}.`,
+          `${codeLife}, the link for an hour. ${ignoreIt}`,
         ],
         action: { label: `Confirm the ${address}`, url: link('confirm') },
         ...withCode,
@@ -115,8 +116,8 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Confirm your ${address} for ${appName}`,
         lines: [
-          `An account at ${appName} has this ${address}, and it was never confirmed.`,
-          `${short}, the link for a day. Confirm it only if the account is yours. ${ignoreIt}`,
+          `An account at ${appName} has this ${address}, but it is not confirmed.`,
+          `${codeLife}, the link for a day. Confirm it only if the account is yours. ${ignoreIt}`,
         ],
         action: { label: `Confirm the ${address}`, url: link('activate') },
         ...withCode,
@@ -125,9 +126,9 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Confirm your ${address} for ${appName}`,
         lines: [
-          `Somebody wants to use this ${address} for their account at ${appName}. Another account has it, where it was never confirmed.`,
-          `If you confirm it, the other account loses this ${address}. If the other account is yours and you want to keep it as it is, do not confirm.`,
-          `${short}, the link for an hour. ${ignoreIt}`,
+          `Someone wants to use this ${address} for an account at ${appName}. Another account has it, but it is not confirmed there.`,
+          `If you confirm it, the other account loses this ${address}. If you want to keep it in the other account, do not confirm.`,
+          `${codeLife}, the link for an hour. ${ignoreIt}`,
         ],
         action: { label: `Confirm the ${address}`, url: link('confirm') },
         ...withCode,
@@ -136,35 +137,35 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       return {
         subject: `Your ${address} at ${appName} is not confirmed`,
         lines: [
-          `Somebody asked for a new password for the account at ${appName} that has this ${address}. It was never confirmed there, so it cannot open that account.`,
-          'If the account is yours, ask for a new password under its other address.',
-          `If you have no account, register with this ${address}: a message then lets you take it into an account of your own.`,
+          `Someone requested a new password for the account at ${appName} that has this ${address}. The ${address} is not confirmed, so it cannot be used to reset the password.`,
+          'If the account is yours, reset the password with its other address.',
+          `If you have no account, register with this ${address}. You will then get a message to claim it for an account of your own.`,
         ],
       }
     case 'address_claim':
       return {
         subject: `Choose a password for ${appName}`,
         lines: [
-          `Somebody registered with ${appName} under this ${address}. Another account has it, where it was never confirmed.`,
-          `Choose a password, and you get an account of your own with this ${address}; the other account loses it.`,
-          `${short}, the link for an hour. ${ignoreIt}`,
+          `Someone registered with ${appName} using this ${address}. Another account has it, but it is not confirmed there.`,
+          `If you choose a password, you get your own account with this ${address}. The other account loses it.`,
+          `${codeLife}, the link for an hour. ${ignoreIt}`,
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,
       }
     case 'address_released':
       return {
-        subject: `Your ${appName} account has one address less`,
+        subject: `An address was removed from your ${appName} account`,
         lines: [
-          `An address of your account at ${appName} was never confirmed, and its owner confirmed it for another account. It no longer belongs to yours.`,
+          `Your account at ${appName} had an address that you never confirmed. Its owner has confirmed it for another account, so it was removed from yours.`,
         ],
       }
     case 'address_changed':
       return {
         subject: `Your ${appName} account has another ${address}`,
         lines: [
-          `This ${address} no longer belongs to your account at ${appName}: it was changed.`,
-          'If that was not you, tell whoever runs this service at once.',
+          `The ${address} of your account at ${appName} was changed. This one no longer belongs to it.`,
+          tellOperator,
         ],
       }
     case 'password_changed':
@@ -174,27 +175,24 @@ export function writeLetter(name: MessageName, context: Context): Letter {
       }
     case 'identity_linked':
       return {
-        subject: `Another way to log in to ${appName}`,
+        subject: `A new way to log in was added at ${appName}`,
         lines: [
-          `A login at another service was connected to your account at ${appName}: whoever has it can log in.`,
-          'If that was not you, disconnect it on your page, and reset your password now.',
+          `A login of another service was connected to your account at ${appName}. It can be used to log in.`,
+          `If this was not you, disconnect it in your account at ${appName} and reset your password now.`,
         ],
       }
     case 'account_claimed':
       return {
-        subject: `Your ${appName} account is yours alone now`,
+        subject: `The password of your ${appName} account was removed`,
         lines: [
-          `You logged in to ${appName} by a service that says this ${address} is yours. Nobody had confirmed that before, so the password of the account was removed, and it was logged out everywhere else.`,
-          'Whenever you want a password, ask for a new one.',
+          `You logged in to ${appName} with another service, which confirmed that this ${address} is yours. It was not confirmed before, so the account's old password was removed and all its other sessions were ended.`,
+          'If you want a password, use the password reset.',
         ],
       }
     case 'account_deleted':
       return {
         subject: `Your ${appName} account was deleted`,
-        lines: [
-          `Your account at ${appName} was deleted, with all that belonged to it.`,
-          'If that was not you, tell whoever runs this service.',
-        ],
+        lines: [`Your account at ${appName} and all its data were deleted.`, tellOperator],
       }
   }
 }

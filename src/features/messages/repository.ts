@@ -3,19 +3,20 @@ import type { AddressKind } from '../identifiers/identifiers.js'
 import type { Asker } from '../codes/asker.js'
 import type { MessageName } from './messages.js'
 
-/** Without a `user_id` it is for whoever has the address when it is sent, if anybody. */
+/** Without a `user_id` the receiver is the owner of the address at the time of sending. */
 export type NewMessage = {
   message: MessageName
   kind: AddressKind
   address: string
   user_id?: string | null
-  /** From where it was asked for. */
+  /** The browser, device and network that requested the message. */
   asker?: Asker | null
 }
 
+/** `age` is in seconds. */
 export type QueuedMessage = Required<NewMessage> & { id: string; attempts: number; age: number }
 
-/** The only SQL about what is still to be sent. `onPut` hears of each new message. */
+/** All SQL about the outbox, the queue of messages to send. `onPut` is called after each new message. */
 export function createOutboxRepository(db: Db, newId: () => string, onPut: () => void) {
   return {
     async put(queued: NewMessage): Promise<void> {
@@ -28,7 +29,7 @@ export function createOutboxRepository(db: Db, newId: () => string, onPut: () =>
       onPut()
     },
 
-    /** What a user has yet to be sent of these is not sent any more. */
+    /** Deletes queued messages of a user, by name. */
     async cancel(userId: string, messages: MessageName[]): Promise<void> {
       await db.query('delete from outbox where user_id = $1 and message = any ($2)', [
         userId,
@@ -37,8 +38,8 @@ export function createOutboxRepository(db: Db, newId: () => string, onPut: () =>
     },
 
     /**
-     * Holds a message until the transaction ends, so that it cannot be cancelled meanwhile. Undefined where it was
-     * cancelled; else whether it was counted before. It is counted from now on.
+     * Locks a message until the transaction ends, so that it cannot be cancelled meanwhile, and marks it
+     * as counted by the limits. Returns whether it was counted before; undefined if it was cancelled.
      */
     async hold(id: string): Promise<{ wasCounted: boolean } | undefined> {
       const { rows } = await db.query<{ wasCounted: boolean }>(
@@ -51,10 +52,10 @@ export function createOutboxRepository(db: Db, newId: () => string, onPut: () =>
     },
 
     /**
-     * Takes messages of a kind that are due, for `hold` seconds: whoever does not delete or postpone them by
-     * then has died, and another sends them. `age` in seconds.
+     * Claims due messages of a kind for a number of seconds. After that another process may claim them,
+     * unless they were deleted or postponed.
      */
-    async claim(kind: AddressKind, most: number, hold: number): Promise<QueuedMessage[]> {
+    async claim(kind: AddressKind, limit: number, seconds: number): Promise<QueuedMessage[]> {
       const { rows } = await db.query<QueuedMessage>(
         `update outbox set attempts = attempts + 1, due_at = now() + make_interval(secs => $2)
          where id in (
@@ -62,7 +63,7 @@ export function createOutboxRepository(db: Db, newId: () => string, onPut: () =>
            for update skip locked)
          returning id, message, kind, address, user_id, asker, attempts,
            extract(epoch from now() - created_at)::float as age`,
-        [most, hold, kind],
+        [limit, seconds, kind],
       )
       return rows
     },
@@ -74,7 +75,7 @@ export function createOutboxRepository(db: Db, newId: () => string, onPut: () =>
       ])
     },
 
-    /** How many messages wait, and for how many seconds the oldest has. */
+    /** Counts the queued messages. `oldest` is the age of the oldest in seconds. */
     async backlog(): Promise<{ count: number; oldest: number | null }> {
       const { rows } = await db.query<{ count: number; oldest: number | null }>(
         `select count(*)::integer as count,

@@ -1,119 +1,119 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { CodeMaking, CodeService } from '../codes/service.js'
+import type { CodeStore, CodeService } from '../codes/service.js'
 import type { Purpose } from '../codes/repository.js'
 import type { Asker } from '../codes/asker.js'
 import type { DeviceMarks } from '../limits/device.js'
-import type { Counting, Limits } from '../limits/limits.js'
+import type { CounterStore, Limits } from '../limits/limits.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { readIdentifier, type AddressKind, type Identifier } from '../identifiers/identifiers.js'
-import { isClaimable, type Holding } from '../identifiers/claimable.js'
+import { isClaimable, type HolderState } from '../identifiers/claimable.js'
 import { codedMessages } from './codes.js'
-import { writeLetter, type MessageName } from './messages.js'
+import { writeMessage, type MessageName } from './messages.js'
 import type { OutboxRepository, QueuedMessage } from './repository.js'
 import type { Transport } from './transports.js'
 
-type Repositories = CodeMaking &
-  Counting & {
+type Repositories = CodeStore &
+  CounterStore & {
     outbox: Pick<OutboxRepository, 'hold'>
     users: {
       find: (id: string) => Promise<Record<AddressKind, string | null> | undefined>
       findCredentialById: (id: string) => Promise<{ password_version: number } | undefined>
+      lockShared: (id: string) => Promise<boolean>
       findHolders: (identifiers: Identifier[]) => Promise<Holder[]>
     }
   }
 
-type Holder = Holding & { user_id: string; activated: boolean }
+type Holder = HolderState & { user_id: string; activated: boolean }
 
 type Dependencies = {
   store: UnitOfWork<Repositories>
   codes: CodeService
   limits: Limits
   devices: DeviceMarks
-  /** Without one, what is for that kind of address cannot be sent. */
+  /** A message to an address without a transport is dropped. */
   transports: Partial<Record<AddressKind, Transport>>
   log: FastifyBaseLogger
   appName: string
   publicUrl: string
 }
 
-/** Turns a row of the outbox into a message, and sends it. */
-export function createMailService(dependencies: Dependencies) {
+/** Turns a queued message into its content, and sends it. */
+export function createMessageService(dependencies: Dependencies) {
   const { store, codes, limits, devices, transports, log, appName, publicUrl } = dependencies
 
   return {
-    /**
-     * Sends a message, unless there is nobody to send it to any more.
-     * @throws Error when it may not have arrived
-     */
+    /** Sends a message, unless it is no longer needed. @throws Error if it may not have arrived */
     async deliver(queued: QueuedMessage): Promise<void> {
       const transport = transports[queued.kind]
       if (!transport) {
         const { message, kind } = queued
-        log.warn({ message, kind }, 'a message was dropped: nothing is configured to send it')
+        log.warn({ message, kind }, 'message dropped, no transport is configured')
         return
       }
-      const addressed = await address(queued)
-      if (!addressed) return
-      const { message, to } = addressed
-      const prepared = await prepare(queued, addressed)
+      const resolved = await resolve(queued)
+      if (!resolved) return
+      const { message, to } = resolved
+      const prepared = await prepare(queued, resolved)
       if (!prepared) return
-      // Each try has a code of its own: a receiver must not take it for the one before.
+      // Each attempt has a new code, so it needs a new id: a receiver must not take it for a duplicate.
       const id = `${queued.id}.${String(queued.attempts)}`
-      const letter = writeLetter(message, { appName, publicUrl, kind: queued.kind, ...prepared })
-      await transport.send(id, to.kind === 'mobile' ? to.canonical : to.text, letter)
+      const content = writeMessage(message, { appName, publicUrl, kind: queued.kind, ...prepared })
+      await transport.send(id, to.kind === 'mobile' ? to.canonical : to.text, content)
     },
   }
 
-  /** Who gets what, as things are now: undefined where there is nothing to say any more. */
-  async function address(queued: QueuedMessage): Promise<Addressed | undefined> {
+  /** Decides by the present accounts which message goes to which address; undefined to send nothing. */
+  async function resolve(queued: QueuedMessage): Promise<ResolvedMessage | undefined> {
     const { message, kind, user_id } = queued
     const to = readIdentifier(kind, queued.address)
-    const wording = codedMessages[message]
-    if (!wording) return { message, to }
+    const codeUse = codedMessages[message]
+    if (!codeUse) return { message, to }
     const [holder] = await store.users.findHolders([to])
     if (message === 'email_change' || message === 'mobile_change') {
       if (!user_id) return undefined
       if (holder && holder.user_id !== user_id) {
         if (holder.verified || holder.disabled) return { message: 'already_registered', to }
-        return { message: 'address_move', to, code: { user_id, ...wording } }
+        return { message: 'address_move', to, code: { user_id, ...codeUse } }
       }
-      return { message, to, code: { user_id, ...wording } }
+      return { message, to, code: { user_id, ...codeUse } }
     }
     if (!holder || (user_id !== null && user_id !== holder.user_id)) return undefined
-    // An active account may still have an address to verify.
+    // An active account may still have an unverified address.
     if (message === 'activation' && (holder.verified || holder.disabled)) return undefined
     if (message === 'address_claim' && !isClaimable(holder)) return undefined
-    if (wording.purpose === 'password_reset' && holder.proven && !holder.verified) {
+    if (codeUse.purpose === 'password_reset' && holder.proven && !holder.verified) {
       return message === 'password_reset' ? { message: 'address_unconfirmed', to } : undefined
     }
-    // To the address as its owner wrote it, whatever spelling asked for it.
+    // The address is used as its owner wrote it, not as the request did.
     const text = (await store.users.find(holder.user_id))?.[kind] ?? to.text
     const isActive = message === 'activation' && holder.activated
-    const code = { user_id: holder.user_id, ...wording }
+    const code = { user_id: holder.user_id, ...codeUse }
     return { message: isActive ? 'address_proof' : message, to: { ...to, text }, code }
   }
 
   /**
-   * Counts a message that anybody may ask for, whatever it turned out to say, and makes its code.
-   * Undefined where it was cancelled, or too many were sent: those that were still work.
+   * Counts a message that anyone may request, and makes its code. Returns undefined if the message was
+   * cancelled or is over the limit. Codes sent before stay valid.
    */
-  async function prepare({ id, message, asker }: QueuedMessage, { to, code }: Addressed) {
-    const isAnybodys = message === 'activation' || message === 'password_reset'
-    if (!isAnybodys && !code) return { secrets: undefined }
+  async function prepare({ id, message, asker }: QueuedMessage, { to, code }: ResolvedMessage) {
+    const isPublic = message === 'activation' || message === 'password_reset'
+    if (!isPublic && !code) return { secrets: undefined }
     return store.transaction(async (tx) => {
+      // The user first, in the order of a change of the user, which cancels messages.
+      if (code && !(await tx.users.lockShared(code.user_id))) return undefined
       const held = await tx.outbox.hold(id)
       if (!held) return undefined
-      if (isAnybodys && !held.wasCounted) {
-        const share = asker && code ? await shareOf(tx, code.user_id, asker) : ''
-        if (!(await limits.mayWrite(tx, message, to.canonical, share))) return undefined
+      if (isPublic && !held.wasCounted) {
+        const share = asker && code ? await findShare(tx, code.user_id, asker) : ''
+        if (!(await limits.maySend(tx, message, to.canonical, share))) return undefined
       }
       const secrets = code && (await codes.make(tx, { identifier: to, ...code, asker }))
       return { secrets }
     })
   }
 
-  /** A device or network from which the user logged in has messages of its own. */
-  async function shareOf(
+  /** Names the device or network of the request if the user has logged in from it; it has its own budget. */
+  async function findShare(
     tx: Repositories,
     id: string,
     { device, network }: Asker,
@@ -121,13 +121,13 @@ export function createMailService(dependencies: Dependencies) {
     const { password_version: version = 0 } = (await tx.users.findCredentialById(id)) ?? {}
     const known = devices.read(device ?? undefined, { id, version })
     if (known !== undefined) return `device ${known}`
-    return (await limits.isKnown(tx, { id, version }, network)) ? `network ${network}` : ''
+    return (await limits.isKnownNetwork(tx, { id, version }, network)) ? `network ${network}` : ''
   }
 }
 
-export type MailService = ReturnType<typeof createMailService>
+export type MessageService = ReturnType<typeof createMessageService>
 
-type Addressed = {
+type ResolvedMessage = {
   message: MessageName
   to: Identifier
   code?: Code

@@ -1,22 +1,47 @@
 import { createHmac } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import nodemailer from 'nodemailer'
+import type { Clock } from '../../concurrency/clock.js'
 import { toHtml, toSms, toText } from './layout.js'
-import type { Letter } from './messages.js'
+import type { MessageContent } from './messages.js'
 
-/** Sends one letter. `id` is another at every try, because the code in it is. */
+/** Sends messages. */
 export type Transport = {
-  /** @throws Error when it may not have arrived */
-  send(id: string, to: string, letter: Letter): Promise<void>
-  /** @throws Error when the provider cannot be reached */
+  /** @param id another at each attempt, because the code is another @throws Error if it may not have arrived */
+  send(id: string, to: string, content: MessageContent): Promise<void>
+  /** @throws Error if the provider cannot be reached */
   verify(): Promise<void>
 }
 
 type MailOptions = { url: string; from: string; host: string }
 
-/** Mail by SMTP (RFC 5321). Every wait has an end, in milliseconds. */
+/** Sends mail by SMTP (RFC 5321). Timeouts are in milliseconds. The first use loads the library. */
 export function createSmtpTransport({ url, from, host }: MailOptions): Transport {
-  const smtp = nodemailer.createTransport({
+  let opened: Promise<Mailer> | undefined
+  const open = () => (opened ??= openSmtp(url))
+  return {
+    async send(id, to, content) {
+      const smtp = await open()
+      await smtp.sendMail({
+        messageId: `<${id}@${host}>`,
+        from,
+        to: { name: '', address: to },
+        subject: content.subject,
+        text: toText(content),
+        html: toHtml(content),
+        headers: { 'Auto-Submitted': 'auto-generated' },
+      })
+    },
+    async verify() {
+      await (await open()).verify()
+    },
+  }
+}
+
+type Mailer = Awaited<ReturnType<typeof openSmtp>>
+
+async function openSmtp(url: string) {
+  const { createTransport } = await import('nodemailer')
+  return createTransport({
     url,
     connectionTimeout: 5_000,
     greetingTimeout: 5_000,
@@ -25,38 +50,22 @@ export function createSmtpTransport({ url, from, host }: MailOptions): Transport
     disableFileAccess: true,
     disableUrlAccess: true,
   })
-  return {
-    async send(id, to, letter) {
-      await smtp.sendMail({
-        messageId: `<${id}@${host}>`,
-        from,
-        to: { name: '', address: to },
-        subject: letter.subject,
-        text: toText(letter),
-        html: toHtml(letter),
-        headers: { 'Auto-Submitted': 'auto-generated' },
-      })
-    },
-    async verify() {
-      await smtp.verify()
-    },
-  }
 }
 
-type WebhookOptions = { url: string; secret: string; now: () => Date }
+type WebhookOptions = { url: string; secret: string; clock: Clock }
 
 /**
- * Short messages by a signed JSON request (Standard Webhooks: `webhook-id`, `webhook-timestamp`,
- * `webhook-signature`) to a service that passes them on.
+ * Sends SMS by a signed JSON request to a service that delivers it (Standard Webhooks: `webhook-id`,
+ * `webhook-timestamp`, `webhook-signature`).
  */
-export function createSmsTransport({ url, secret, now }: WebhookOptions): Transport {
-  // The libraries of Standard Webhooks write a key in base64 behind this prefix.
+export function createSmsTransport({ url, secret, clock }: WebhookOptions): Transport {
+  // Standard Webhooks writes a key as base64 after this prefix.
   const isEncoded = secret.startsWith('whsec_')
   const key = isEncoded ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret)
   return {
-    async send(id, to, letter) {
-      const body = JSON.stringify({ type: 'sms', data: { to, text: toSms(letter) } })
-      const timestamp = String(Math.floor(now().getTime() / 1_000))
+    async send(id, to, content) {
+      const body = JSON.stringify({ type: 'sms', data: { to, text: toSms(content) } })
+      const timestamp = String(Math.floor(clock.now() / 1_000))
       const signature = createHmac('sha256', key)
         .update(`${id}.${timestamp}.${body}`)
         .digest('base64')
@@ -82,12 +91,12 @@ export function createSmsTransport({ url, secret, now }: WebhookOptions): Transp
   }
 }
 
-/** Development: the message is a line in the log, code and link included. */
+/** For development: writes each message to the log, with its code and link. */
 export function createLogTransport(log: FastifyBaseLogger): Transport {
   return {
-    async send(_id, to, letter) {
-      const { subject, code, action } = letter
-      log.info({ to, subject, code, link: action?.url }, 'a message that is not sent')
+    async send(_id, to, content) {
+      const { subject, code, action } = content
+      log.info({ to, subject, code, link: action?.url }, 'message not sent (log transport)')
     },
     verify: () => Promise.resolve(),
   }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { withDeadline } from '../../concurrency/deadline.js'
 import type { AddressKind } from '../identifiers/identifiers.js'
 import type { OutboxRepository, QueuedMessage } from './repository.js'
 
@@ -10,23 +11,22 @@ type Options = {
 }
 
 const parallel = 10
-// In seconds: longer than any delivery can take; what is older is given up.
-const hold = 60
+// In seconds. A claim lasts longer than any delivery. Messages older than maxAge are dropped.
+const claimTime = 60
 const deadline = 45
-const lifetime = 86_400
+const maxAge = 86_400
 // In milliseconds.
 const pollEvery = 2_000
-const afterPut = 20
-const farewell = 3_000
+const delayAfterPut = 20
+const stopTimeout = 3_000
 
-/** A second, and twice as long each time, up to five minutes; not all at once. */
+/** The pause before the next attempt in seconds. It doubles, up to five minutes, and varies by 20 %. */
 const backoff = (attempts: number) =>
   Math.min(300, 2 ** (attempts - 1)) * (0.8 + Math.random() * 0.4)
 
 /**
- * Sends what is in the outbox for one kind of address, each message at least once. A provider that
- * hangs or refuses holds up its own messages, and nothing else; what was not sent when the process
- * died is sent by the next.
+ * Sends the queued messages of one kind of address, each at least once. A provider that hangs or refuses
+ * holds up only its own messages. If the process dies, another process sends the rest.
  */
 export function createOutboxWorker({ kind, outbox, deliver, log }: Options) {
   const active = new Set<Promise<void>>()
@@ -41,11 +41,12 @@ export function createOutboxWorker({ kind, outbox, deliver, log }: Options) {
       await withDeadline(deliver(queued), deadline * 1_000)
       await outbox.delete(id)
     } catch (err) {
-      const isLost = age > lifetime
-      const say = isLost ? 'a message was given up' : 'a message could not be sent yet'
-      log[isLost ? 'error' : 'warn']({ err, message, kind, attempts }, say)
-      await (isLost ? outbox.delete(id) : outbox.postpone(id, backoff(attempts))).catch(
-        () => undefined, // then it is due again when the claim ends
+      const isExpired = age > maxAge
+      if (isExpired)
+        log.error({ err, message, kind, attempts }, 'message not sent within a day, dropped')
+      else log.warn({ err, message, kind, attempts }, 'message not sent, retrying')
+      await (isExpired ? outbox.delete(id) : outbox.postpone(id, backoff(attempts))).catch(
+        () => undefined, // the message is due again when the claim ends
       )
     }
   }
@@ -55,24 +56,24 @@ export function createOutboxWorker({ kind, outbox, deliver, log }: Options) {
     if (isClaiming || isStopped || free === 0) return
     isClaiming = true
     try {
-      const claimed = await outbox.claim(kind, free, hold)
+      const claimed = await outbox.claim(kind, free, claimTime)
       for (const queued of claimed) {
         const sending = send(queued).finally(() => {
           active.delete(sending)
-          if (claimed.length === free) soon(0)
+          if (claimed.length === free) schedule(0)
         })
         active.add(sending)
       }
     } catch (err) {
-      log.warn({ err }, 'the outbox could not be read')
+      log.warn({ err }, 'outbox not readable, retrying')
     } finally {
       isClaiming = false
-      soon(pollEvery)
+      schedule(pollEvery)
     }
   }
 
-  /** An earlier appointment stands: a steady stream of messages must not put it off for ever. */
-  function soon(delay: number): void {
+  /** Schedules the next run. An earlier run stays, so that a stream of new messages cannot delay it forever. */
+  function schedule(delay: number): void {
     const at = performance.now() + delay
     if (isStopped || at >= next) return
     clearTimeout(timer)
@@ -86,30 +87,17 @@ export function createOutboxWorker({ kind, outbox, deliver, log }: Options) {
   return {
     start(): void {
       isStopped = false
-      soon(0)
+      schedule(0)
     },
-    /** There is something new. */
-    wake: () => soon(afterPut),
-    /** Leaves what is not sent by then to the next process. */
+    /** Sends new messages soon. */
+    wake: () => schedule(delayAfterPut),
+    /** Waits a few seconds for messages in progress. Another process sends the rest. */
     async stop(): Promise<void> {
       isStopped = true
       clearTimeout(timer)
-      await withDeadline(Promise.all(active), farewell).catch(() => undefined)
+      await withDeadline(Promise.all(active), stopTimeout).catch(() => undefined)
     },
   }
 }
 
 export type OutboxWorker = ReturnType<typeof createOutboxWorker>
-
-/** @throws Error after so many milliseconds */
-async function withDeadline<Result>(work: Promise<Result>, ms: number): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`took longer than ${String(ms)} ms`)), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}

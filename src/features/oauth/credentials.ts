@@ -8,9 +8,9 @@ type Form = { client_id?: string; client_secret?: string }
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * By which client a request says that it was made: in one Authorization header (`client_secret_basic`)
- * or in its form (`client_secret_post`), never both. Undefined for who has no secret: the applications
- * of users, which may call themselves by the name in their tokens.
+ * Reads the credentials of a client: from the Authorization header (`client_secret_basic`) or the form
+ * (`client_secret_post`), never both. Returns undefined for a user's application, which has no secret: it
+ * may send no `client_id`, or the one in its tokens.
  * @throws AppError `invalid_client`, `validation_failed`
  */
 export function readCredentials(
@@ -18,18 +18,19 @@ export function readCredentials(
   form: Form,
 ): Credentials | undefined {
   const { client_id, client_secret } = form
-  if (headers.authorization === undefined) return ofForm(form)
+  if (headers.authorization === undefined) return fromForm(form)
   const count = raw.rawHeaders.filter((name, at) => at % 2 === 0 && /^authorization$/i.test(name))
-  if (count.length !== 1) throw invalidField('authorization', 'is there twice')
-  if (client_secret !== undefined) throw invalidField('client_secret', 'is there twice')
-  const credentials = ofHeader(headers.authorization)
+  if (count.length !== 1) throw invalidField('authorization', 'must not be repeated')
+  if (client_secret !== undefined)
+    throw invalidField('client_secret', 'must not be sent with an Authorization header')
+  const credentials = fromHeader(headers.authorization)
   if (client_id !== undefined && client_id !== credentials.client_id) {
-    throw invalidField('client_id', 'is another one than in Authorization')
+    throw invalidField('client_id', 'must name the client of the Authorization header')
   }
   return credentials
 }
 
-function ofForm({ client_id, client_secret }: Form): Credentials | undefined {
+function fromForm({ client_id, client_secret }: Form): Credentials | undefined {
   if (client_secret === undefined) {
     if (client_id !== undefined && client_id !== ownClientId) throw invalidClient()
     return undefined
@@ -38,8 +39,8 @@ function ofForm({ client_id, client_secret }: Form): Credentials | undefined {
   return { client_id, client_secret }
 }
 
-/** RFC 6749 §2.3.1: name and secret, each encoded as in a form, then as RFC 7617 says. */
-function ofHeader(header: string): Credentials {
+/** RFC 6749 §2.3.1: name and secret are each form-encoded, then joined and encoded as in RFC 7617. */
+function fromHeader(header: string): Credentials {
   const encoded = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header)?.[1]
   if (encoded === undefined) throw invalidClient()
   try {

@@ -2,9 +2,9 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { AppError } from '../../errors.js'
 import { prepareError } from '../../http/errors.js'
 
-const own = ['invalid_client', 'invalid_grant', 'invalid_scope', 'unsupported_grant_type']
+const oauthCodes = ['invalid_client', 'invalid_grant', 'invalid_scope', 'unsupported_grant_type']
 
-/** Errors as RFC 6749 §5.2 spells them, with the status, the headers and the log of any other. */
+/** Sends an error in the form of RFC 6749 §5.2. Status, headers and log are as for any other error. */
 export function sendOAuthError(
   thrown: FastifyError | AppError,
   request: FastifyRequest,
@@ -13,16 +13,16 @@ export function sendOAuthError(
   const error = prepareError(thrown, request, reply)
   const [fault] = error.fields ?? []
   const text = fault ? `${fault.field} ${fault.message}` : error.message
-  // What is no form is a bad request as any other, says the RFC.
+  // RFC 6749 §5.2 wants 400, not 415, for a body that is not a form.
   if (error.statusCode === 415) reply.code(400)
-  return reply.send({ error: nameOf(error), error_description: printable(text) })
+  return reply.send({ error: oauthCodeOf(error), error_description: printable(text) })
 }
 
-function nameOf({ code, statusCode }: AppError): string {
-  if (own.includes(code)) return code
+function oauthCodeOf({ code, statusCode }: AppError): string {
+  if (oauthCodes.includes(code)) return code
   if (code === 'internal') return 'server_error'
   return statusCode >= 500 || statusCode === 429 ? 'temporarily_unavailable' : 'invalid_request'
 }
 
-/** Of the characters that the RFC allows: the name of a parameter may have any. */
+/** Replaces characters that RFC 6749 §5.2 forbids. The name of a parameter may contain any character. */
 const printable = (text: string) => text.replaceAll(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, '?')

@@ -7,7 +7,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export const consumes = [type]
 
-/** Makes forms the only bodies that a scope reads. */
+/** Makes the routes of this plugin accept form bodies only. */
 export function acceptForms(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
@@ -21,15 +21,16 @@ export function acceptForms(app: FastifyInstance): void {
 }
 
 /**
- * The parameters of a request: each once, and none without a value (RFC 6749 §3.1, §3.2). What two
- * parsers could read in two ways is refused.
+ * Parses the parameters of a form. Parameters without a value are left out (RFC 6749 §3.1, §3.2). A
+ * repeated parameter is refused, and so is text that parsers may read differently.
  * @throws AppError `validation_failed`
  */
 export function parseForm(body: Buffer): Record<string, string> {
   const parameters = new Map<string, string>()
   for (const [name, value] of decode(body)) {
-    if (parameters.has(name)) throw invalidField(name.slice(0, 100), 'is there twice')
-    if (isOdd(name) || isOdd(value)) throw invalidField('body', 'is not valid text')
+    if (parameters.has(name)) throw invalidField(name.slice(0, 100), 'must not be repeated')
+    if (isInvalidText(name) || isInvalidText(value))
+      throw invalidField('body', 'must be valid UTF-8 without NUL')
     parameters.set(name, value)
   }
   return Object.fromEntries([...parameters].filter(([, value]) => value !== ''))
@@ -38,13 +39,13 @@ export function parseForm(body: Buffer): Record<string, string> {
 function decode(body: Buffer): URLSearchParams {
   try {
     const text = utf8.decode(body)
-    // Without the ampersand a question mark in front would be dropped.
+    // URLSearchParams drops a leading question mark. The ampersand prevents that.
     if (!/%(?![0-9a-f]{2})/i.test(text)) return new URLSearchParams(`&${text}`)
   } catch {
-    // said below
+    // not UTF-8
   }
-  throw invalidField('body', 'is not a form')
+  throw invalidField('body', 'must be a valid form')
 }
 
-/** A replacement character stands for bytes that were no text. */
-const isOdd = (text: string) => text.includes('\0') || text.includes('\ufffd')
+/** A replacement character stands for percent-encoded bytes that are not UTF-8. */
+const isInvalidText = (text: string) => text.includes('\0') || text.includes('\ufffd')

@@ -8,7 +8,7 @@ type Options = { issuer: string; publicUrl: string }
 
 const bySecret = ['client_secret_basic', 'client_secret_post']
 
-/** Where clients find all the rest (RFC 8414). */
+/** The authorization server metadata, by which clients find the endpoints (RFC 8414). */
 export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { issuer, publicUrl },

@@ -9,19 +9,19 @@ import { AppError, invalidField } from '../../errors.js'
 import { readCredentials } from './credentials.js'
 import { sendOAuthError } from './errors.js'
 import { acceptForms, consumes } from './form.js'
-import { AboutForm, Introspection, OAuthError, TokenForm, TokenReply } from './schemas.js'
+import { TokenQuery, Introspection, OAuthError, TokenForm, TokenReply } from './schemas.js'
 import type { OAuthService } from './service.js'
 
 type Options = { oauth: OAuthService; clients: ClientService }
 
 const shared = { tags: ['oauth'], consumes }
-const answers = <Body extends TSchema>(body: Body) => ({
+const repliesOf = <Body extends TSchema>(body: Body) => ({
   200: body,
   '4xx': OAuthError,
   '5xx': OAuthError,
 })
 
-/** For other services: tokens of their own, and what has become of those of others. */
+/** The OAuth endpoints for other services: get, introspect and revoke tokens. */
 export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oauth, clients }) => {
   acceptForms(app)
   app.setErrorHandler(sendOAuthError)
@@ -35,8 +35,9 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
       schema: {
         summary: 'A token for a client, or the next pair for a refresh token (RFC 6749 §4.4, §6)',
         ...shared,
+        security: [{ client: [] }, {}],
         body: TokenForm,
-        response: answers(TokenReply),
+        response: repliesOf(TokenReply),
       },
     },
     async (request) => {
@@ -46,7 +47,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
         throw new AppError('unsupported_grant_type')
       }
       if (scope !== undefined) throw new AppError('invalid_scope')
-      if (grant_type === 'client_credentials') return oauth.issueToClient(required(client))
+      if (grant_type === 'client_credentials') return oauth.issueToClient(requireClient(client))
       if (refresh_token === undefined) throw invalidField('refresh_token', 'is required')
       return oauth.refresh(refresh_token, callerOf(request))
     },
@@ -56,14 +57,15 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
     '/oauth/introspect',
     {
       schema: {
-        summary: 'Whether a token is accepted, and what it says (RFC 7662)',
+        summary: 'Whether an access token is valid, and its claims (RFC 7662)',
         ...shared,
-        body: AboutForm,
-        response: answers(Introspection),
+        security: [{ client: [] }],
+        body: TokenQuery,
+        response: repliesOf(Introspection),
       },
     },
     async (request) => {
-      required(await findClient(request))
+      requireClient(await findClient(request))
       return oauth.introspect(request.body.token)
     },
   )
@@ -72,10 +74,11 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
     '/oauth/revoke',
     {
       schema: {
-        summary: 'End a token; a refresh token ends its session (RFC 7009)',
+        summary: 'Revoke a token; a refresh token ends its session (RFC 7009)',
         ...shared,
-        body: AboutForm,
-        response: answers(Type.Literal('', { description: 'it is accepted no more' })),
+        security: [{ client: [] }, {}],
+        body: TokenQuery,
+        response: repliesOf(Type.Literal('', { description: 'the token is no longer valid' })),
       },
     },
     async (request, reply) => {
@@ -90,7 +93,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
 
   type Form = { client_id?: string; client_secret?: string }
 
-  /** Who has credentials must have the right ones. @throws AppError `invalid_client`, `rate_limited` */
+  /** Returns the client of a request with credentials. @throws AppError `invalid_client`, `rate_limited` */
   async function findClient(request: FastifyRequest): Promise<Client | undefined> {
     const credentials = readCredentials(request, request.body as Form)
     return credentials && clients.authenticate(credentials, callerOf(request))
@@ -98,7 +101,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
 }
 
 /** @throws AppError `invalid_client` */
-function required(client: Client | undefined): Client {
+function requireClient(client: Client | undefined): Client {
   if (!client) throw invalidClient()
   return client
 }

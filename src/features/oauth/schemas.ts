@@ -1,85 +1,103 @@
 import { Type, type Static } from '@sinclair/typebox'
 
-// Parameters that are not known are ignored, as RFC 6749 §3.2 wants it.
+// Unknown parameters are ignored (RFC 6749 §3.2).
 const credentials = {
   client_id: Type.Optional(Type.String()),
   client_secret: Type.Optional(Type.String()),
 }
 
-export const TokenForm = Type.Object({
-  grant_type: Type.String({ description: '`client_credentials` or `refresh_token`' }),
-  refresh_token: Type.Optional(Type.String()),
-  scope: Type.Optional(Type.String({ description: 'there are none' })),
-  ...credentials,
-})
+export const TokenForm = Type.Object(
+  {
+    grant_type: Type.String({ description: '`client_credentials` or `refresh_token`' }),
+    refresh_token: Type.Optional(Type.String()),
+    scope: Type.Optional(Type.String({ description: 'not supported; leave it out' })),
+    ...credentials,
+  },
+  { title: 'TokenForm' },
+)
 export type TokenForm = Static<typeof TokenForm>
 
 /** RFC 7662 §2.1, RFC 7009 §2.1. */
-export const AboutForm = Type.Object({
-  token: Type.String({
-    description:
-      'an access token or a refresh token; introspection says of a refresh token that it is not active',
-  }),
-  token_type_hint: Type.Optional(Type.String({ description: 'no more than a hint' })),
-  ...credentials,
-})
+export const TokenQuery = Type.Object(
+  {
+    token: Type.String({
+      description:
+        'an access token or a refresh token; introspection answers `active: false` for a refresh token',
+    }),
+    token_type_hint: Type.Optional(Type.String({ description: 'ignored' })),
+    ...credentials,
+  },
+  { title: 'TokenQuery' },
+)
 
 /** RFC 6749 §5.1. */
-export const TokenReply = Type.Object({
-  access_token: Type.String({ description: 'JWT, `typ: at+jwt` (RFC 9068)' }),
-  token_type: Type.Literal('Bearer'),
-  expires_in: Type.Integer({ description: 'seconds that the access token lives' }),
-  refresh_token: Type.Optional(Type.String()),
-})
+export const TokenReply = Type.Object(
+  {
+    access_token: Type.String({ description: 'JWT, `typ: at+jwt` (RFC 9068)' }),
+    token_type: Type.Literal('Bearer'),
+    expires_in: Type.Integer({ description: 'seconds that the access token lives' }),
+    refresh_token: Type.Optional(Type.String()),
+  },
+  { title: 'TokenReply' },
+)
 export type TokenReply = Static<typeof TokenReply>
 
-/** RFC 7662 §2.2: of a token that is not accepted, and of a refresh token, nothing is said. */
-export const Introspection = Type.Object({
-  active: Type.Boolean(),
-  token_type: Type.Optional(Type.String({ enum: ['Bearer'] })),
-  client_id: Type.Optional(
-    Type.String({ description: '`gatehouse` for what a user logged in with' }),
-  ),
-  username: Type.Optional(
-    Type.String({ description: 'of a user: the username, or a verified address, or the id' }),
-  ),
-  sub: Type.Optional(Type.String()),
-  roles: Type.Optional(Type.Array(Type.String())),
-  iss: Type.Optional(Type.String()),
-  aud: Type.Optional(Type.String()),
-  jti: Type.Optional(Type.String()),
-  sid: Type.Optional(Type.String()),
-  iat: Type.Optional(Type.Integer()),
-  exp: Type.Optional(Type.Integer()),
-})
+/** RFC 7662 §2.2. For an invalid token, and for a refresh token, the reply has only `active`. */
+export const Introspection = Type.Object(
+  {
+    active: Type.Boolean(),
+    token_type: Type.Optional(Type.String({ enum: ['Bearer'] })),
+    client_id: Type.Optional(
+      Type.String({ description: 'the client; `gatehouse` for the token of a user' }),
+    ),
+    username: Type.Optional(
+      Type.String({ description: 'the username of the user, or a verified address, or the id' }),
+    ),
+    sub: Type.Optional(Type.String()),
+    roles: Type.Optional(Type.Array(Type.String())),
+    iss: Type.Optional(Type.String()),
+    aud: Type.Optional(Type.String()),
+    jti: Type.Optional(Type.String()),
+    sid: Type.Optional(Type.String()),
+    iat: Type.Optional(Type.Integer()),
+    exp: Type.Optional(Type.Integer()),
+  },
+  { title: 'Introspection' },
+)
 export type Introspection = Static<typeof Introspection>
 
 /** RFC 6749 §5.2. */
-export const OAuthError = Type.Object({
-  error: Type.String({
-    enum: [
-      'invalid_request',
-      'invalid_client',
-      'invalid_grant',
-      'invalid_scope',
-      'unsupported_grant_type',
-      'temporarily_unavailable',
-      'server_error',
-    ],
-  }),
-  error_description: Type.String({ description: 'for people' }),
-})
+export const OAuthError = Type.Object(
+  {
+    error: Type.String({
+      enum: [
+        'invalid_request',
+        'invalid_client',
+        'invalid_grant',
+        'invalid_scope',
+        'unsupported_grant_type',
+        'temporarily_unavailable',
+        'server_error',
+      ],
+    }),
+    error_description: Type.String({ description: 'for people' }),
+  },
+  { title: 'OAuthError' },
+)
 
 /** RFC 8414 §2. */
-export const Metadata = Type.Object({
-  issuer: Type.String(),
-  token_endpoint: Type.String(),
-  introspection_endpoint: Type.String(),
-  revocation_endpoint: Type.String(),
-  jwks_uri: Type.String(),
-  grant_types_supported: Type.Array(Type.String()),
-  response_types_supported: Type.Array(Type.String()),
-  token_endpoint_auth_methods_supported: Type.Array(Type.String()),
-  introspection_endpoint_auth_methods_supported: Type.Array(Type.String()),
-  revocation_endpoint_auth_methods_supported: Type.Array(Type.String()),
-})
+export const Metadata = Type.Object(
+  {
+    issuer: Type.String(),
+    token_endpoint: Type.String(),
+    introspection_endpoint: Type.String(),
+    revocation_endpoint: Type.String(),
+    jwks_uri: Type.String(),
+    grant_types_supported: Type.Array(Type.String()),
+    response_types_supported: Type.Array(Type.String()),
+    token_endpoint_auth_methods_supported: Type.Array(Type.String()),
+    introspection_endpoint_auth_methods_supported: Type.Array(Type.String()),
+    revocation_endpoint_auth_methods_supported: Type.Array(Type.String()),
+  },
+  { title: 'Metadata' },
+)

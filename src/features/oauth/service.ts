@@ -29,7 +29,7 @@ type Dependencies = {
   usage: Usage
 }
 
-/** What other services do with tokens. */
+/** Token operations for other services. */
 export function createOAuthService(dependencies: Dependencies) {
   const { store, tokens, denylist, sessions, usage } = dependencies
 
@@ -37,19 +37,19 @@ export function createOAuthService(dependencies: Dependencies) {
     /** RFC 6749 §4.4. */
     issueToClient: (client: Client): ClientToken => tokens.issueToClient(client),
 
-    /** RFC 6749 §6: as POST /api/refresh. @throws AppError `invalid_grant`, `rate_limited` */
+    /** RFC 6749 §6, as POST /api/refresh. @throws AppError `invalid_grant`, `rate_limited` */
     async refresh(token: string, caller: Caller): Promise<TokenPair> {
       try {
         return await sessions.refresh(token, caller)
       } catch (error) {
-        if (!isOf('invalid_token', error)) throw error
+        if (!hasCode('invalid_token', error)) throw error
         throw new AppError('invalid_grant', { cause: error })
       }
     },
 
     /**
-     * RFC 7662 §2.2: a token that this service would not accept is not active, whatever the reason. Nor is
-     * a refresh token: no other service may take one for a login.
+     * RFC 7662 §2.2: a token that this service would refuse for any reason is not active. A refresh
+     * token is never active, so that no other service mistakes it for an access token.
      */
     async introspect(token: string): Promise<Introspection> {
       const found = tokens.identify(token)
@@ -58,8 +58,8 @@ export function createOAuthService(dependencies: Dependencies) {
     },
 
     /**
-     * RFC 7009 §2: an access token dies alone, a refresh token with its session. Who holds a genuine
-     * one may end it; what is none any more, or never was, has ended already.
+     * RFC 7009 §2: revokes an access token alone, or the session of a refresh token. The holder of a token
+     * may revoke it without credentials. An unknown or expired token counts as revoked.
      */
     async revoke(token: string, caller: Caller): Promise<void> {
       const found = tokens.identify(token)
@@ -70,12 +70,12 @@ export function createOAuthService(dependencies: Dependencies) {
 
   async function describeAccess(claims: AccessClaims): Promise<Introspection | undefined> {
     if (!(await isAccepted(claims))) return undefined
-    usage.note(claims)
+    usage.markUsed(claims)
     const { client_id, roles } = claims
-    const known = { ...commonOf(claims), token_type: 'Bearer', client_id, roles }
+    const known = { ...commonClaims(claims), token_type: 'Bearer', client_id, roles }
     if (isOfClient(claims)) return known
     const user = await store.users.find(claims.sub)
-    return user && { ...known, username: nameOf(user) }
+    return user && { ...known, username: usernameOf(user) }
   }
 
   /** @throws AppError `unavailable` */
@@ -84,7 +84,7 @@ export function createOAuthService(dependencies: Dependencies) {
       await denylist.requireLive(claims)
       return true
     } catch (error) {
-      if (isOf('invalid_token', error) || isOf('token_stale', error)) return false
+      if (hasCode('invalid_token', error) || hasCode('token_stale', error)) return false
       throw error
     }
   }
@@ -117,19 +117,19 @@ export function createOAuthService(dependencies: Dependencies) {
 
 export type OAuthService = ReturnType<typeof createOAuthService>
 
-const isOf = (code: AppError['code'], error: unknown) =>
+const hasCode = (code: AppError['code'], error: unknown) =>
   error instanceof AppError && error.code === code
 
-const commonOf = ({ sub, iss, aud, jti, sid, iat, exp }: AccessClaims) => ({
+const commonClaims = ({ sub, iss, aud, jti, sid, iat, exp }: AccessClaims) => ({
   active: true,
   ...{ sub, iss, aud, jti, sid, iat, exp },
 })
 
-/** Never an unverified address: it may belong to another person. */
-const nameOf = ({ id, username, email, email_verified, mobile, mobile_verified }: User) =>
+/** An unverified address is left out, because it may belong to another person. */
+const usernameOf = ({ id, username, email, email_verified, mobile, mobile_verified }: User) =>
   username ?? (email_verified ? email : null) ?? (mobile_verified ? mobile : null) ?? id
 
-/** Who did it: the client, or without one the holder of the token; and to which user. */
+/** For the audit log: the actor is the client, or without one the token's subject. A client's token has no user. */
 function partiesOf(claims: AccessClaims | RefreshClaims, caller: Caller) {
   const { sub, sid } = claims
   return {

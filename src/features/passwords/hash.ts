@@ -2,17 +2,18 @@ import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
 import type { Lanes } from '../../concurrency/lanes.js'
 
-/** argon2id parameters: memory in KiB. */
+/** The parameters of argon2id. `memory` is in KiB. */
 export type HashParameters = { memory: number; iterations: number; parallelism: number }
 
-export type Verification = { valid: boolean; weak: boolean }
+/** `needsRehash`: the password is valid, but its hash is weaker than the present parameters. */
+export type Verification = { valid: boolean; needsRehash: boolean }
 
-// A stored hash names its own cost: what an import brought in must not cost more than this.
-const ceiling: HashParameters = { memory: 1_048_576, iterations: 10, parallelism: 16 }
+// A stored hash contains its own parameters. An imported hash must not cost more than this.
+const maxCost: HashParameters = { memory: 1_048_576, iterations: 10, parallelism: 16 }
 
 /**
- * Hashes and verifies passwords with argon2id (ASVS 11.4.2), every one of them in a lane.
- * Each method throws AppError `overloaded` when no lane comes free in time.
+ * Hashes and verifies passwords with argon2id (ASVS 11.4.2). Each hash runs in a lane.
+ * Both methods throw AppError `overloaded` if no lane becomes free in time.
  */
 export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
   const options = {
@@ -21,7 +22,7 @@ export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
     timeCost: parameters.iterations,
     parallelism: parameters.parallelism,
   }
-  const nobody = impossibleHash(parameters)
+  const dummyHash = createDummyHash(parameters)
 
   async function matches(hash: string, password: string): Promise<boolean> {
     try {
@@ -32,30 +33,30 @@ export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
   }
 
   return {
-    /** The PHC string of a new password. */
+    /** Hashes a new password. Returns a PHC string, which contains the salt and the parameters. */
     hash: (password: string): Promise<string> =>
       lanes.run(() => argon2.hash(password.normalize('NFC'), options)),
 
     /**
-     * Without a hash (unknown user) the same work is done in vain, so that the time tells nothing.
-     * `weak` says that a valid password deserves a new hash.
+     * Verifies a password. Without a hash (unknown user, or a user without password) it verifies a dummy
+     * hash, so that the response time reveals nothing.
      */
     async verify(hash: string | null | undefined, password: string): Promise<Verification> {
       const cost = hash ? readCost(hash) : undefined
-      if (!hash || !cost || exceeds(cost, ceiling)) {
-        await lanes.run(() => matches(nobody, password))
-        return { valid: false, weak: false }
+      if (!hash || !cost || exceeds(cost, maxCost)) {
+        await lanes.run(() => matches(dummyHash, password))
+        return { valid: false, needsRehash: false }
       }
       const valid = await lanes.run(() => matches(hash, password))
-      return { valid, weak: valid && exceeds(parameters, cost) }
+      return { valid, needsRehash: valid && exceeds(parameters, cost) }
     },
   }
 }
 
 export type PasswordHasher = ReturnType<typeof createPasswordHasher>
 
-/** A hash of nothing, which costs as much to verify as a real one. */
-function impossibleHash({ memory, iterations, parallelism }: HashParameters): string {
+/** A random hash that no password matches. Verifying it takes as long as verifying a real one. */
+function createDummyHash({ memory, iterations, parallelism }: HashParameters): string {
   const base64 = (bytes: number) => randomBytes(bytes).toString('base64').replaceAll('=', '')
   return `$argon2id$v=19$m=${memory},t=${iterations},p=${parallelism}$${base64(16)}$${base64(32)}`
 }

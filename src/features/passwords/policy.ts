@@ -1,32 +1,36 @@
-import { dictionary } from '@zxcvbn-ts/language-common'
 import { AppError } from '../../errors.js'
 
-/** Longer passwords are refused, never cut. */
+/** Longer passwords are rejected, never truncated. */
 export const maxPasswordBytes = 1_024
 
-const common = new Set(dictionary['passwords-common'].map((word) => word.toLowerCase()))
+/** The first password that is checked loads the list: unpacking it takes longer than the rest of a start. */
+let commonPasswords: Promise<Set<string>> | undefined
 
 /**
- * The rules for a new password: length and blocklist, nothing about its composition
- * (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2).
+ * The rules for a new password: its length, and lists of common and personal words. There are no rules
+ * about kinds of characters (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2).
  */
 export function createPasswordPolicy(minLength: number) {
   return {
     /**
-     * @param context what is known of the user: names, addresses, numbers
+     * @param context the names, addresses and numbers of the user, which the password must not equal
      * @throws AppError `weak_password`
      */
-    check(password: string, context: (string | null | undefined)[], field = 'password'): void {
+    async check(
+      password: string,
+      context: (string | null | undefined)[],
+      field = 'password',
+    ): Promise<void> {
       const normal = password.normalize('NFC')
       const fault =
         Array.from(normal).length < minLength
-          ? `must have ${minLength} characters or more`
+          ? `must have at least ${minLength} characters`
           : Buffer.byteLength(normal) > maxPasswordBytes
-            ? `must have ${maxPasswordBytes} bytes or less`
-            : isCommon(normal)
-              ? 'is one of the most common passwords'
+            ? `must have at most ${maxPasswordBytes} bytes`
+            : (await isCommon(normal))
+              ? 'is too common: choose another'
               : isPersonal(normal, context)
-                ? 'must not be a name, address or number of the account'
+                ? 'must not be a name, address or number of the account: choose another'
                 : undefined
       if (fault) throw new AppError('weak_password', { fields: [{ field, message: fault }] })
     },
@@ -37,13 +41,20 @@ export type PasswordPolicy = ReturnType<typeof createPasswordPolicy>
 
 const fold = (text: string) => text.normalize('NFKC').toLowerCase()
 
-/** Common as it stands, or one common word or character over and over. */
-function isCommon(password: string): boolean {
+/** Whether the password is in the list of common passwords, or has only one or two different characters. */
+async function isCommon(password: string): Promise<boolean> {
   const folded = fold(password)
-  return common.has(folded) || new Set(folded).size < 3
+  commonPasswords ??= loadCommonPasswords()
+  return new Set(folded).size < 3 || (await commonPasswords).has(folded)
 }
 
-/** "alice", "Alice_2024!" and "alice@example.org" all say who the account belongs to. */
+async function loadCommonPasswords(): Promise<Set<string>> {
+  // A CommonJS package: the bundle has the default export alone.
+  const { default: language } = await import('@zxcvbn-ts/language-common')
+  return new Set(language.dictionary['passwords-common'].map((word) => word.toLowerCase()))
+}
+
+/** For the user alice@example.org, the passwords "alice", "Alice_2024!" and the address are personal. */
 function isPersonal(password: string, context: (string | null | undefined)[]): boolean {
   const words = new Set(['gatehouse'])
   for (const word of context) {
@@ -52,11 +63,11 @@ function isPersonal(password: string, context: (string | null | undefined)[]): b
     words
       .add(folded)
       .add(folded.split('@')[0] ?? folded)
-      .add(bare(folded))
+      .add(trimToLetters(folded))
   }
   const folded = fold(password)
-  return [folded, bare(folded)].some((form) => form.length > 2 && words.has(form))
+  return [folded, trimToLetters(folded)].some((form) => form.length > 2 && words.has(form))
 }
 
-/** Without the digits and punctuation around it. */
-const bare = (text: string) => text.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, '')
+/** Removes digits and punctuation at both ends. */
+const trimToLetters = (text: string) => text.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, '')

@@ -3,7 +3,7 @@ import { profileOf } from '../users/profile.js'
 import type { NewUser } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
 
-/** The reply of a discreet registration whose address is taken: it looks like that of a new account. */
+/** The reply to a discreet registration if the address is taken. It looks like the reply for a new account. */
 export function asIfCreated(user: NewUser, at: Date): User {
   const { id, identifiers } = user
   const created_at = at.toISOString()

@@ -1,7 +1,7 @@
 import type { Caller } from '../../http/caller.js'
 import type { CodeRepository, OneTimeCode } from '../codes/repository.js'
 import { AppError } from '../../errors.js'
-import type { Counting, Limits } from '../limits/limits.js'
+import type { CounterStore, Limits } from '../limits/limits.js'
 import { newProfile } from '../users/profile.js'
 import type { UserRepository } from '../users/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
@@ -12,7 +12,7 @@ import { releaseAddress, type AddressRelease } from '../users/claim.js'
 import type { Identifier } from '../identifiers/identifiers.js'
 
 export type ClaimRepositories = AddressRelease &
-  Counting & {
+  CounterStore & {
     audit: Pick<AuditRepository, 'add'>
     codes: Pick<CodeRepository, 'redeem'>
     outbox: Pick<OutboxRepository, 'put'>
@@ -21,10 +21,10 @@ export type ClaimRepositories = AddressRelease &
 
 type Dependencies = { store: UnitOfWork<ClaimRepositories>; limits: Limits; newId: () => string }
 
-/** How the owner of an address gets it back from an account that never proved it. */
+/** Lets the owner of an address take it back from an account that never verified it. */
 export function createClaims({ store, limits, newId }: Dependencies) {
   return {
-    /** Sends a message to each of these addresses that can be claimed. Its reader can claim the address. */
+    /** Sends a message to each of these addresses that can be claimed. Its code lets the owner claim it. */
     async offer(identifiers: Identifier[]): Promise<void> {
       const holders = await store.users.findHolders(identifiers)
       for (const { kind, text, canonical } of identifiers) {
@@ -32,7 +32,7 @@ export function createClaims({ store, limits, newId }: Dependencies) {
         if (kind === 'username' || !holder || !isClaimable(holder)) continue
         const { user_id } = holder
         await store.transaction(async (tx) => {
-          if (!(await limits.mayWrite(tx, 'registration', canonical))) return
+          if (!(await limits.maySend(tx, 'registration', canonical))) return
           const message = 'address_claim'
           await tx.outbox.put({ message, kind, address: text, user_id })
         })
@@ -40,9 +40,9 @@ export function createClaims({ store, limits, newId }: Dependencies) {
     },
 
     /**
-     * Makes an account of the address that the code was sent to, and takes it from the one that has it.
-     * Returns the id of the new account.
-     * @throws AppError `invalid_code`, also where the address was proven there meanwhile
+     * Takes the address of the code from the account that has it, and creates a new account with it.
+     * @returns the id of the new account
+     * @throws AppError `invalid_code`, also if the other account has verified the address meanwhile
      */
     async redeem(code: OneTimeCode, password_hash: string, caller: Caller): Promise<string> {
       const { kind, address: text, address_canonical: canonical } = code

@@ -15,7 +15,7 @@ type Options = {
   activation: boolean
 }
 
-/** Without a token: making an account, activating it, getting back into it. */
+/** Public routes: registration, activation and password reset. */
 export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { accounts, cookies, limits, activation },
@@ -27,15 +27,23 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       preHandler: limits.perNetwork('register'),
       schema: {
-        summary: 'Make an account from at least one identifier and a password',
+        summary: 'Create an account with at least one identifier and a password',
         tags,
         body: RegisterBody,
+        errors: [
+          'email_taken',
+          'username_taken',
+          'mobile_taken',
+          'weak_password',
+          'rate_limited',
+          'overloaded',
+        ],
         response: replies({ 201: UserReply }),
       },
     },
     async (request, reply) => {
       const user = await accounts.register(request.body, askingCaller(cookies, request, reply))
-      const message = activation ? 'Registered: look for a message to activate it' : 'Registered'
+      const message = activation ? 'Registered: follow the activation message' : 'Registered'
       return reply.code(201).send(ok({ message, user }))
     },
   )
@@ -45,9 +53,10 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       preHandler: limits.perNetwork('codes'),
       schema: {
-        summary: 'Activate an account by the code or the link that was sent',
+        summary: 'Activate an account with the code or link that was sent',
         tags,
         body: ProofBody,
+        errors: ['invalid_code', 'rate_limited'],
         response: replies({ 200: MessageReply }),
       },
     },
@@ -62,15 +71,16 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       preHandler: limits.perNetwork('forgot'),
       schema: {
-        summary: 'Send the activation message again; the answer tells nothing',
+        summary: 'Send the activation message again; the reply is the same for every address',
         tags,
         body: AddressBody,
+        errors: ['rate_limited'],
         response: replies({ 202: MessageReply }),
       },
     },
     async (request, reply) => {
       await accounts.resend(request.body, askingCaller(cookies, request, reply))
-      const message = 'If an account waits for activation, a message is on its way'
+      const message = 'If there is an account to activate, a message is on its way'
       return reply.code(202).send(ok({ message }))
     },
   )
@@ -80,9 +90,10 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       preHandler: limits.perNetwork('forgot'),
       schema: {
-        summary: 'Send a message to reset the password; the answer tells nothing',
+        summary: 'Send a message to reset the password; the reply is the same for every address',
         tags,
         body: AddressBody,
+        errors: ['rate_limited'],
         response: replies({ 202: MessageReply }),
       },
     },
@@ -98,9 +109,10 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       preHandler: limits.perNetwork('codes'),
       schema: {
-        summary: 'Set a new password by the code or the link that was sent; ends every session',
+        summary: 'Set a new password with the code or link that was sent; ends every session',
         tags,
         body: ResetBody,
+        errors: ['invalid_code', 'weak_password', 'rate_limited', 'overloaded'],
         response: replies({ 200: MessageReply }),
       },
     },

@@ -5,22 +5,22 @@ import { Password, profile } from '../users/schemas.js'
 
 export const RegisterBody = Type.Object(
   { ...Identifiers, ...profile, password: Password },
-  { additionalProperties: false },
+  { title: 'RegisterBody', additionalProperties: false },
 )
 export type RegisterBody = Static<typeof RegisterBody>
 
-/** Where to send a message: one address. */
+/** The address that a message is sent to. Exactly one of the two is required. */
 export const AddressBody = Type.Object(
   {
     email: Type.Optional(IdentifierText('e-mail address')),
     mobile: Type.Optional(IdentifierText('mobile number')),
   },
-  { additionalProperties: false },
+  { title: 'AddressBody', additionalProperties: false },
 )
 export type AddressBody = Static<typeof AddressBody>
 
 export const ResetBody = Type.Object(
   { ...proof, new_password: Password },
-  { additionalProperties: false },
+  { title: 'ResetBody', additionalProperties: false },
 )
 export type ResetBody = Static<typeof ResetBody>

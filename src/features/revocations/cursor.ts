@@ -1,20 +1,20 @@
 /**
- * A snapshot, the history of the database that it belongs to, and on the way through the list of all
- * the last id that was seen. A cursor of an earlier release names no history.
+ * Where a reader of the revocations stands: a snapshot and its history. While it reads the full list,
+ * page by page, `last` is the last id of the page. A cursor of an earlier release names no history.
  */
 export type Cursor = { history?: string; snapshot: string; last?: string }
 
 const maxLength = 1_000
 const number = '[1-9]\\d{0,18}'
-const form = new RegExp(
+const pattern = new RegExp(
   `^(?:([0-9a-f]{32})\\.)?((${number}):(${number}):((?:${number}(?:,${number})*)?))` +
     '(?:~([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?$',
 )
 
-/** Undefined for a text that the database could not read (pg_snapshot: `xmin:xmax:xip,…`). */
+/** Returns undefined for a text that PostgreSQL would refuse as a `pg_snapshot` (`xmin:xmax:xip,…`). */
 export function readCursor(text: string): Cursor | undefined {
   if (text.length > 33 + maxLength + 37) return undefined
-  const [, history, snapshot, xmin = '', xmax = '', xip = '', last] = form.exec(text) ?? []
+  const [, history, snapshot, xmin = '', xmax = '', xip = '', last] = pattern.exec(text) ?? []
   if (snapshot === undefined) return undefined
   const running = xip === '' ? [] : xip.split(',').map(BigInt)
   const [first, end] = [BigInt(xmin), BigInt(xmax)]
@@ -32,10 +32,10 @@ export const writeCursor = ({ history, snapshot, last }: Cursor) =>
   `${history === undefined ? '' : `${history}.`}${snapshot}${last === undefined ? '' : `~${last}`}`
 
 /**
- * A snapshot's text short enough for a query. Where hundreds of transactions are open it is one
- * that shows less, so that something is sent twice.
+ * Shortens a snapshot's text for a URL. With hundreds of open transactions it returns an older
+ * snapshot, so some denials are sent twice.
  */
-export function shortened(snapshot: string): string {
+export function shorten(snapshot: string): string {
   if (snapshot.length <= maxLength) return snapshot
   const [xmin = ''] = snapshot.split(':')
   return `${xmin}:${xmin}:`

@@ -1,56 +1,58 @@
-import type { DenylistRepository, Listed, Listing } from '../denylist/repository.js'
+import type { DenylistRepository, DenialTuple, DenialList } from '../denylist/repository.js'
 import { AppError } from '../../errors.js'
-import { shortened, writeCursor } from './cursor.js'
+import { shorten, writeCursor } from './cursor.js'
 
 type Options = {
   denylist: Pick<DenylistRepository, 'listSince' | 'beginHistory'>
-  /** Most that one look may find: where there is more the log begins anew. */
-  most: number
+  /** The most denials that one poll may find. If there are more, the log starts again. */
+  max: number
 }
 
 /**
- * How the database stood at the last look: a reader of all that was found by then goes on at `cursor`,
- * the text of `shown` on this history. `snapshot` is in full.
+ * The end of the log at the last poll. A reader of the whole log continues at `cursor`, which names the
+ * history and `cursorSnapshot`. That is `snapshot`, shortened if it is long. `at` is the time of the
+ * poll in milliseconds since 1970, and `end` the position after the last denial.
  */
 export type Head = {
   history: string
   cursor: string
-  shown: string
+  cursorSnapshot: string
   snapshot: string
   at: number
   end: number
 }
 
-const maxPlaces = 500
-const maxAhead = 100
+const maxCursors = 500
+const maxMissing = 100
 
 /**
- * The last denials in the order in which they were found, and the cursors that lie between them. Each
- * look asks the database once, for what is new since the one before, and serves every cursor that
- * is known. One that is not costs a query of its own, once.
+ * Keeps the latest denials in the order in which they were found, and the position of each cursor among
+ * them. A poll reads what is new with one query, and serves all known cursors. An unknown cursor costs
+ * one query of its own, once.
  */
-export function createLog({ denylist, most }: Options) {
+export function createRevocationLog({ denylist, max }: Options) {
   let head: Head | undefined
-  let recent: Listed[] = []
-  let begin = 0
-  const places = new Map<string, number>()
-  const foreign = new Map<string, { place: number; ahead: Listed[] }>()
+  let recent: DenialTuple[] = []
+  let firstPosition = 0
+  const positions = new Map<string, number>()
+  const foreignCursors = new Map<string, { position: number; missing: DenialTuple[] }>()
 
   return {
     /**
-     * One at a time. What fails leaves nothing: the database may have lost its latest numbers.
+     * Reads new denials. Callers must not run two polls at once. After an error the log starts again,
+     * because the database may have lost its latest transactions.
      * @throws AppError `unavailable` while the history of the database has no name
      */
-    async look(): Promise<{ head: Head; found: Listing }> {
+    async poll(): Promise<{ head: Head; found: DenialList }> {
       try {
-        const found = await denylist.listSince(head?.snapshot ?? null, most + 1)
+        const found = await denylist.listSince(head?.snapshot ?? null, max + 1)
         const { history } = found
         if (history === null) {
-          await denylist.beginHistory() // the next look finds the name
+          await denylist.beginHistory() // the next poll finds the name
           throw new AppError('unavailable')
         }
-        const goesOn = head?.history === history && found.known && found.denials.length <= most
-        head = goesOn && head ? grow(head, found) : start(history, found)
+        const continues = head?.history === history && found.known && found.denials.length <= max
+        head = continues && head ? grow(head, found) : start(history, found)
         return { head, found }
       } catch (error) {
         head = undefined
@@ -58,57 +60,60 @@ export function createLog({ denylist, most }: Options) {
       }
     },
 
-    /** What came after a cursor; undefined where it is not known here. */
-    since(cursor: string): Listed[] | undefined {
-      const place = places.get(cursor)
-      if (place !== undefined) return recent.slice(place - begin)
-      const known = foreign.get(cursor)
-      return known && [...known.ahead, ...recent.slice(known.place - begin)]
+    /** Returns the denials after a cursor; undefined if the log does not know the cursor. */
+    since(cursor: string): DenialTuple[] | undefined {
+      const position = positions.get(cursor)
+      if (position !== undefined) return recent.slice(position - firstPosition)
+      const known = foreignCursors.get(cursor)
+      return known && [...known.missing, ...recent.slice(known.position - firstPosition)]
     },
 
-    /** A cursor of another instance: what it lacks of what was there at `place`. */
-    learn(cursor: string, place: number, ahead: Listed[]): void {
-      if (place < begin || ahead.length > maxAhead) return
-      foreign.set(cursor, { place, ahead })
-      if (foreign.size > maxPlaces) deleteFirst(foreign)
+    /** Adds a cursor of another instance. `missing` are the denials up to `position` that it has not seen. */
+    addForeign(cursor: string, position: number, missing: DenialTuple[]): void {
+      if (position < firstPosition || missing.length > maxMissing) return
+      foreignCursors.set(cursor, { position, missing })
+      if (foreignCursors.size > maxCursors) deleteFirst(foreignCursors)
     },
   }
 
-  function start(history: string, { snapshot, at }: Listing): Head {
-    begin += recent.length + 1 // what is not in the log lies between
+  function start(history: string, { snapshot, at }: DenialList): Head {
+    firstPosition += recent.length + 1 // a gap for denials that the log lacks
     recent = []
-    places.clear()
-    foreign.clear()
-    const next = headOf(history, snapshot, at, begin)
-    places.set(next.cursor, begin)
+    positions.clear()
+    foreignCursors.clear()
+    const next = headOf(history, snapshot, at, firstPosition)
+    positions.set(next.cursor, firstPosition)
     return next
   }
 
-  /** While nothing is found the cursor stays: it says no less, and all who wait have the same. */
-  function grow(before: Head, { snapshot, at, denials }: Listing): Head {
+  /** If nothing is new, keeps the cursor, so that all pollers share one cached answer. */
+  function grow(before: Head, { snapshot, at, denials }: DenialList): Head {
     if (denials.length === 0) return { ...before, snapshot, at }
     recent.push(...denials)
     trim()
-    const next = headOf(before.history, snapshot, at, begin + recent.length)
-    // Of two snapshots that are shortened alike the earlier one has seen less.
-    if (!places.has(next.cursor)) places.set(next.cursor, next.end)
+    const next = headOf(before.history, snapshot, at, firstPosition + recent.length)
+    // Two snapshots may shorten to the same cursor. The earlier position counts: it skips nothing.
+    if (!positions.has(next.cursor)) positions.set(next.cursor, next.end)
     return next
   }
 
   function trim(): void {
-    if (places.size > maxPlaces) deleteFirst(places)
-    if (recent.length <= most * 2) return
-    const gone = recent.length - most
+    if (positions.size > maxCursors) deleteFirst(positions)
+    if (recent.length <= max * 2) return
+    const gone = recent.length - max
     recent = recent.slice(gone)
-    begin += gone
-    for (const [cursor, place] of places) if (place < begin) places.delete(cursor)
-    for (const [cursor, { place }] of foreign) if (place < begin) foreign.delete(cursor)
+    firstPosition += gone
+    for (const [cursor, position] of positions)
+      if (position < firstPosition) positions.delete(cursor)
+    for (const [cursor, { position }] of foreignCursors)
+      if (position < firstPosition) foreignCursors.delete(cursor)
   }
 }
 
 function headOf(history: string, snapshot: string, at: number, end: number): Head {
-  const shown = shortened(snapshot)
-  return { history, cursor: writeCursor({ history, snapshot: shown }), shown, snapshot, at, end }
+  const cursorSnapshot = shorten(snapshot)
+  const cursor = writeCursor({ history, snapshot: cursorSnapshot })
+  return { history, cursor, cursorSnapshot, snapshot, at, end }
 }
 
 function deleteFirst(map: Map<string, unknown>): void {

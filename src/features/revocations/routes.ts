@@ -6,7 +6,7 @@ import type { RevocationService } from './service.js'
 
 type Options = { revocations: RevocationService }
 
-/** What other services need to know of revocations on their own. */
+/** The revocation list for services that verify tokens themselves. */
 export const revocationRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { revocations },
@@ -14,10 +14,11 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app.get(
     '/.well-known/revocations',
     {
-      // No schema for the query: a cursor that is wrong gets the whole list, and no refusal.
+      // The query has no schema: a malformed cursor gets the full list, not an error.
       schema: {
-        summary: 'What was revoked since a cursor, signed (`typ: revocations+jwt`)',
-        description: '`?after=` the `next` of the answer before; without it, all that is revoked',
+        summary: 'The revocations since a cursor, signed (`typ: revocations+jwt`)',
+        description:
+          '`?after=` takes the `next` of the last answer; without it, the full list follows',
         tags: ['tokens'],
         produces: ['application/jwt'],
         response: replies({ 200: Type.String(), 304: Type.Null() }),

@@ -2,11 +2,11 @@ import type { Db } from '../../db/pool.js'
 import { AppError } from '../../errors.js'
 import type { Role } from './schemas.js'
 
-type Holders = { users: string[]; clients: string[] }
+type RoleHolders = { users: string[]; clients: string[] }
 
 /** The only SQL about roles. */
 export function createRoleRepository(db: Db) {
-  /** Administrators who can log in. */
+  /** Counts the administrators who are activated and not disabled. */
   async function countAdmins(): Promise<number> {
     const { rows } = await db.query<{ count: number }>(
       `select count(*)::integer as count from user_roles join users on id = user_id
@@ -42,10 +42,11 @@ export function createRoleRepository(db: Db) {
     },
 
     /**
-     * First the role is locked, then its users, then its clients, in the order in which everybody locks them.
-     * @returns the ids of the users and clients that had it; undefined where there is no such role
+     * Deletes a role. It locks the role, then its users, then its clients: the same order as every other
+     * transaction, so that there is no deadlock.
+     * @returns the ids of the users and clients that had the role; undefined if there is no such role
      */
-    async delete(name: string): Promise<Holders | undefined> {
+    async delete(name: string): Promise<RoleHolders | undefined> {
       const { rowCount } = await db.query('select from roles where name = $1 for update', [name])
       if (rowCount === 0) return undefined
       const { rows } = await db.query<{ id: string }>(
@@ -64,13 +65,13 @@ export function createRoleRepository(db: Db) {
       return { users: rows.map(({ id }) => id), clients: clients.map(({ id }) => id) }
     },
 
-    /** Keeps a role from being deleted until the transaction ends; whether it is there. */
-    async hold(name: string): Promise<boolean> {
+    /** Locks a role so that it cannot be deleted before the transaction ends. Returns false if there is none. */
+    async lockShared(name: string): Promise<boolean> {
       const { rowCount } = await db.query('select from roles where name = $1 for key share', [name])
       return rowCount === 1
     },
 
-    /** Whether the user had not got it yet; both are there and held. */
+    /** Grants a role; the caller has locked the user and the role. Returns false if the user already has it. */
     async grant(userId: string, name: string): Promise<boolean> {
       const { rowCount } = await db.query(
         'insert into user_roles (user_id, role) values ($1, $2) on conflict do nothing',
@@ -79,7 +80,7 @@ export function createRoleRepository(db: Db) {
       return rowCount === 1
     },
 
-    /** Whether the user had it. */
+    /** Revokes a role. Returns false if the user did not have it. */
     async revoke(userId: string, name: string): Promise<boolean> {
       const { rowCount } = await db.query(
         'delete from user_roles where user_id = $1 and role = $2',
@@ -89,9 +90,9 @@ export function createRoleRepository(db: Db) {
     },
 
     /**
-     * Runs what might leave nobody in charge. Such changes take turns, by a lock on the role's row, so
-     * that two who each see the other cannot both go.
-     * @throws AppError `last_admin` after it, for the transaction to be rolled back
+     * Runs a change that may remove the last administrator. Such changes lock the row of the role `admin`, so
+     * that two administrators cannot be removed at the same time.
+     * @throws AppError `last_admin` after the change; the transaction must be rolled back
      */
     async keepingAnAdmin<Result>(change: () => Promise<Result>): Promise<Result> {
       await db.query(`select from roles where name = 'admin' for no key update`)

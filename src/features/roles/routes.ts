@@ -8,11 +8,11 @@ type Options = { roles: RoleService }
 
 const tags = ['roles']
 
-/** For administrators: which roles there are, and who has them. */
+/** Routes for administrators: roles, and which users have them. */
 export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { roles }) => {
   app.get(
     '/api/roles',
-    { schema: { summary: 'Every role', tags, response: replies({ 200: RolesReply }) } },
+    { schema: { summary: 'List every role', tags, response: replies({ 200: RolesReply }) } },
     async () => ok({ roles: await roles.list() }),
   )
 
@@ -20,9 +20,10 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
     '/api/roles',
     {
       schema: {
-        summary: 'Make a role',
+        summary: 'Create a role',
         tags,
         body: RoleBody,
+        errors: ['role_taken'],
         response: replies({ 201: RoleReply }),
       },
     },
@@ -36,9 +37,10 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
     '/api/roles/:name',
     {
       schema: {
-        summary: 'Delete a role, and take it from all who have it',
+        summary: 'Delete a role, and revoke it from all users and clients',
         tags,
         params: RoleParams,
+        errors: ['not_found', 'built_in_role'],
         response: replies({ 200: MessageReply }),
       },
     },
@@ -55,6 +57,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
         summary: 'Grant a role to a user',
         tags,
         params: GrantParams,
+        errors: ['not_found'],
         response: replies({ 200: MessageReply }),
       },
     },
@@ -68,9 +71,10 @@ export const roleRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { role
     '/api/users/:id/roles/:name',
     {
       schema: {
-        summary: 'Take a role from a user',
+        summary: 'Revoke a role of a user',
         tags,
         params: GrantParams,
+        errors: ['not_found', 'last_admin'],
         response: replies({ 200: MessageReply }),
       },
     },

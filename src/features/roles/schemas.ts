@@ -6,20 +6,32 @@ export const RoleName = Type.String({
   description: 'lower case letters, digits, `_` and `-`',
 })
 
-export const Role = Type.Object({
-  name: RoleName,
-  users: Type.Integer({ description: 'how many have it' }),
-  created_at: Type.String({ format: 'date-time' }),
-})
+export const Role = Type.Object(
+  {
+    name: RoleName,
+    users: Type.Integer({ description: 'how many users have the role' }),
+    created_at: Type.String({ format: 'date-time' }),
+  },
+  { title: 'Role' },
+)
 export type Role = Static<typeof Role>
 
-export const RoleBody = Type.Object({ name: RoleName }, { additionalProperties: false })
+export const RoleBody = Type.Object(
+  { name: RoleName },
+  { title: 'RoleBody', additionalProperties: false },
+)
 export const RoleParams = Type.Object({ name: RoleName })
 export const GrantParams = Type.Object({ id: Id(), name: RoleName })
 
-export const RoleReply = Type.Object({
-  status: Type.Literal('success'),
-  message: Type.String(),
-  role: Role,
-})
-export const RolesReply = Type.Object({ status: Type.Literal('success'), roles: Type.Array(Role) })
+export const RoleReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    message: Type.String(),
+    role: Role,
+  },
+  { title: 'RoleReply' },
+)
+export const RolesReply = Type.Object(
+  { status: Type.Literal('success'), roles: Type.Array(Role) },
+  { title: 'RolesReply' },
+)

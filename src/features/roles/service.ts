@@ -7,16 +7,16 @@ import type { UserRepository } from '../users/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import type { Role } from './schemas.js'
 
-/** What granting a role uses. */
+/** The repositories that grantIn() uses. */
 export type RoleGrant = {
   audit: Pick<AuditRepository, 'add'>
   denylist: Pick<DenylistRepository, 'raiseEpochs'>
-  roles: Pick<RoleRepository, 'grant' | 'hold'>
+  roles: Pick<RoleRepository, 'grant' | 'lockShared'>
   users: Pick<UserRepository, 'lock'>
 }
 
 type Repositories = RoleGrant & {
-  denylist: Pick<DenylistRepository, 'followClients'>
+  denylist: Pick<DenylistRepository, 'reportClientEpochs'>
   roles: RoleRepository
 }
 
@@ -24,7 +24,7 @@ type Dependencies = { store: UnitOfWork<Repositories> }
 
 const builtIn = ['admin', 'user']
 
-/** Roles, and who has them. A change makes the access tokens of those it touches stale. */
+/** Roles of users and clients. A change makes the access tokens of the affected users and clients stale. */
 export function createRoleService({ store }: Dependencies) {
   return {
     list: (): Promise<Role[]> => store.roles.list(),
@@ -38,27 +38,27 @@ export function createRoleService({ store }: Dependencies) {
       })
     },
 
-    /** Takes it from all users and clients that have it. @throws AppError `not_found`, `built_in_role` */
+    /** Deletes a role and revokes it from all users and clients. @throws AppError `not_found`, `built_in_role` */
     async delete(caller: Caller, name: string): Promise<void> {
       if (builtIn.includes(name)) throw new AppError('built_in_role')
       await store.transaction(async (tx) => {
         const holders = await tx.roles.delete(name)
         if (!holders) throw new AppError('not_found')
         await tx.denylist.raiseEpochs(holders.users)
-        await tx.denylist.followClients(holders.clients)
+        await tx.denylist.reportClientEpochs(holders.clients)
         const detail = { role: name, users: holders.users.length }
         await tx.audit.add({ event: 'role.deleted', caller, detail })
       })
     },
 
-    /** @throws AppError `not_found` for the user or the role */
+    /** @throws AppError `not_found` if there is no such user or role */
     async grant(caller: Caller, userId: string, name: string): Promise<void> {
       await store.transaction((tx) => grantIn(tx, caller, userId, name))
     },
 
     grantIn,
 
-    /** @throws AppError `not_found` where the user has not got it, `last_admin` */
+    /** @throws AppError `not_found` if the user does not have the role, `last_admin` */
     async revoke(caller: Caller, user_id: string, name: string): Promise<void> {
       await store.transaction((tx) =>
         tx.roles.keepingAnAdmin(async () => {
@@ -72,14 +72,14 @@ export function createRoleService({ store }: Dependencies) {
     },
   }
 
-  /** The same, in a transaction that is under way. */
+  /** grant() inside the caller's transaction. */
   async function grantIn(
     tx: RoleGrant,
     caller: Caller,
     user_id: string,
     name: string,
   ): Promise<void> {
-    if (!(await tx.roles.hold(name))) throw new AppError('not_found')
+    if (!(await tx.roles.lockShared(name))) throw new AppError('not_found')
     await tx.users.lock(user_id)
     if (!(await tx.roles.grant(user_id, name))) return
     await tx.denylist.raiseEpochs([user_id])

@@ -4,15 +4,16 @@ import {
   isCompact,
   isOfClient,
   keyForHeader,
-  verifyOptions,
   type AccessClaims,
   type VerifiedTokens,
 } from '@gatehouse/verify/protocol'
 import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Clock } from '../../concurrency/clock.js'
 import type { Denylist } from '../denylist/service.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from '../../http/bearer.js'
+import { changesNothing } from '../../http/methods.js'
 import type { Keyring } from '../tokens/keyring.js'
 import type { Usage } from './usage.js'
 import type { SessionCookies } from './session-cookies.js'
@@ -31,11 +32,11 @@ type JwtOptions = {
   cookies: SessionCookies
 }
 
-/** `request.jwtVerify()` for access tokens: signature, algorithm, type, issuer and audience. */
+/** Adds `request.jwtVerify()` for access tokens: it checks signature, algorithm, type, issuer and audience. */
 export const jwt = fp<JwtOptions>(
   async (app, { keyring, issuer, audience, cookies }) => {
     await app.register(fastifyJwt, {
-      // Without `complete` the key function would not see the header.
+      // With `complete`, the key function below gets the header.
       decode: { complete: true },
       secret: {
         public: (
@@ -49,7 +50,15 @@ export const jwt = fp<JwtOptions>(
         },
       } as never,
       verify: {
-        ...verifyOptions('at+jwt', keyring.algorithms, { issuer, audience }),
+        algorithms: keyring.algorithms,
+        allowedIss: issuer,
+        allowedAud: audience,
+        checkTyp: 'at+jwt',
+        requiredClaims: ['iss', 'aud', 'sub', 'jti', 'sid', 'iat', 'exp'],
+        // areClaims() checks the times, by the clock of the service.
+        ignoreExpiration: true,
+        ignoreNotBefore: true,
+        errorCacheTTL: -1,
         extractToken: (request: FastifyRequest) => readAccessToken(request, cookies),
       },
     })
@@ -67,32 +76,31 @@ type AuthenticateOptions = {
   issuer: string
   audience: string
   accessTtl: number
-  /** Milliseconds since 1970. */
-  now: () => number
+  clock: Clock
 }
 
 export type AccessRules = {
-  /** Called with the claims of a caller that lacks the role. */
+  /** Called before the request is refused with `forbidden`. */
   onDenied?: (request: FastifyRequest, claims: AccessClaims) => void
-  /** Who has not got it is refused. Without one the route is about the user of the token. */
+  /** The role that the token must have. Without it, any user may call the route. */
   role?: string
-  /** Other services may ask too, though it takes no role. */
+  /** Whether tokens of clients are accepted. Default: only if `role` is set. */
   admitsClients?: boolean
-  /** No cookie will do: for what changes something by GET. */
+  /** Refuses the cookie, for routes where a GET changes something. */
   bearerOnly?: boolean
-  /** What by cookie no page of another site may ask; by default what is neither GET nor HEAD. */
+  /** Requests that need the CSRF check when authenticated by cookie. Default: all but GET and HEAD. */
   isChange?: (request: FastifyRequest) => boolean
 }
 
-/** Puts the claims into `request.user`; a promise only where that has to wait. */
+/** Sets `request.user`. It returns a promise only if it has to wait. */
 export type Authenticator = (request: FastifyRequest) => Promise<void> | undefined
 
 /**
- * The preHandler of every route that is not public: exactly one token, genuine, alive, not revoked.
- * A token that was verified before costs neither a signature nor a query nor a promise.
+ * The preHandler of every route that is not public. It requires exactly one access token, valid and not
+ * revoked. Within the denylist's lease, a cached token needs no signature check, query or promise.
  * The hook throws AppError as createAuthenticator does.
  */
-export function createAuthenticate(
+export function createAuthenticateHook(
   options: AuthenticateOptions & AccessRules,
 ): preHandlerHookHandler {
   const authenticate = createAuthenticator(options)
@@ -109,11 +117,11 @@ export function createAuthenticate(
 }
 
 /**
- * @throws AppError `invalid_token` for every fault of the token, `token_stale`,
- *   `cross_site_request`, `forbidden` without the role or where only a user may, `unavailable`
+ * The authenticator throws AppError `invalid_token` for every fault of the token, `token_stale`,
+ * `cross_site_request`, `unavailable`, and `forbidden` without the role or for a client's token.
  */
 export function createAuthenticator(options: AuthenticateOptions & AccessRules): Authenticator {
-  const { denylist, usage, verified, cookies, now } = options
+  const { denylist, usage, verified, cookies, clock } = options
   const { role, admitsClients = role !== undefined, bearerOnly = false } = options
   const { issuer, audience, accessTtl: maxLifetime, isChange = isWrite } = options
 
@@ -129,16 +137,21 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
   async function verifyAndAdmit(request: FastifyRequest, token: string): Promise<void> {
     const { version } = verified
     const claims = await verify(request)
-    if (!areClaims('at+jwt', claims, { issuer, audience, maxLifetime, now: new Date(now()) })) {
+    if (
+      !areClaims('at+jwt', claims, { issuer, audience, maxLifetime, now: new Date(clock.now()) })
+    ) {
       throw new AppError('invalid_token')
     }
-    if (version === verified.version) verified.add(token, Object.freeze(claims))
-    usage.note(claims)
+    // A cached token is not marked again, so HEAD, which must not mark it, must not cache it either.
+    if (!changesNothing(request)) {
+      if (version === verified.version) verified.add(token, Object.freeze(claims))
+      usage.markUsed(claims)
+    }
     await admit(request, claims)
   }
 
   function admit(request: FastifyRequest, claims: AccessClaims): Promise<void> | undefined {
-    if (now() >= claims.exp * 1_000) throw new AppError('invalid_token')
+    if (clock.now() >= claims.exp * 1_000) throw new AppError('invalid_token')
     const pending = denylist.requireLive(claims)
     if (pending) return pending.then(() => authorize(request, claims))
     authorize(request, claims)
@@ -160,14 +173,14 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
   }
 }
 
-/** The library answers 500 to a dozen faults of a token; a client meets only one. */
+/** Verifies a token with fast-jwt. @throws AppError `invalid_token` for every error of the library */
 async function verify(request: FastifyRequest): Promise<unknown> {
   try {
     return await request.jwtVerify()
   } catch (cause) {
     throw new AppError('invalid_token', { cause })
   } finally {
-    // The library lets in whoever a signature names; nobody is, before all else is known.
+    // jwtVerify sets request.user before our own checks, so it is unset here.
     request.user = null as never
   }
 }
@@ -175,14 +188,14 @@ async function verify(request: FastifyRequest): Promise<unknown> {
 const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== 'HEAD'
 
 /**
- * The one token of a request: in one Authorization header, or else in the `session` cookie. A header
- * of any other kind never falls through to the cookie (RFC 6750 §2).
+ * Reads the token from the Authorization header, or without one from the `session` cookie. If the header
+ * is malformed, the cookie does not count (RFC 6750 §2).
  * @throws AppError `invalid_token`
  */
 const readToken = (request: FastifyRequest, cookies: SessionCookies): string =>
   readBearer(request) ?? cookies.requireToken(request, 'session')
 
-/** The same, for who has not verified it before. */
+/** As readToken, and checks the form of the token. */
 function readAccessToken(request: FastifyRequest, cookies: SessionCookies): string {
   const token = readToken(request, cookies)
   if (!isCompact(token)) throw new AppError('invalid_token')

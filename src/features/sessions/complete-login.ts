@@ -7,19 +7,20 @@ import type { SessionCookies } from './session-cookies.js'
 
 type Options = { cookies: SessionCookies; limits: Pick<Limits, 'refund'> }
 
-/** The last step of every login over HTTP: only it turns a Login into a reply. */
+/** Turns a completed login into the HTTP reply. Every login over HTTP ends here. */
 export function createCompleteLogin({ cookies, limits }: Options) {
   /**
-   * Refunds the limit of the network, sets the cookies of the session and the device, and returns what the
-   * body may say. `setsCookies` is false for paths whose clients know only tokens.
+   * Refunds the network's rate limit, sets the session and device cookies, and returns the body. Set
+   * `setsCookies` to false for clients that use tokens only, and `isRefunded` to false if the limit is not the
+   * limit on logins.
    */
   return function completeLogin(
     request: FastifyRequest,
     reply: FastifyReply,
     { tokens, user, device }: Login,
-    { setsCookies = true } = {},
+    { setsCookies = true, isRefunded = true } = {},
   ): TokenPair & { user: User } {
-    limits.refund(request)
+    if (isRefunded) limits.refund(request)
     if (setsCookies) cookies.start(request, reply, tokens, device)
     return { ...tokens, user }
   }

@@ -1,49 +1,50 @@
-/** What a session's row says of its generations. Times are seconds since 1970 by the database's clock. */
+/** The state of a session that the refresh rule reads. Times are seconds since 1970 by the database's clock. */
 export type SessionState = {
-  /** The present generation: how often the session moved on. */
+  /** The present generation: how often the session was rotated. */
   generation: number
-  /** When each of the last generations before the present one was exchanged, the newest last. */
+  /** When the tokens of the last generations were spent, the newest last. */
   spent_at: number[]
   /** Whether an access token of the present generation was accepted. */
-  is_sighted: boolean
-  /** How often a spent token was repeated after the grace since the last such access token. */
+  is_used: boolean
+  /** How often a pair was repeated after the grace, since the session was last marked as used. */
   repeats: number
 }
 
 /**
- * What to do with a refresh token: `rotate` moves the session on, `repeat` answers the present
- * generation again, `repeat_late` does so after the grace and is counted and audited, `reuse` ends
- * the session.
+ * What to do with a refresh token. `rotate` moves the session to the next generation. `repeat` returns
+ * the pair of the present generation again. `repeat_late` does the same after the grace, and is counted
+ * and audited. `reuse` ends the session.
  */
 export type Decision = 'rotate' | 'repeat' | 'repeat_late' | 'reuse'
 
-/** Late repeats without a sighting between them. One more is reuse. */
+/** How many late repeats are allowed before an access token of the present generation is seen. */
 const maxRepeats = 1
 
 /**
- * The rule of refreshing (RFC 9700 §4.14.2), for a grace in seconds.
+ * Decides what a refresh token gets (RFC 9700 §4.14.2). `grace` is in seconds.
  *
- * Answers of parallel requests reach a client in any order, and any of them may be the one it keeps.
- * Within the grace each spent token therefore gets the present generation, which is not moved on
- * while it is younger than `minAge`. That also bounds how many generations a grace can hold.
+ * Answers to parallel requests reach a client in any order, and the client may keep any of them. Within
+ * the grace each spent token therefore gets the present generation. A generation younger than `minAge`
+ * is not rotated, which also bounds how many generations fit into a grace.
  */
 export function createRefreshRule(grace: number) {
-  // A grace of more than five minutes would else have too many generations to remember.
+  // grace / 64 bounds the remembered generations when the grace is over five minutes.
   const minAge = Math.max(Math.min(5, grace / 2), grace / 64)
 
   return {
-    /** How long a generation stays the present one, in seconds. The login's own token need not wait. */
+    /** The least age of a generation before it is rotated, in seconds. The first generation may rotate at once. */
     minAge,
 
-    /** How many spent generations a session remembers: as many as one grace can hold. */
+    /** How many spent generations a session remembers: as many as fit into one grace. */
     remembered: Math.ceil(grace / minAge),
 
+    /** @param presented the generation of the refresh token @param now seconds since 1970 */
     decide(state: SessionState, presented: number, now: number): Decision {
       const stepsBehind = state.generation - presented
       const spentAt = state.spent_at.at(-Math.max(stepsBehind, 1)) ?? -Infinity
       if (stepsBehind === 0) return now - spentAt < minAge ? 'repeat' : 'rotate'
       if (stepsBehind > 0 && now - spentAt < grace) return 'repeat'
-      const mayBeLost = stepsBehind === 1 && !state.is_sighted
+      const mayBeLost = stepsBehind === 1 && !state.is_used
       return mayBeLost && state.repeats < maxRepeats ? 'repeat_late' : 'reuse'
     },
   }

@@ -6,9 +6,9 @@ import type { Limits } from '../limits/limits.js'
 import type { SessionRepository } from './repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
-import type { Grant, TokenPair, TokenService } from '../tokens/service.js'
+import type { TokenSubject, TokenPair, TokenService } from '../tokens/service.js'
 import { createRefreshRule, type SessionState } from './refresh-rule.js'
-import type { Step } from './rotations.js'
+import type { PresentedToken } from './rotations.js'
 import type { Usage } from './usage.js'
 
 export type RenewalRepositories = {
@@ -22,127 +22,146 @@ export type RenewalDependencies = {
   limits: Limits
   usage: Usage
   log: FastifyBaseLogger
-  /** How long every spent refresh token gets the present one, in seconds. */
+  /** How long a spent refresh token still gets the present pair, in seconds. */
   grace: number
 }
 
-export type Resumed = { tokens: TokenPair; user_id: string; session_id: string }
+export type RefreshedSession = { tokens: TokenPair; user_id: string; session_id: string }
 
-/** Staying logged in. */
+/** Refreshes sessions. */
 export function createRenewal(dependencies: RenewalDependencies) {
   const { store, tokens, limits, usage, log, grace } = dependencies
   const { decide } = createRefreshRule(grace)
 
-  // All that bring one token share its rotation: the rule would repeat it to each of them.
-  const rotateTogether = createBatcher(async (steps: Step[]) => {
-    const grants = await store.sessions.rotate(steps)
-    const found = new Map(grants.map((grant) => [nameOf(grant, grant.generation - 1), grant]))
-    return steps.map((step) => found.get(nameOf({ ...step, session_id: step.id }, step.generation)))
+  // Requests with the same token share one rotation. The rule would repeat its result to each anyway.
+  const rotateTogether = createBatcher(async (batch: PresentedToken[]) => {
+    const subjects = await store.sessions.rotate(batch)
+    const found = new Map(
+      subjects.map((subject) => [keyOf(subject, subject.generation - 1), subject]),
+    )
+    return batch.map(({ id, user_id, generation }) =>
+      found.get(keyOf({ session_id: id, user_id }, generation)),
+    )
   })
 
   const readTogether = createBatcher(async (ids: string[]) => {
-    const positions = await store.sessions.read(ids)
-    const found = new Map(positions.map((position) => [position.grant.session_id, position]))
+    const sessions = await store.sessions.read(ids)
+    const found = new Map(sessions.map((session) => [session.subject.session_id, session]))
     return ids.map((id) => found.get(id))
   })
 
   const lateRepeats = new Map<string, Promise<void>>()
 
-  return { refresh, resume }
+  return { refresh, refreshSession }
 
   /**
-   * Exchanges a refresh token for the next pair, or repeats the present one, as createRefreshRule()
-   * says. Reuse ends the session (RFC 9700 §4.14.2).
+   * Exchanges a refresh token for the next pair, or repeats the present pair: createRefreshRule()
+   * decides. Reuse of a spent token ends the session (RFC 9700 §4.14.2).
    * @throws AppError `invalid_token`, `rate_limited`, `unavailable`
    */
   async function refresh(token: string, caller: Caller): Promise<TokenPair> {
-    return (await resume(token, caller)).tokens
+    return (await refreshSession(token, caller)).tokens
   }
 
-  /** The same, and whose session it is. What fails counts against the client's network. */
-  async function resume(token: string, caller: Caller): Promise<Resumed> {
+  /** As `refresh`, and also returns the user and the session. A failure counts against the client's network. */
+  async function refreshSession(token: string, caller: Caller): Promise<RefreshedSession> {
     try {
       return await exchange(token, caller)
     } catch (error) {
       if (error instanceof AppError && error.code === 'invalid_token') {
-        await limits.penalise('refresh', caller.address)
+        await limits.countFailure('refresh', caller.address)
       }
       throw error
     }
   }
 
-  async function exchange(token: string, caller: Caller): Promise<Resumed> {
+  async function exchange(token: string, caller: Caller): Promise<RefreshedSession> {
     const { sid, sub, gen } = tokens.readRefreshToken(token)
-    const step = { id: sid, user_id: sub, generation: gen }
-    // Nearly every refresh is a rotation: it is tried before anything is read.
-    const grant = (await rotateTogether(step)) ?? (await follow(step, caller))
-    return { tokens: tokens.issue(grant), user_id: sub, session_id: sid }
+    const presented = { id: sid, user_id: sub, generation: gen }
+    // Nearly every refresh is a rotation, so it is tried before the session is read.
+    const subject = (await rotateTogether(presented)) ?? (await applyDecision(presented, caller))
+    return { tokens: tokens.issue(subject), user_id: sub, session_id: sid }
   }
 
   /**
-   * Does what the rule decides. Where the session changed between reading and writing, it decides again.
-   * @throws AppError `invalid_token` for reuse and where there is no session, `unavailable`
+   * Reads the session and does what the rule decides. If the session changed before the write, it starts
+   * again.
+   * @throws AppError `invalid_token` for reuse or without a session, `unavailable`
    */
-  async function follow(step: Step, caller: Caller, tries = 5): Promise<Grant> {
-    const position = await readTogether(step.id)
-    if (position?.grant.user_id !== step.user_id) throw new AppError('invalid_token')
-    const { grant, state, now } = position
-    const decision = decide(state, step.generation, now)
-    if (decision === 'repeat') return grant
-    if (decision === 'reuse') return endReused(step, caller)
-    const next = decision === 'rotate' ? await rotate(step) : await repeatLate(step, state, caller)
+  async function applyDecision(
+    presented: PresentedToken,
+    caller: Caller,
+    tries = 5,
+  ): Promise<TokenSubject> {
+    const found = await readTogether(presented.id)
+    if (found?.subject.user_id !== presented.user_id) throw new AppError('invalid_token')
+    const { subject, state, now } = found
+    const decision = decide(state, presented.generation, now)
+    if (decision === 'repeat') return subject
+    if (decision === 'reuse') return endReused(presented, caller)
+    const next =
+      decision === 'rotate' ? await rotate(presented) : await repeatLate(presented, state, caller)
     if (next) return next
     if (tries === 1) throw new AppError('unavailable')
-    return follow(step, caller, tries - 1)
+    return applyDecision(presented, caller, tries - 1)
   }
 
-  /** For a session that was locked, which rotateTogether() passes over. */
-  async function rotate(step: Step): Promise<Grant | undefined> {
-    const [grant] = await store.sessions.rotate([step], { wait: true })
-    return grant
+  /** Waits for the lock of the session. rotateTogether() skips locked sessions. */
+  async function rotate(presented: PresentedToken): Promise<TokenSubject | undefined> {
+    const [subject] = await store.sessions.rotate([presented], { wait: true })
+    return subject
   }
 
-  /** One at a time for a session: tabs that wake up together take one connection, not one each. */
-  async function repeatLate(step: Step, state: SessionState, caller: Caller) {
-    const other = lateRepeats.get(step.id)
+  /** Repeats one at a time per session, so that many tabs that wake up together use one connection. */
+  async function repeatLate(presented: PresentedToken, state: SessionState, caller: Caller) {
+    const other = lateRepeats.get(presented.id)
     if (other) return other.then(() => undefined)
-    const own = countRepeat(step, state, caller)
+    const own = countRepeat(presented, state, caller)
     const settled = own.then(ignore, ignore)
-    lateRepeats.set(step.id, settled)
-    void settled.then(() => lateRepeats.delete(step.id))
+    lateRepeats.set(presented.id, settled)
+    void settled.then(() => lateRepeats.delete(presented.id))
     return own
   }
 
-  async function countRepeat(step: Step, state: SessionState, caller: Caller) {
+  async function countRepeat(presented: PresentedToken, state: SessionState, caller: Caller) {
     await usage.settled()
-    const { id: session, user_id } = step
+    const { id: session, user_id } = presented
     const event = 'session.refresh_repeated'
-    const grant = await store.transaction(async (tx) => {
-      const repeated = await tx.sessions.repeatLate(step, state)
+    const subject = await store.transaction(async (tx) => {
+      const repeated = await tx.sessions.repeatLate(presented, state)
       if (repeated) await tx.audit.add({ event, caller, user_id, detail: { session } })
       return repeated
     })
-    if (grant) {
-      log.info({ event: 'refresh_repeated', user_id, sid: session }, 'refresh token repeated late')
+    if (subject) {
+      log.info(
+        { event: 'refresh_repeated', user_id, sid: session },
+        'spent refresh token repeated after the grace',
+      )
     }
-    return grant
+    return subject
   }
 
   /** @throws AppError `invalid_token` */
-  async function endReused({ id: session, user_id }: Step, caller: Caller): Promise<never> {
+  async function endReused(
+    { id: session, user_id }: PresentedToken,
+    caller: Caller,
+  ): Promise<never> {
     await store.transaction(async (tx) => {
       await tx.sessions.end(session)
       const event = 'session.refresh_reuse'
       await tx.audit.add({ event, caller, user_id, detail: { session } })
     })
-    log.warn({ event: 'refresh_reuse', user_id, sid: session }, 'a spent refresh token came back')
+    log.warn(
+      { event: 'refresh_reuse', user_id, sid: session },
+      'spent refresh token reused, session ended',
+    )
     throw new AppError('invalid_token')
   }
 }
 
-type Named = { session_id: string; user_id: string }
+type OwnedSession = { session_id: string; user_id: string }
 
-const nameOf = ({ session_id, user_id }: Named, generation: number) =>
+const keyOf = ({ session_id, user_id }: OwnedSession, generation: number) =>
   `${session_id} ${user_id} ${generation}`
 
 const ignore = () => undefined

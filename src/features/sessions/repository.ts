@@ -1,8 +1,8 @@
 import type { Db } from '../../db/pool.js'
-import type { Grant } from '../tokens/service.js'
+import type { TokenSubject } from '../tokens/service.js'
 import { createEndings, type EndingOptions } from './endings.js'
 import { createRefreshRule } from './refresh-rule.js'
-import { createRotations, rotationSql } from './rotations.js'
+import { createRotations, createRotationSql } from './rotations.js'
 import type { Session } from './schemas.js'
 
 type NewSession = {
@@ -14,20 +14,20 @@ type NewSession = {
   address: string
 }
 
-type Lifetimes = {
+type SessionLifetimes = {
   /** How long a session lives without a refresh, in seconds. */
   idleTtl: number
-  /** How long every spent refresh token gets the present one, in seconds. */
+  /** How long a spent refresh token still gets the present pair, in seconds. */
   grace: number
 }
 
 const enabled = 'u.activated_at is not null and u.disabled_at is null'
 
-/** The parts of the SQL that depend on the configuration. */
-export function sessionSql({ idleTtl, grace }: Lifetimes) {
+/** Makes the SQL that depends on the configuration. */
+export function createSessionSql({ idleTtl, grace }: SessionLifetimes) {
   const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
   const alive = `s.expires_at > now() and ${idleEnd} > now()`
-  const grantColumns = `
+  const subjectColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
     least(s.expires_at, ${idleEnd}) as expires_at,
     u.username, case when u.email_verified_at is not null then u.email end as email, u.name, u.epoch,
@@ -36,24 +36,24 @@ export function sessionSql({ idleTtl, grace }: Lifetimes) {
   return {
     idleEnd,
     alive,
-    grantColumns,
-    rotations: rotationSql({ rule, alive, enabled, grantColumns }),
+    subjectColumns,
+    rotations: createRotationSql({ rule, alive, enabled, subjectColumns }),
   }
 }
 
-type SessionSql = ReturnType<typeof sessionSql>
+type SessionSql = ReturnType<typeof createSessionSql>
 
 /**
- * The only SQL about sessions, with that of refreshing and of their ends. The clock is the database's:
- * all instances have the same one.
+ * All SQL about sessions, with rotations.ts and endings.ts. The clock is the database's, so it is the same
+ * for all instances.
  */
 export function createSessionRepository(db: Db, sql: SessionSql, endings: EndingOptions) {
-  const { idleEnd, alive, grantColumns, rotations } = sql
+  const { idleEnd, alive, subjectColumns, rotations } = sql
 
   return {
     /**
-     * Undefined when the account was disabled, or its password changed, while it was being verified.
-     * The share lock makes it wait for such a change, and such a change for it: no session slips by.
+     * Creates a session. Returns undefined if the account was disabled, or its password changed, after
+     * the password was verified. The share lock makes the session and such a change wait for each other.
      */
     async create({
       id,
@@ -62,8 +62,8 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       ttl,
       user_agent,
       address,
-    }: NewSession): Promise<Grant | undefined> {
-      const { rows } = await db.query<Grant>(
+    }: NewSession): Promise<TokenSubject | undefined> {
+      const { rows } = await db.query<TokenSubject>(
         `with u as (
            select * from users u where id = $2 and password_hash is not distinct from $3 and ${enabled} for share
          ), s as (
@@ -71,13 +71,13 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
            select $1, id, $4, $5, now() + make_interval(secs => $6) from u
            returning *
          )
-         select ${grantColumns} from s join u on u.id = s.user_id`,
+         select ${subjectColumns} from s join u on u.id = s.user_id`,
         [id, user_id, password_hash, user_agent, address, ttl],
       )
       return rows[0]
     },
 
-    /** The living sessions of a user, the one used last first. */
+    /** Lists the valid sessions of a user, the last used first. */
     async list(userId: string): Promise<Omit<Session, 'current'>[]> {
       const { rows } = await db.query<Omit<Session, 'current'>>(
         `select id, user_agent, address, created_at, rotated_at as last_used_at,
@@ -88,8 +88,8 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       return rows
     },
 
-    /** Whether a session of the user began less than so many seconds ago. */
-    async isFresh(id: string, userId: string, seconds: number): Promise<boolean> {
+    /** Whether a session of the user started less than `seconds` ago. */
+    async startedWithin(id: string, userId: string, seconds: number): Promise<boolean> {
       const { rowCount } = await db.query(
         `select from sessions where id = $1 and user_id = $2
            and created_at > now() - make_interval(secs => $3)`,

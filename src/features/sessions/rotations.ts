@@ -1,12 +1,12 @@
 import type { Db } from '../../db/pool.js'
-import type { Grant } from '../tokens/service.js'
+import type { TokenSubject } from '../tokens/service.js'
 import type { RefreshRule, SessionState } from './refresh-rule.js'
 
-/** A refresh token that was presented: one generation of a session. */
-export type Step = { id: string; user_id: string; generation: number }
+/** A refresh token of a request. `id` is the session's. */
+export type PresentedToken = { id: string; user_id: string; generation: number }
 
-export type Position = {
-  grant: Grant
+export type FoundSession = {
+  subject: TokenSubject
   state: SessionState
   /** The database's clock, in seconds since 1970. */
   now: number
@@ -17,23 +17,23 @@ type Options = {
   /** Conditions on the session `s` and its user `u`. */
   alive: string
   enabled: string
-  grantColumns: string
+  subjectColumns: string
 }
 
-/** When the generation before the present one was exchanged, or repeated after the grace. */
+/** When the token before the present one was spent, or last repeated after the grace. */
 const lastSpent = 'greatest(s.rotated_at, s.spent_at[cardinality(s.spent_at)])'
 
 const spentBefore = 's.spent_at[:cardinality(s.spent_at) - 1]'
 
-/** The statements of refreshing. They depend on the rule and on the configuration alone. */
-export function rotationSql({ rule, alive, enabled, grantColumns }: Options) {
+/** The SQL of a refresh. It depends only on the rule and the configuration. */
+export function createRotationSql({ rule, alive, enabled, subjectColumns }: Options) {
   const minAge = `make_interval(secs => ${String(rule.minAge)})`
   const kept = `s.spent_at[greatest(1, cardinality(s.spent_at) - ${String(rule.remembered - 2)}):]`
   const rotate = (lock: string) => `
     with free as (
       select s.id, s.generation from sessions s
-        join unnest($1::uuid[], $2::uuid[], $3::integer[]) as step (id, user_id, generation)
-        on s.id = step.id and s.user_id = step.user_id and s.generation = step.generation
+        join unnest($1::uuid[], $2::uuid[], $3::integer[]) as presented (id, user_id, generation)
+        on s.id = presented.id and s.user_id = presented.user_id and s.generation = presented.generation
       where ${alive} and (s.generation = 0 or ${lastSpent} <= now() - ${minAge})
       for no key update of s ${lock}
     )
@@ -41,7 +41,7 @@ export function rotationSql({ rule, alive, enabled, grantColumns }: Options) {
       spent_at = ${kept} || now()
     from free, users u
     where s.id = free.id and s.generation = free.generation and u.id = s.user_id and ${enabled}
-    returning ${grantColumns}`
+    returning ${subjectColumns}`
 
   return {
     rotateFree: rotate('skip locked'),
@@ -52,10 +52,10 @@ export function rotationSql({ rule, alive, enabled, grantColumns }: Options) {
       from users u
       where s.id = $1 and s.user_id = $2 and s.generation = $3 and s.repeats = $4
         and s.used_generation < s.generation and ${alive} and u.id = s.user_id and ${enabled}
-      returning ${grantColumns}`,
+      returning ${subjectColumns}`,
 
     read: `
-      select ${grantColumns}, s.repeats, s.used_generation = s.generation as is_sighted,
+      select ${subjectColumns}, s.repeats, s.used_generation = s.generation as is_used,
         extract(epoch from now())::float8 as now,
         case when s.generation = 0 then '{}' else array(
           select extract(epoch from at)::float8
@@ -66,43 +66,49 @@ export function rotationSql({ rule, alive, enabled, grantColumns }: Options) {
   }
 }
 
-/** Reads and writes what the rule decides; each write finds the state unchanged. */
-export function createRotations(db: Db, sql: ReturnType<typeof rotationSql>) {
+/** Reads sessions for the refresh rule, and writes its decisions. A write checks that the state is unchanged. */
+export function createRotations(db: Db, sql: ReturnType<typeof createRotationSql>) {
   return {
     /**
-     * Moves on each session whose present generation is presented and old enough, where the rule is
-     * `rotate` whatever else the row says. A session that is locked is passed over, so that no request
-     * of a batch waits for another, nor two batches for each other; or, with `wait`, waited for.
+     * Rotates each session whose present generation is presented and old enough: for those the rule
+     * always says `rotate`. It skips locked sessions, so that no request of a batch waits for another
+     * and no two batches wait for each other. With `wait` it waits for the locks.
      */
-    async rotate(steps: Step[], { wait = false } = {}): Promise<Grant[]> {
-      const { rows } = await db.query<Grant>(wait ? sql.rotate : sql.rotateFree, [
-        steps.map(({ id }) => id),
-        steps.map(({ user_id }) => user_id),
-        steps.map(({ generation }) => generation),
+    async rotate(batch: PresentedToken[], { wait = false } = {}): Promise<TokenSubject[]> {
+      const { rows } = await db.query<TokenSubject>(wait ? sql.rotate : sql.rotateFree, [
+        batch.map(({ id }) => id),
+        batch.map(({ user_id }) => user_id),
+        batch.map(({ generation }) => generation),
       ])
       return rows
     },
 
     read,
 
-    /** Where one session stands; undefined unless it lives and is the user's. */
-    async find(id: string, userId: string): Promise<Position | undefined> {
-      const [position] = await read([id])
-      return position?.grant.user_id === userId ? position : undefined
+    /** Reads one session; undefined unless it is valid and belongs to the user. */
+    async find(id: string, userId: string): Promise<FoundSession | undefined> {
+      const [found] = await read([id])
+      return found?.subject.user_id === userId ? found : undefined
     },
 
     /**
-     * Counts a repeat after the grace, and lets the grace of the repeated token begin again: other
-     * requests may bring it at the same time. Undefined where the session has changed since it was read.
+     * Counts a repeat after the grace. The grace of the repeated token starts again, because parallel
+     * requests may bring the same token. Returns undefined if the session has changed since it was read.
      */
-    async repeatLate({ id, user_id }: Step, { generation, repeats }: SessionState) {
-      const { rows } = await db.query<Grant>(sql.repeatLate, [id, user_id, generation, repeats])
+    async repeatLate({ id, user_id }: PresentedToken, { generation, repeats }: SessionState) {
+      const { rows } = await db.query<TokenSubject>(sql.repeatLate, [
+        id,
+        user_id,
+        generation,
+        repeats,
+      ])
       return rows[0]
     },
 
     /**
-     * Marks sessions of which an access token of the present generation was accepted, by their ids and
-     * generations. A row that is locked is passed over: the session moves on, ends or is being marked.
+     * Marks the sessions for which an access token of the present generation was accepted. `ids` and
+     * `generations` are parallel arrays. It skips locked rows: another statement rotates, ends or marks
+     * those sessions.
      */
     async markUsed(ids: string[], generations: number[]): Promise<void> {
       await db.query(
@@ -116,15 +122,14 @@ export function createRotations(db: Db, sql: ReturnType<typeof rotationSql>) {
     },
   }
 
-  /** Where these sessions stand, of those that live. */
-  async function read(ids: string[]): Promise<Position[]> {
-    const { rows } = await db.query<Grant & Omit<SessionState, 'generation'> & { now: number }>(
-      sql.read,
-      [ids],
-    )
-    return rows.map(({ now, spent_at, is_sighted, repeats, ...grant }) => ({
-      grant,
-      state: { generation: grant.generation, spent_at, is_sighted, repeats },
+  /** Reads the valid sessions among these ids. */
+  async function read(ids: string[]): Promise<FoundSession[]> {
+    const { rows } = await db.query<
+      TokenSubject & Omit<SessionState, 'generation'> & { now: number }
+    >(sql.read, [ids])
+    return rows.map(({ now, spent_at, is_used, repeats, ...subject }) => ({
+      subject,
+      state: { generation: subject.generation, spent_at, is_used, repeats },
       now,
     }))
   }

@@ -24,7 +24,7 @@ type LoginOptions = Options & { completeLogin: CompleteLogin }
 
 const tags = ['sessions']
 
-/** Without an access token: getting one. */
+/** The public routes, which need no access token. */
 export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
   app,
   { sessions, cookies, completeLogin },
@@ -36,6 +36,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
         summary: 'Log in with one identifier and the password',
         tags,
         body: LoginBody,
+        errors: ['invalid_credentials', 'activation_required', 'rate_limited', 'overloaded'],
         response: replies({ 200: LoginReply }),
       },
     },
@@ -54,6 +55,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
         summary: 'Exchange a refresh token (body, Bearer or cookie) for the next pair',
         tags,
         body: RefreshBody,
+        errors: ['rate_limited'],
         response: replies({ 200: RefreshReply }),
       },
     },
@@ -73,7 +75,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
   }
 }
 
-/** With an access token: giving it back. */
+/** The routes that need an access token. */
 export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { sessions, cookies },
@@ -99,7 +101,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/api/sessions',
     {
       schema: {
-        summary: 'Where one is logged in, the session used last first',
+        summary: 'The sessions of the user, the last used first',
         tags,
         response: replies({ 200: SessionsReply }),
       },
@@ -132,6 +134,7 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
         summary: 'End one session of the user',
         tags,
         params: SessionParams,
+        errors: ['not_found'],
         response: replies({ 200: EndedReply }),
       },
     },

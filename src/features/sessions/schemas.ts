@@ -12,61 +12,79 @@ const tokens = {
 
 export const LoginBody = Type.Object(
   { ...Identifiers, password: Type.String({ minLength: 1, maxLength: 1_024 }) },
-  { additionalProperties: false },
+  { title: 'LoginBody', additionalProperties: false },
 )
 export type LoginBody = Static<typeof LoginBody>
 
-export const LoginReply = Type.Object({
-  status: Type.Literal('success'),
-  message: Type.String(),
-  ...tokens,
-  user: User,
-})
+export const LoginReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    message: Type.String(),
+    ...tokens,
+    user: User,
+  },
+  { title: 'LoginReply' },
+)
 
-/** Without a body the token is the Bearer one, or the one in the `refresh` cookie. */
+/** Without a body, the token is read from the Authorization header or the `refresh` cookie. */
 export const RefreshBody = Type.Union([
   Type.Object(
     { refresh_token: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })) },
-    { additionalProperties: false },
+    { title: 'RefreshBody', additionalProperties: false },
   ),
   Type.Null(),
 ])
 
-export const RefreshReply = Type.Object({ status: Type.Literal('success'), ...tokens })
+export const RefreshReply = Type.Object(
+  { status: Type.Literal('success'), ...tokens },
+  { title: 'RefreshReply' },
+)
 
 export const LogoutBody = Type.Union([
   Type.Object(
     { everywhere: Type.Optional(Type.Boolean({ description: 'end every session of the user' })) },
-    { additionalProperties: false },
+    { title: 'LogoutBody', additionalProperties: false },
   ),
   Type.Null(),
 ])
 
-export const Session = Type.Object({
-  id: Id(),
-  user_agent: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
-  address: Type.String({ description: 'where the login came from' }),
-  created_at: Type.String({ format: 'date-time' }),
-  last_used_at: Type.String({ format: 'date-time', description: 'the login or the last refresh' }),
-  expires_at: Type.String({ format: 'date-time' }),
-  current: Type.Boolean({ description: 'whether this request came with it' }),
-})
+export const Session = Type.Object(
+  {
+    id: Id(),
+    user_agent: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+    address: Type.String({ description: 'the IP address of the login' }),
+    created_at: Type.String({ format: 'date-time' }),
+    last_used_at: Type.String({
+      format: 'date-time',
+      description: 'the login or the last refresh',
+    }),
+    expires_at: Type.String({ format: 'date-time' }),
+    current: Type.Boolean({ description: 'whether this request belongs to the session' }),
+  },
+  { title: 'Session' },
+)
 export type Session = Static<typeof Session>
 
-export const SessionsReply = Type.Object({
-  status: Type.Literal('success'),
-  sessions: Type.Array(Session),
-})
+export const SessionsReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    sessions: Type.Array(Session),
+  },
+  { title: 'SessionsReply' },
+)
 
 export const SessionParams = Type.Object({ id: Id() })
 
 export const EndSessionsQuery = Type.Object(
-  { keep: Type.Optional(Type.Literal('current', { description: 'end the others only' })) },
+  { keep: Type.Optional(Type.Literal('current', { description: 'keep this session' })) },
   { additionalProperties: false },
 )
 
-export const EndedReply = Type.Object({
-  status: Type.Literal('success'),
-  message: Type.String(),
-  ended: Type.Integer({ description: 'how many sessions' }),
-})
+export const EndedReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    message: Type.String(),
+    ended: Type.Integer({ description: 'how many sessions were ended' }),
+  },
+  { title: 'EndedReply' },
+)

@@ -1,26 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import type { SerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { addLines, cookieValues, expired, expiredElsewhere, setCookie } from '../../http/cookies.js'
+import {
+  addCookieLines,
+  cookieValues,
+  expired,
+  expiredElsewhere,
+  setCookie,
+} from '../../http/cookies.js'
 import { AppError } from '../../errors.js'
-import { deviceLifetime } from '../limits/device.js'
+import { deviceMarkTtl } from '../limits/device.js'
 import type { TokenPair } from '../tokens/service.js'
 
 export type SessionCookies = ReturnType<typeof createSessionCookies>
 
 /**
- * `session` holds the access token and `refresh` the refresh token. `device` marks a device that logged
- * in before, `asker` a browser that asked for a message. `flash` names a message for the next page, and
- * `social` keeps a login by a provider.
+ * `session` holds the access token and `refresh` the refresh token. `device` marks a device that has
+ * logged in before. `asker` marks a browser that requested a message. `flash` names a message for the
+ * next page. `social` holds the state of a social login in progress.
  */
 export type CookieName = 'session' | 'refresh' | 'device' | 'asker' | 'flash' | 'social'
 
 type Options = { publicUrl: string; corsOrigins: string[]; refreshTtl: number }
 
 /**
- * The cookies of a browser, and where its requests come from. Over https every name has the prefix
- * `__Host-`, because another host of the domain, or plain http, could set any other (RFC 6265bis
- * §4.1.3.2). Scripts alone also get `session` without it.
+ * Reads and writes the cookies, and detects cross-site requests. Over https every name has the prefix
+ * `__Host-`: without it, another host of the domain or plain http could set the cookie (RFC 6265bis
+ * §4.1.3.2). Scripts, which send no browser headers, also get `session` without the prefix.
  */
 export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Options) {
   const publicOrigin = new URL(publicUrl).origin
@@ -37,7 +43,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
   const nameFor = (request: FastifyRequest, name: CookieName) =>
     isSecure(request) ? `__Host-${name}` : name
 
-  /** A client that keeps `__Host-` cookies needs no other, whatever headers a proxy took away. */
+  /** The cookie name that counts. Only a script without `__Host-` cookies may use `session` without prefix. */
   function nameIn(request: FastifyRequest, name: CookieName): string {
     const isPlain =
       name === 'session' && isScript(request) && !request.headers.cookie?.includes('__Host-')
@@ -55,7 +61,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
   const elsewhere = ({ hostname, url }: FastifyRequest, name: string, target = url) =>
     expiredElsewhere(hostname, name, target)
 
-  /** The lines that remove the session, wherever its cookies lie. */
+  /** The Set-Cookie lines that remove the session cookies, and duplicates on other paths and domains. */
   function clearing(request: FastifyRequest): string[] {
     return (['session', 'refresh'] as const).flatMap((name) => {
       const counted = nameIn(request, name)
@@ -70,18 +76,19 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
   }
 
   const self = {
-    /** The value of a cookie. Undefined if there are two of the name: another host may have set one. */
+    /** Reads a cookie. Returns undefined if two have the name, because another host may have set one. */
     read(request: FastifyRequest, name: CookieName): string | undefined {
       const [value, another] = valuesOf(request, name)
       return another === undefined ? value : undefined
     },
 
-    /** Whether two cookies of one name claim to be the session: neither is, and both must go. */
+    /** Whether two session cookies have the same name. Then neither counts, and both must be removed. */
     isAmbiguous,
 
     /**
-     * The access or refresh token in a cookie.
-     * @throws AppError `invalid_token` without one, or if the session is ambiguous: its reply clears it
+     * Reads the access or refresh token from its cookie.
+     * @throws AppError `invalid_token` without one, or if the session is ambiguous. Its reply then
+     *   removes the cookies.
      */
     requireToken(request: FastifyRequest, name: 'session' | 'refresh'): string {
       if (isAmbiguous(request)) {
@@ -99,17 +106,17 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
       setCookie(reply, nameFor(request, name), value, options)
     },
 
-    /** The value of a cookie that counts once: the reply removes it. */
+    /** Reads a cookie that is used once: the reply removes it. */
     take(request: FastifyRequest, reply: FastifyReply, name: CookieName): string | undefined {
       const sent = valuesOf(request, name)
       if (sent.length === 0) return undefined
       const counted = nameIn(request, name)
       const others = sent.length > 1 ? elsewhere(request, counted) : []
-      addLines(reply, [...others, expired(counted, attributes(request))])
+      addCookieLines(reply, [...others, expired(counted, attributes(request))])
       return self.read(request, name)
     },
 
-    /** The next pair of a session. */
+    /** Sets the cookies of a token pair. */
     set(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair): void {
       const { access_token, refresh_token, expires_in } = tokens
       self.write(reply, 'session', access_token, expires_in)
@@ -119,22 +126,22 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     },
 
     /**
-     * A new session, in the place of every cookie that claims to be one. No logout takes the mark of the
-     * device away, since it is no credential.
+     * Sets the cookies of a new session and removes old session cookies. It also sets the device mark,
+     * which stays after a logout because it is no credential.
      */
     start(request: FastifyRequest, reply: FastifyReply, tokens: TokenPair, device: string): void {
       for (const name of ['session', 'refresh'] as const) {
         if (cookieValues(request, name).length === 0) continue
-        if (!isSecure(request)) addLines(reply, elsewhere(request, name))
-        // It is from before the prefix, and no logout would reach it.
-        else if (name === 'refresh') addLines(reply, [expired(name, attributes(request))])
+        if (!isSecure(request)) addCookieLines(reply, elsewhere(request, name))
+        // An old cookie without the prefix. No logout would remove it.
+        else if (name === 'refresh') addCookieLines(reply, [expired(name, attributes(request))])
       }
       self.set(request, reply, tokens)
       self.setDevice(reply, device)
     },
 
     setDevice(reply: FastifyReply, mark: string): void {
-      self.write(reply, 'device', mark, deviceLifetime)
+      self.write(reply, 'device', mark, deviceMarkTtl)
     },
 
     readAsker(request: FastifyRequest): string | undefined {
@@ -142,7 +149,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
       return /^[A-Za-z0-9_-]{22}$/.test(value) ? value : undefined
     },
 
-    /** For a day, a browser that asked for a message is told from others. */
+    /** Marks a browser that requests a message, for a day. Returns the mark. */
     setAsker(request: FastifyRequest, reply: FastifyReply): string {
       const value = self.readAsker(request) ?? randomBytes(16).toString('base64url')
       self.write(reply, 'asker', value, 86_400)
@@ -150,19 +157,20 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     },
 
     clear(request: FastifyRequest, reply: FastifyReply): void {
-      addLines(reply, clearing(request))
+      addCookieLines(reply, clearing(request))
     },
 
-    /** Removes cookies that another host set for other pages of this host, but no session of ours. */
+    /** Removes session cookies that another host set for the path `target`, but not our own. */
     clearFor(target: string, request: FastifyRequest, reply: FastifyReply): void {
       if (isSecure(request)) return
-      for (const name of ['session', 'refresh']) addLines(reply, elsewhere(request, name, target))
+      for (const name of ['session', 'refresh'])
+        addCookieLines(reply, elsewhere(request, name, target))
     },
 
     /**
-     * Whether a page of another site sent this request. Every browser of today says so of a form or
-     * a script that posts, in one of two headers that no page can set (ASVS 3.5.1, Fetch §3.2); what
-     * sends neither header is not a browser, so CSRF does not apply.
+     * Whether a page of another site sent this request. With a POST, browsers send Origin or
+     * Sec-Fetch-Site, which no page can set (ASVS 3.5.1, Fetch §3.2). A client that sends neither header
+     * is not a browser, so CSRF does not apply.
      */
     isForeign({ headers, method, protocol, host }: FastifyRequest): boolean {
       const { origin, 'sec-fetch-site': site } = headers
@@ -176,7 +184,7 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
   return self
 }
 
-/** A browser says over https where every request comes from (Fetch Metadata §2). */
+/** Over https, browsers send Sec-Fetch headers with every request (Fetch Metadata §2). Scripts do not. */
 function isScript({ headers }: FastifyRequest): boolean {
   if (headers.origin !== undefined) return false
   for (const name in headers) if (name.startsWith('sec-fetch-')) return false

@@ -3,28 +3,29 @@ import type { SessionRepository } from './repository.js'
 
 type Dependencies = { sessions: Pick<SessionRepository, 'markUsed'> }
 
-const mostWaiting = 10_000
+const maxWaiting = 10_000
 
 /**
- * Writes down of which sessions an access token of the present generation was accepted: a client that
- * shows none may not have got it. One statement at a time, for all that came meanwhile; no request waits
- * for it. What gets lost is made up for by the next access token of the session.
+ * Records for which sessions an access token of the present generation was accepted. Without such a
+ * token, the client may not have received the last pair (see refresh-rule.ts). Marks are written in
+ * batches, one statement at a time, and no request waits for them. A lost mark is written again with the
+ * session's next access token.
  */
 export function createUsage({ sessions }: Dependencies) {
   let waiting = new Map<string, number>()
   let running: Promise<void> = Promise.resolve()
-  /** Ends when all that waits now is written, or lost. */
+  /** Resolves when the marks that wait now are written or lost. */
   let upcoming: Promise<void> | undefined
 
   return {
-    /** An access token that this instance has not met before was accepted. */
-    note({ sid, gen }: Pick<AccessClaims, 'sid' | 'gen'>): void {
-      if (gen === 0 || waiting.size >= mostWaiting) return
+    /** Call it when this instance accepts an access token for the first time. */
+    markUsed({ sid, gen }: Pick<AccessClaims, 'sid' | 'gen'>): void {
+      if (gen === 0 || waiting.size >= maxWaiting) return
       waiting.set(sid, Math.max(gen, waiting.get(sid) ?? 0))
       upcoming ??= running.then(write)
     },
 
-    /** Resolves when all that was noted before is written, or lost; for what comes later it does not wait. */
+    /** Resolves when all earlier marks are written or lost. It does not wait for later marks. */
     settled: (): Promise<void> => upcoming ?? running,
   }
 

@@ -6,45 +6,48 @@ import type { KeyRotation } from './rotation.js'
 type Options = {
   keyring: Keyring
   rotation: KeyRotation
-  /** In milliseconds. */
-  every?: number | undefined
+  /** How often the keys are maintained, in milliseconds. */
+  interval?: number | undefined
   log: FastifyBaseLogger
 }
 
 /**
- * Keys come and go while the service listens: it loads what others changed, and does what is due. A
- * failure waits for the next time; the keys stay as they are.
+ * Maintains the signing keys while the server listens: it loads changes of other instances, publishes
+ * the next key and removes expired ones. After a failure the keys stay as they are until the next run.
  */
-export const keys = fp<Options>(
-  async (app, { keyring, rotation, every = 10_000, log }) => {
+export const keyMaintenance = fp<Options>(
+  async (app, { keyring, rotation, interval = 10_000, log }) => {
     let timer: NodeJS.Timeout | undefined
     let running = Promise.resolve()
     let isClosed = false
 
-    async function look(): Promise<void> {
+    async function maintain(): Promise<void> {
       try {
         await keyring.poll()
         const loaded = keyring.snapshot()
         const returned = keyring.returned()
         if (returned.length > 0) {
-          log.warn({ kids: returned }, 'removed signing keys are back, removing them again')
+          log.warn(
+            { kids: returned },
+            'removed signing keys are in the database again, as after a restore: removing them',
+          )
           await rotation.removeAgain(returned)
           await keyring.reload()
         }
-        if (loaded && (await rotation.tend(loaded))) await keyring.reload()
+        if (loaded && (await rotation.maintain(loaded))) await keyring.reload()
       } catch (err) {
-        log.warn({ err }, 'could not look after the signing keys')
+        log.warn({ err }, 'signing key maintenance failed, retrying')
       }
-      soon(every)
+      schedule(interval)
     }
 
-    function soon(delay: number): void {
+    function schedule(delay: number): void {
       if (isClosed) return
-      timer = setTimeout(() => void (running = look()), delay).unref()
+      timer = setTimeout(() => void (running = maintain()), delay).unref()
     }
 
     app.addHook('onListen', async () => {
-      soon(0)
+      schedule(0)
     })
     app.addHook('onClose', async () => {
       isClosed = true

@@ -6,38 +6,38 @@ import type { KeyPair } from './key-pair.js'
 
 export type SealedKey = DatedKey & { sealed_private_key: Buffer }
 
-/** How the keys stand. Times are in milliseconds, by the clock of the database. */
+/** The state of the signing keys. Times are in milliseconds since 1970, by the clock of the database. */
 export type RingState = {
-  /** Revisions are comparable within one history of the database: after a failover one can come again. */
+  /** Revisions are comparable within one history of the database: after a failover a number may repeat. */
   history: string | null
   /** How often the keys have changed. */
   revision: number
   now: number
-  /** When refresh tokens got keys of their own; null where there was no session before. */
+  /** When migration 0014 gave refresh tokens keys of their own; null if no session is older. */
   refresh_keys_since: number | null
 }
 
-/** One state of the keys, in the order in which they sign. */
+/** The state with its keys, in the order in which they sign. */
 export type StoredKeys = RingState & { keys: SealedKey[] }
 
 type Row = RingState & (SealedKey | { kid: null })
 
-// Any number will do, as long as nothing else of this service locks it.
+// An arbitrary number, used for no other advisory lock of this service.
 const lockId = 4_728_101
 
 const state = `(select database_history()) as history, revision::float8 as revision,
   extract(epoch from clock_timestamp())::float8 * 1000 as now,
   extract(epoch from refresh_keys_since)::float8 * 1000 as refresh_keys_since`
 
-/** @throws Error where the one row of `key_ring` was deleted */
-function theFirst([row]: Row[]): Row {
+/** @throws Error if the single row of `key_ring` was deleted */
+function requireRow([row]: Row[]): Row {
   if (!row) throw new Error('the row of key_ring is missing')
   return row
 }
 
 /**
- * The only SQL about signing keys; private parts are stored sealed. A trigger counts
- * every change in `key_ring`, and notifies of it.
+ * All SQL about signing keys. Private keys are stored sealed. A trigger counts every change of a key
+ * in `key_ring` and sends a notification.
  */
 export function createKeyRepository(db: Db, box: Seal) {
   const label = ({ kid, algorithm }: Pick<KeyPair, 'kid' | 'algorithm'>) => `${algorithm} ${kid}`
@@ -45,21 +45,23 @@ export function createKeyRepository(db: Db, box: Seal) {
   return {
     async state(): Promise<RingState> {
       const { rows } = await db.query<Row>(`select ${state} from key_ring`)
-      return theFirst(rows)
+      return requireRow(rows)
     },
 
     async load(): Promise<StoredKeys> {
       const { rows } = await db.query<Row>(
+        // Without the limit, the planner expects millions of rows and compiles the statement, which takes
+        // longer than everything else at a start.
         `select ${state}, kid, algorithm, sealed_private_key, created_at, signs_from
-         from key_ring left join signing_keys on true
+         from (select * from key_ring limit 1) as ring left join signing_keys on true
          order by signs_from, created_at, kid`,
       )
-      const { history, revision, now, refresh_keys_since } = theFirst(rows)
+      const { history, revision, now, refresh_keys_since } = requireRow(rows)
       const keys = rows.flatMap((row) => (row.kid === null ? [] : row))
       return { history, revision, now, refresh_keys_since, keys }
     },
 
-    /** Whether nobody else changes the keys before the end of this transaction. */
+    /** Tries to lock the keys until the end of the transaction; false if another transaction has the lock. */
     async lock(): Promise<boolean> {
       const { rows } = await db.query<{ mine: boolean }>(
         `select pg_try_advisory_xact_lock(${String(lockId)}) as mine`,
@@ -67,7 +69,7 @@ export function createKeyRepository(db: Db, box: Seal) {
       return rows[0]?.mine ?? false
     },
 
-    /** Publishes a key, which signs after so many seconds; from when that is. */
+    /** Publishes a key that signs after `delay` seconds. Returns that time as ISO 8601. */
     async add(key: KeyPair, delay: number): Promise<string> {
       const { rows } = await db.query<{ signs_from: string }>(
         `insert into signing_keys
@@ -79,7 +81,7 @@ export function createKeyRepository(db: Db, box: Seal) {
       return rows[0]?.signs_from ?? ''
     },
 
-    /** Lets a published key sign from now on. */
+    /** Lets a published key sign from now on. Returns the time as ISO 8601. */
     async signNow(kid: string): Promise<string> {
       const { rows } = await db.query<{ signs_from: string }>(
         `update signing_keys set signs_from = statement_timestamp() where kid = $1
@@ -93,15 +95,16 @@ export function createKeyRepository(db: Db, box: Seal) {
       await db.query('delete from signing_keys where kid = $1', [kid])
     },
 
-    /** @throws Error when it was sealed with another secret, or for another kid or algorithm */
+    /** Unseals a key. @throws OperatorError if it was sealed with another secret, kid or algorithm */
     open({ sealed_private_key, kid, algorithm }: SealedKey): KeyPair {
       try {
         const private_key = box.open(sealed_private_key, label({ kid, algorithm }))
         return { kid, algorithm, private_key }
       } catch (cause) {
         throw new OperatorError(
-          `signing key ${kid} was sealed with another KEYS_SECRET: set that one, or change it with ` +
-            '"gatehouse keys reseal --from FILE". If it is lost, run "gatehouse keys reset --yes"',
+          `signing key ${kid} was sealed with another KEYS_SECRET: set the old secret again, or run ` +
+            '"gatehouse keys reseal --from FILE", where FILE has the old secret. ' +
+            'If the old secret is lost, run "gatehouse keys reset --yes"',
           { cause },
         )
       }

@@ -1,49 +1,49 @@
 import {
+  createJwsVerifier,
   refreshAudienceOf,
   revocationsAudienceOf,
-  verifyOptions,
   type AccessClaims,
   type Algorithm,
+  type JwsVerifier,
   type RefreshClaims,
   type TokenType,
 } from '@gatehouse/verify/protocol'
-import { createSigner, createVerifier } from 'fast-jwt'
-import type { JsonWebKey } from 'node:crypto'
+import { createSigner } from 'fast-jwt'
+import { createPublicKey, createSecretKey, type JsonWebKey } from 'node:crypto'
 import { publicJwk, verificationKey, type KeyPair } from './key-pair.js'
 import { refreshKeyOf } from './refresh-key.js'
 
-/** What verifies tokens of one type: the key that their header names by `kid`, and the `aud` they have. */
+/** Verifies tokens of one type. Their header must name this `kid`, and their `aud` must be `audience`. */
 export type Verification = {
   kid: string
   algorithm: Algorithm
   audience: string
   /** SPKI PEM, or the secret for HS256. */
   verificationKey: string
-  /** The payload. @throws an error of the library */
-  verify: (token: string) => unknown
+  verify: JwsVerifier
 }
 
-/** A signing key ready for use: what it costs to read a PEM is paid once. */
+/** A signing key ready for use. Its PEM is parsed once. */
 export type Key = {
   kid: string
   algorithm: Algorithm
-  /** Its public part for the JWK set, derived from the private one; undefined for HS256. */
+  /** The public key for the JWK set; undefined for HS256. */
   jwk: JsonWebKey | undefined
   sign: Record<TokenType, (claims: Partial<AccessClaims | RefreshClaims>) => string>
   verification: Record<TokenType, Verification>
   /**
-   * Refresh tokens of releases without migration 0014: signed by this key, for the audience of access
-   * tokens. It can go, with `key_ring.refresh_keys_since`, once no installation upgrades from such a release.
+   * Verifies refresh tokens of releases before migration 0014, which this key signed for the audience of
+   * access tokens. Remove it, and `key_ring.refresh_keys_since`, when upgrades from such a release end.
    */
   oldRefresh: Verification
-  /** The audience of the list of revoked tokens (revocations/): services that verify access tokens. */
+  /** Signs the revocation list (features/revocations), for its own audience. */
   signRevocations: (claims: object) => string
 }
 
 export type KeyOptions = {
   issuer: string
   audience: string
-  /** What the keys of refresh tokens derive from. */
+  /** KEYS_SECRET, from which the keys of refresh tokens derive. */
   keysSecret: string
 }
 
@@ -62,10 +62,11 @@ export function prepareKey(key: KeyPair, { issuer, audience, keysSecret }: KeyOp
       iss: issuer,
       aud,
     })
-  const verification = (by: KeyPair, typ: TokenType, aud: string): Verification => {
+  const verification = (by: KeyPair, aud: string): Verification => {
     const pem = verificationKey(by)
-    const options = verifyOptions(typ, [by.algorithm], { issuer, audience: aud })
-    const verify = createVerifier({ key: pem, ...options })
+    const object =
+      by.algorithm === 'HS256' ? createSecretKey(Buffer.from(pem)) : createPublicKey(pem)
+    const verify = createJwsVerifier(object, by.algorithm)
     return { kid: by.kid, algorithm: by.algorithm, audience: aud, verificationKey: pem, verify }
   }
 
@@ -78,10 +79,10 @@ export function prepareKey(key: KeyPair, { issuer, audience, keysSecret }: KeyOp
       'rt+jwt': signer(refreshKey, 'rt+jwt', refreshAudience),
     },
     verification: {
-      'at+jwt': verification(key, 'at+jwt', audience),
-      'rt+jwt': verification(refreshKey, 'rt+jwt', refreshAudience),
+      'at+jwt': verification(key, audience),
+      'rt+jwt': verification(refreshKey, refreshAudience),
     },
-    oldRefresh: verification(key, 'rt+jwt', audience),
+    oldRefresh: verification(key, audience),
     signRevocations: signer(key, 'revocations+jwt', revocationsAudienceOf(issuer)),
   }
 }

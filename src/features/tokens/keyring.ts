@@ -1,5 +1,7 @@
 import type { Algorithm, TokenType } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
+import { createBatcher } from '../../concurrency/batch.js'
+import type { Clock } from '../../concurrency/clock.js'
 import { AppError } from '../../errors.js'
 import { eternal, isUsable, livesOf, oldRefreshUntil, signerOf } from '../../config/key-life.js'
 import type { Life, Lifetimes } from '../../config/key-life.js'
@@ -9,42 +11,44 @@ import { prepareKey, type Key, type KeyOptions, type Verification } from './key.
 
 type Options = KeyOptions & {
   algorithm: Algorithm
-  /** The HS256 secret from the configuration, if there is one: then nothing is stored or rotated. */
+  /** JWT_SECRET, the HS256 secret of the configuration. With it no key is stored or rotated. */
   secret?: string | undefined
   lifetimes: Lifetimes
   keys: KeyRepository
   log: FastifyBaseLogger
+  clock: Clock
 }
 
 type Verifying = Map<string, Verification & { until: number }>
 
-/** What was loaded, and when by our own clock, which may be wrong and yet goes about as fast. */
+/** The loaded keys. `readAt` is the monotonic time of the load in milliseconds. */
 type Ring = {
   keys: Map<string, Key & Life>
-  /** By the `kid` that a header names; `until` in milliseconds by the clock of the database. */
+  /** By `kid`. `until` is in milliseconds since 1970 by the clock of the database. */
   verifying: Record<TokenType, Verifying>
   stored: StoredKeys
   readAt: number
 }
 
 /**
- * The keys that sign and verify tokens, by `kid`. A header can only name one of them. The clock is
- * the database's: all instances change keys at the same time.
+ * Holds the keys that sign and verify tokens, by `kid`. A token's header can name only these keys. The
+ * clock is the database's, so all instances change keys at the same time.
  */
 export async function createKeyring(options: Options) {
-  const { algorithm, secret, lifetimes, keys, log } = options
+  const { algorithm, secret, lifetimes, keys, log, clock } = options
   const fixed = algorithm === 'HS256' && secret ? prepareKey(secretKey(secret), options) : undefined
   const listeners: (() => void)[] = []
-  /** Keys that were removed while this instance ran. A failover may bring them back; they stay dead. */
+  /** Keys that were removed while this instance ran. A failover may bring them back; they stay refused. */
   const removed = new Set<string>()
   let ring = fixed ? await loadFixed(fixed) : await load()
-  let running: Promise<void> | undefined
-  let queued: Promise<void> | undefined
 
-  /** Keys that are known already are not opened again. One that cannot be opened hides no other. */
+  /**
+   * Loads the keys and unseals those that it does not have yet. A key that cannot be unsealed fails the
+   * first load; later loads skip it.
+   */
   async function load(known?: Ring): Promise<Ring> {
     const stored = await keys.load()
-    if (known) noteRemoved(known.stored, stored)
+    if (known) rememberRemoved(known.stored, stored)
     const ready = new Map<string, Key>()
     const remaining = stored.keys.filter(({ kid }) => !removed.has(kid))
     for (const key of remaining.filter((found) => isUsable(found, algorithm))) {
@@ -52,23 +56,24 @@ export async function createKeyring(options: Options) {
         ready.set(key.kid, known?.keys.get(key.kid) ?? prepareKey(keys.open(key), options))
       } catch (err) {
         if (!known) throw err
-        log.error({ err, kid: key.kid }, 'a signing key cannot be used')
+        log.error({ err, kid: key.kid }, 'signing key not usable, skipped')
       }
     }
-    const there = remaining.filter((key) => ready.has(key.kid) || !isUsable(key, algorithm))
-    const living = livesOf(there, lifetimes).flatMap(({ kid, signsFrom, retiresAt, until }) => {
+    const readable = remaining.filter((key) => ready.has(key.kid) || !isUsable(key, algorithm))
+    const living = livesOf(readable, lifetimes).flatMap(({ kid, signsFrom, retiresAt, until }) => {
       const key = ready.get(kid)
       return key ? [{ ...key, signsFrom, retiresAt, until }] : []
     })
-    return ringOf(living, stored, lifetimes)
+    return ringOf(living, stored, lifetimes, clock.monotonic())
   }
 
   async function loadFixed(key: Key): Promise<Ring> {
-    return ringOf([{ ...key, ...eternal }], { ...(await keys.state()), keys: [] }, lifetimes)
+    const stored = { ...(await keys.state()), keys: [] }
+    return ringOf([{ ...key, ...eternal }], stored, lifetimes, clock.monotonic())
   }
 
-  /** Not across a change of the history: what the new one lacks may never have been removed. */
-  function noteRemoved(before: StoredKeys, { history, keys: present }: StoredKeys): void {
+  /** Remembers removed keys, unless the history changed: then a missing key may be lost, not removed. */
+  function rememberRemoved(before: StoredKeys, { history, keys: present }: StoredKeys): void {
     if (before.history !== history) return
     const kids = new Set(present.map(({ kid }) => kid))
     for (const { kid } of before.keys) if (!kids.has(kid)) removed.add(kid)
@@ -83,20 +88,15 @@ export async function createKeyring(options: Options) {
     if (!isSame) listeners.forEach((listener) => listener())
   }
 
-  /** Of who asks during a load, all wait for one more: theirs may have begun before the change. */
-  async function reload(): Promise<void> {
-    if (fixed) return
-    if (!running) {
-      running = swap().finally(() => (running = undefined))
-      return running
-    }
-    const after = () => {
-      queued = undefined
-      return reload()
-    }
-    queued ??= running.then(after, after)
-    return queued
-  }
+  /** Callers that arrive during a load share one further load: the running one may predate their change. */
+  const swapTogether = createBatcher(
+    async (callers: undefined[]) => {
+      await swap()
+      return callers
+    },
+    { maxRunning: 1, maxItems: Infinity, maxWait: Infinity },
+  )
+  const reload = async (): Promise<void> => (fixed ? undefined : swapTogether(undefined))
 
   async function follow({
     history,
@@ -106,76 +106,75 @@ export async function createKeyring(options: Options) {
     if (fixed) return
     const { stored } = ring
     if (history !== stored.history || revision !== stored.revision) return reload()
-    ring = { ...ring, stored: { ...ring.stored, now }, readAt: performance.now() }
+    ring = { ...ring, stored: { ...ring.stored, now }, readAt: clock.monotonic() }
   }
 
-  const now = () => ring.stored.now + performance.now() - ring.readAt
+  const now = () => ring.stored.now + clock.monotonic() - ring.readAt
 
   return {
-    /**
-     * Signs new tokens.
-     * @throws AppError `unavailable` when there is none, which lasts until the next is made
-     */
+    /** Returns the key that signs new tokens. @throws AppError `unavailable` if no key can sign at present */
     current(): Key {
       const key = signerOf([...ring.keys.values()], algorithm, now())
       if (!key) throw new AppError('unavailable')
       return key
     },
 
-    /** False where no stored key can be opened: KEYS_SECRET was changed elsewhere. */
+    /** False if no stored key can be unsealed, because KEYS_SECRET was changed elsewhere. */
     canSign: (): boolean => signerOf([...ring.keys.values()], algorithm, now()) !== undefined,
 
-    /** What a header of that type names by `kid`, for as long as it verifies. */
+    /** Finds the key that verifies tokens of a type. Returns undefined after the end of its life. */
     find(kid: string, type: TokenType): Verification | undefined {
       const found = ring.verifying[type].get(kid)
       return found && now() < found.until ? found : undefined
     },
 
-    /** All that may ever be in use here: reloading adds none. */
-    algorithms: possible.filter((name) => isUsable({ algorithm: name }, algorithm)),
+    /** All algorithms that the keys may ever have while this instance runs. */
+    algorithms: allAlgorithms.filter((name) => isUsable({ algorithm: name }, algorithm)),
 
-    /** The JWK set (RFC 7517 §5), public members only: as long as an access token may need them. */
+    /** The JWK set (RFC 7517 §5): the public keys that a valid access token may need. */
     jwks() {
       const time = now()
       const listed = [...ring.keys.values()].filter(({ until }) => time < until['at+jwt'])
       return { keys: listed.flatMap(({ jwk }) => jwk ?? []) }
     },
 
-    /** What is loaded of the changes of the keys. */
+    /** The revision of the loaded keys. */
     get revision(): number {
       return ring.stored.revision
     },
 
-    /** What is loaded, and what time it is now in the database; undefined where nothing is stored. */
+    /** The loaded keys with the present time of the database; undefined with JWT_SECRET. */
     snapshot: (): StoredKeys | undefined => (fixed ? undefined : { ...ring.stored, now: now() }),
 
-    /** Removed keys that the database holds again, as after a failover that lost their removal. */
+    /** The removed keys that are in the database again, for example because a failover lost their removal. */
     returned: (): string[] =>
       ring.stored.keys.flatMap(({ kid }) => (removed.has(kid) ? [kid] : [])),
 
-    /** `listener` is called when other keys verify than before. */
+    /** Calls `listener` when a key was added or removed. */
     onChange: (listener: () => void): void => void listeners.push(listener),
 
-    /**
-     * Reads the keys anew.
-     * @throws AppError `unavailable`; then the keys stay as they are
-     */
+    /** Loads the keys again. @throws AppError `unavailable`; then the keys stay as they are */
     reload,
 
-    /** The same, where they have changed; and sets our clock, which the database's may run away from. */
+    /** Reads the state of the keys, and loads them if it changed. It also corrects the clock. */
     poll: async (): Promise<void> => (fixed ? undefined : follow(await keys.state())),
 
-    /** The same, for who knows already how the keys stand. */
+    /** Does as `poll`, with a state that the caller has read. */
     follow,
   }
 }
 
 export type Keyring = Awaited<ReturnType<typeof createKeyring>>
 
-const possible: Algorithm[] = ['ES256', 'EdDSA', 'RS256', 'HS256']
+const allAlgorithms: Algorithm[] = ['ES256', 'EdDSA', 'RS256', 'HS256']
 
-/** Access tokens name a signing key, refresh tokens the key derived from it. */
-function ringOf(keys: (Key & Life)[], stored: StoredKeys, lifetimes: Lifetimes): Ring {
+/** Access tokens name a signing key by `kid`; refresh tokens name the key derived from it. */
+function ringOf(
+  keys: (Key & Life)[],
+  stored: StoredKeys,
+  lifetimes: Lifetimes,
+  readAt: number,
+): Ring {
   const oldUntil = oldRefreshUntil(stored.refresh_keys_since, lifetimes)
   const access: Verifying = new Map()
   const refresh: Verifying = new Map()
@@ -189,6 +188,6 @@ function ringOf(keys: (Key & Life)[], stored: StoredKeys, lifetimes: Lifetimes):
     keys: new Map(keys.map((key) => [key.kid, key])),
     verifying: { 'at+jwt': access, 'rt+jwt': refresh },
     stored,
-    readAt: performance.now(),
+    readAt,
   }
 }

@@ -21,35 +21,35 @@ type Options = {
   lifetimes: Lifetimes
 }
 
-/** A key that signs, or will; `made` is false where one was published already. */
-export type Rotated = { kid: string; signs_from: string; made: boolean }
+/** A key that signs, or will from `signs_from` (ISO 8601). `is_new` is false if it was published before. */
+export type RotatedKey = { kid: string; signs_from: string; is_new: boolean }
 
 /**
- * Who makes and removes signing keys; the keyring of each instance follows. What is done is decided
- * from the keys as they are under a lock, so that of many who want the same one does it.
+ * Creates and removes signing keys in the database; the keyring of each instance follows. Each change is
+ * decided under a lock, so that only one of many instances makes it.
  */
 export function createKeyRotation({ store, algorithm, rotation, lifetimes }: Options) {
-  const lived = ({ keys }: StoredKeys) => livesOf(keys, lifetimes)
+  const withLives = ({ keys }: StoredKeys) => livesOf(keys, lifetimes)
   const planFor = (stored: StoredKeys, every = rotation) =>
-    planOf(lived(stored), { algorithm, rotation: every, now: stored.now })
+    planOf(withLives(stored), { algorithm, rotation: every, now: stored.now })
 
   return {
-    /** Makes the key that signs new tokens where there is none: what an instance needs to start. */
+    /** Makes sure that a key can sign new tokens, as the start of an instance needs. */
     async ensure(): Promise<void> {
       const { publish } = planFor(await store.keys.load(), Infinity)
       if (!publish) return
       const key = await generateKey(algorithm)
       await exclusively(async (tx, stored) => {
         const plan = planFor(stored, Infinity)
-        if (plan.publish) await publishFor(tx, stored, key, plan.publish.delay)
+        if (plan.publish) await publishNext(tx, stored, key, plan.publish.delay)
       })
     },
 
     /**
-     * Does what is due by what was loaded: publishes the next key, removes those whose tokens have
-     * all expired. Whether it changed anything: another instance may be at it.
+     * Publishes the next key when it is due, and removes keys whose tokens have all expired. Returns
+     * false if nothing is due, or if another instance has the lock.
      */
-    async tend(loaded: StoredKeys): Promise<boolean> {
+    async maintain(loaded: StoredKeys): Promise<boolean> {
       const { publish, expired } = planFor(loaded)
       if (!publish && expired.length === 0) return false
       const key = publish && (await generateKey(algorithm))
@@ -57,53 +57,57 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes }: Opt
         if (!(await tx.keys.lock())) return false
         const stored = await load(tx)
         const plan = planFor(stored)
-        if (key && plan.publish) await publishFor(tx, stored, key, plan.publish.delay)
+        if (key && plan.publish) await publishNext(tx, stored, key, plan.publish.delay)
         for (const { kid } of plan.expired) await remove(tx, scheduler, kid, 'expired')
         return true
       })
     },
 
-    /** Publishes the next key, unless that is done, to sign after so many seconds; 0 is at once. */
-    async rotate(delay: number): Promise<Rotated> {
+    /** Publishes the next key, if none is published, to sign after `delay` seconds; 0 means at once. */
+    async rotate(delay: number): Promise<RotatedKey> {
       const key = await generateKey(algorithm)
       return exclusively((tx, stored) => {
         const next = nextOf(stored)
         if (!next) return publish(tx, operator, key, delay)
         if (delay === 0) return promote(tx, operator, next)
-        return Promise.resolve({ kid: next.kid, signs_from: next.signs_from, made: false })
+        return Promise.resolve({ kid: next.kid, signs_from: next.signs_from, is_new: false })
       })
     },
 
     /**
-     * Removes a key: what it signed is refused from now on. Where it is the one that signs, the
-     * next takes its place at once, which is made if need be.
+     * Removes a key: its tokens are refused from now on. If the key was signing, the next key signs at
+     * once, and is created if necessary. Returns the new signing key, or undefined.
      * @throws AppError `not_found`
      */
     remove: (kid: string) => removeAs(operator, kid, 'by hand'),
 
-    /** Removes keys again that came back because a failover lost their removal. */
+    /** Removes keys again whose removal was lost in a failover. */
     async removeAgain(kids: string[]): Promise<void> {
       for (const kid of kids) {
         await removeAs(scheduler, kid, 'removal was lost').catch((error: unknown) => {
           const isGone = error instanceof AppError && error.code === 'not_found'
-          if (!isGone) throw error // gone: another instance was quicker
+          if (!isGone) throw error // another instance may have removed it first
         })
       }
     },
 
-    /** The keys as they are now, in the order in which they sign, and which of them does. */
+    /** Lists the keys in the order in which they sign. `signer` is the kid of the key that signs now. */
     async list() {
       const stored = await store.keys.load()
-      const keys = lived(stored)
+      const keys = withLives(stored)
       return { keys, now: stored.now, signer: signerOf(keys, algorithm, stored.now)?.kid }
     },
   }
 
-  async function removeAs(caller: Caller, kid: string, why: string): Promise<Rotated | undefined> {
+  async function removeAs(
+    caller: Caller,
+    kid: string,
+    why: string,
+  ): Promise<RotatedKey | undefined> {
     const key = await generateKey(algorithm)
     return exclusively(async (tx, stored) => {
       if (!stored.keys.some((found) => found.kid === kid)) throw new AppError('not_found')
-      const isSigner = signerOf(lived(stored), algorithm, stored.now)?.kid === kid
+      const isSigner = signerOf(withLives(stored), algorithm, stored.now)?.kid === kid
       await remove(tx, caller, kid, why)
       if (!isSigner) return undefined
       const next = nextOf(stored)
@@ -112,8 +116,8 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes }: Opt
   }
 
   /**
-   * Runs `work` when nobody else changes the keys, on the keys as they are then. Who waits holds no
-   * connection: many instances may start at once.
+   * Runs `work` with the present keys under the lock. It retries without holding a connection, because
+   * many instances may start at once.
    * @throws AppError `unavailable` after ten seconds
    */
   async function exclusively<Result>(
@@ -130,8 +134,8 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes }: Opt
   }
 
   /**
-   * The keys as they are now.
-   * @throws Error when none of them is sealed with our secret: no other instance could open what we add
+   * Loads the present keys.
+   * @throws Error if this KEYS_SECRET unseals none of them: other instances could not unseal a new key
    */
   async function load(tx: Repositories): Promise<StoredKeys> {
     const stored = await tx.keys.load()
@@ -147,28 +151,32 @@ export function createKeyRotation({ store, algorithm, rotation, lifetimes }: Opt
     return stored
   }
 
-  /** The published key of our algorithm that does not sign yet. */
+  /** The published key of the configured algorithm that does not sign yet. */
   function nextOf({ keys, now }: StoredKeys) {
     return keys.find((key) => key.algorithm === algorithm && Date.parse(key.signs_from) > now)
   }
 
-  /** The very first key takes the place of none: that is no rotation. */
-  async function publishFor(tx: Repositories, { keys }: StoredKeys, key: KeyPair, delay: number) {
+  /** The first key of all replaces no key, so it is not audited as a rotation. */
+  async function publishNext(tx: Repositories, { keys }: StoredKeys, key: KeyPair, delay: number) {
     if (keys.length === 0) await tx.keys.add(key, delay)
     else await publish(tx, scheduler, key, delay)
   }
 
   async function publish(tx: Repositories, caller: Caller, key: KeyPair, delay: number) {
     const signs_from = await tx.keys.add(key, delay)
-    return rotated(tx, caller, { kid: key.kid, signs_from, made: true })
+    return auditRotation(tx, caller, { kid: key.kid, signs_from, is_new: true })
   }
 
   async function promote(tx: Repositories, caller: Caller, { kid }: { kid: string }) {
     const signs_from = await tx.keys.signNow(kid)
-    return rotated(tx, caller, { kid, signs_from, made: false })
+    return auditRotation(tx, caller, { kid, signs_from, is_new: false })
   }
 
-  async function rotated(tx: Repositories, caller: Caller, key: Rotated): Promise<Rotated> {
+  async function auditRotation(
+    tx: Repositories,
+    caller: Caller,
+    key: RotatedKey,
+  ): Promise<RotatedKey> {
     const { kid, signs_from } = key
     const detail = { kid, algorithm, signs_from }
     await tx.audit.add({ event: 'key.rotated', caller, detail })

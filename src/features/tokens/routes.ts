@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { createDocumentOf, sendDocument } from '../../http/documents.js'
+import { createDocumentCache, sendDocument } from '../../http/documents.js'
 import { replies } from '../../http/replies.js'
 import { jwksMaxAge } from '../../config/key-life.js'
 import type { Keyring } from './keyring.js'
@@ -8,21 +8,21 @@ import { JwkSet } from './schemas.js'
 
 type Options = { keyring: Keyring }
 
-/** What other services need to verify a token on their own. */
+/** The JWK set for services that verify tokens themselves. */
 export const wellKnownRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { keyring }) => {
-  const documentOf = createDocumentOf()
+  const documentOf = createDocumentCache()
 
   app.get(
     '/.well-known/jwks.json',
     {
       schema: {
-        summary: 'The keys that tokens are signed with (RFC 7517)',
+        summary: 'The public keys that verify access tokens (RFC 7517)',
         tags: ['tokens'],
         response: replies({ 200: JwkSet, 304: Type.Null() }),
       },
     },
     async (request, reply) => {
-      // By the schema, which has no private member.
+      // Serialized by the schema, which has no private member.
       const text = String(reply.serializeInput(keyring.jwks(), '200'))
       return sendDocument(request, reply, documentOf(text), jwksMaxAge)
     },

@@ -1,14 +1,14 @@
 import {
   areClaims,
-  isCompact,
   keyForHeader,
   ownClientId,
+  parseJws,
   type AccessClaims,
   type ClaimsOf,
   type RefreshClaims,
   type TokenType,
 } from '@gatehouse/verify/protocol'
-import { createDecoder } from 'fast-jwt'
+import type { Clock } from '../../concurrency/clock.js'
 import { AppError } from '../../errors.js'
 import type { Keyring } from './keyring.js'
 
@@ -18,11 +18,11 @@ type Options = {
   /** Lifetimes in seconds. */
   accessTtl: number
   refreshTtl: number
-  now: () => Date
+  clock: Clock
   newId: () => string
 }
 
-/** What a login or a refresh answers (RFC 6749 §5.1); `expires_in` in seconds. */
+/** The tokens of a login or a refresh (RFC 6749 §5.1). `expires_in` is in seconds. */
 export type TokenPair = {
   access_token: string
   refresh_token: string
@@ -30,8 +30,8 @@ export type TokenPair = {
   expires_in: number
 }
 
-/** Who a token speaks of, and the place of its refresh token in the session. Times are ISO 8601. */
-export type Grant = {
+/** The user and the session state that a token pair is issued for. Times are ISO 8601. */
+export type TokenSubject = {
   user_id: string
   username: string | null
   /** Only where it is verified. */
@@ -45,50 +45,46 @@ export type Grant = {
   expires_at: string
 }
 
-/** Which client a token speaks of. */
-type ClientGrant = { id: string; name: string; roles: string[]; epoch: number }
+/** The client that a token is issued to. */
+type ClientSubject = { id: string; name: string; roles: string[]; epoch: number }
 
-/** What another service gets (RFC 6749 §4.4.3): it asks again where a user would refresh. */
+/** The token of a client (RFC 6749 §4.4.3). It has no refresh token: the client requests another. */
 export type ClientToken = Omit<TokenPair, 'refresh_token'>
 
-export type Identified =
+export type IdentifiedToken =
   { type: 'at+jwt'; claims: AccessClaims } | { type: 'rt+jwt'; claims: RefreshClaims }
 
-type Decoded = { header: Record<string, unknown> }
-
-const decode = createDecoder({ complete: true })
-
-/** Issues tokens, and reads them where they are not what a request is authenticated by. */
+/** Issues tokens, and reads those that a request is about. sessions/authenticate.ts authenticates requests. */
 export function createTokenService(options: Options) {
-  const { keyring, issuer, accessTtl, refreshTtl, now, newId } = options
+  const { keyring, issuer, accessTtl, refreshTtl, clock, newId } = options
   const lifetimes = { 'at+jwt': accessTtl, 'rt+jwt': refreshTtl }
 
   return {
-    /** The refresh token's claims depend on nothing but the session, so a repeated one is the same. */
-    issue(grant: Grant): TokenPair {
-      const iat = toSeconds(now())
-      const expiresAt = toSeconds(new Date(grant.expires_at))
+    /** Issues a token pair. The same session state always gives the same refresh token. */
+    issue(subject: TokenSubject): TokenPair {
+      const iat = Math.floor(clock.now() / 1_000)
+      const expiresAt = toSeconds(new Date(subject.expires_at))
       const exp = Math.min(iat + accessTtl, expiresAt)
       const { sign } = keyring.current()
       return {
         access_token: sign['at+jwt']({
-          sub: grant.user_id,
+          sub: subject.user_id,
           client_id: ownClientId,
           jti: newId(),
-          sid: grant.session_id,
-          gen: grant.generation,
-          roles: grant.roles,
-          ...namesOf(grant),
-          epoch: grant.epoch,
+          sid: subject.session_id,
+          gen: subject.generation,
+          roles: subject.roles,
+          ...nameClaims(subject),
+          epoch: subject.epoch,
           iat,
           exp,
         }),
         refresh_token: sign['rt+jwt']({
-          sub: grant.user_id,
-          jti: `${grant.session_id}.${grant.generation}`,
-          sid: grant.session_id,
-          gen: grant.generation,
-          iat: toSeconds(new Date(grant.rotated_at)),
+          sub: subject.user_id,
+          jti: `${subject.session_id}.${subject.generation}`,
+          sid: subject.session_id,
+          gen: subject.generation,
+          iat: toSeconds(new Date(subject.rotated_at)),
           exp: expiresAt,
         }),
         token_type: 'Bearer',
@@ -96,9 +92,9 @@ export function createTokenService(options: Options) {
       }
     },
 
-    /** An access token that speaks of a client. Its session is itself: to deny `id` ends them all. */
-    issueToClient({ id, name, roles, epoch }: ClientGrant): ClientToken {
-      const iat = toSeconds(now())
+    /** Issues an access token to a client. Its `sid` is the client's id, so one denial ends all its tokens. */
+    issueToClient({ id, name, roles, epoch }: ClientSubject): ClientToken {
+      const iat = Math.floor(clock.now() / 1_000)
       const access_token = keyring.current().sign['at+jwt']({
         sub: id,
         client_id: name,
@@ -113,19 +109,19 @@ export function createTokenService(options: Options) {
       return { access_token, token_type: 'Bearer', expires_in: accessTtl }
     },
 
-    /** @throws AppError `invalid_token`, whatever is wrong with it */
+    /** @throws AppError `invalid_token` for every fault of the token */
     readRefreshToken: (token: string): RefreshClaims => read('rt+jwt', token),
 
-    /** Which of the two a text is; undefined if it is no genuine one of ours, or out of time. */
-    identify(token: string): Identified | undefined {
-      const access = readIf('at+jwt', token)
+    /** Reads a token of either type. Returns undefined if it is not genuine or has expired. */
+    identify(token: string): IdentifiedToken | undefined {
+      const access = tryRead('at+jwt', token)
       if (access) return { type: 'at+jwt', claims: access }
-      const refresh = readIf('rt+jwt', token)
+      const refresh = tryRead('rt+jwt', token)
       return refresh && { type: 'rt+jwt', claims: refresh }
     },
   }
 
-  function readIf<Type extends TokenType>(type: Type, token: string): ClaimsOf[Type] | undefined {
+  function tryRead<Type extends TokenType>(type: Type, token: string): ClaimsOf[Type] | undefined {
     try {
       return read(type, token)
     } catch (error) {
@@ -135,46 +131,40 @@ export function createTokenService(options: Options) {
   }
 
   function read<Type extends TokenType>(type: Type, token: string): ClaimsOf[Type] {
-    const { payload, audience } = verified(type, token)
-    const bounds = { issuer, audience, maxLifetime: lifetimes[type], now: now() }
+    const jws = parseJws(token)
+    const key = jws && keyForHeader(keyring, jws.header, type)
+    if (!key) throw new AppError('invalid_token')
+    const payload = key.verify(jws)
+    const now = new Date(clock.now())
+    const bounds = { issuer, audience: key.audience, maxLifetime: lifetimes[type], now }
     if (!areClaims(type, payload, bounds)) throw new AppError('invalid_token')
     return payload
-  }
-
-  function verified(type: TokenType, token: string): { payload: unknown; audience: string } {
-    if (!isCompact(token)) throw new AppError('invalid_token')
-    try {
-      const key = keyForHeader(keyring, (decode(token) as Decoded).header, type)
-      if (!key) throw new AppError('invalid_token')
-      return { payload: key.verify(token), audience: key.audience }
-    } catch (cause) {
-      throw new AppError('invalid_token', { cause })
-    }
   }
 }
 
 /**
- * What somebody is called, bounded so that the token stays below 3 KB and its cookie below the 4,096
- * bytes that browsers keep. A name is cut; an identifier that were cut would be another one.
+ * The claims that name the user, with a size limit: the token must stay below 3 KB, because browsers drop
+ * a cookie above 4,096 bytes. A long `name` is truncated. A long username or email is left out, because
+ * a truncated one would be another identifier.
  */
-function namesOf({
+function nameClaims({
   username,
   email,
   name,
-}: Grant): Pick<AccessClaims, 'username' | 'email' | 'email_verified' | 'name'> {
+}: TokenSubject): Pick<AccessClaims, 'username' | 'email' | 'email_verified' | 'name'> {
   const fits = (text: string | null) => text !== null && Buffer.byteLength(text) <= maxNameBytes
   return {
     ...(username !== null && fits(username) && { username }),
     // OpenID Connect Core §5.1.
     ...(email !== null && fits(email) && { email, email_verified: true as const }),
-    ...(name !== null && { name: cut(name) }),
+    ...(name !== null && { name: truncate(name) }),
   }
 }
 
 const maxNameBytes = 400
 
-/** A text of at most so many bytes of UTF-8: the last character is whole. */
-const cut = (text: string) =>
+/** Cuts a text to at most `maxNameBytes` bytes of UTF-8, between two characters. */
+const truncate = (text: string) =>
   new TextDecoder('utf-8', { ignoreBOM: true }).decode(
     Buffer.from(text).subarray(0, maxNameBytes),
     {

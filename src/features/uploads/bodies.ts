@@ -2,38 +2,38 @@ import type { FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'f
 import { AppError } from '../../errors.js'
 
 type Options = {
-  /** How many bodies may be held at once. */
-  most?: number
-  mostPerUser?: number
+  /** The most bodies in memory at once. */
+  max?: number
+  maxPerUser?: number
 }
 
-/** Counts down when both the response and the work on its body have ended. */
+/** The response and the work on the body each hold the place. It is free when both have ended. */
 type Place = { holders: number; leave: () => void }
 
 /**
- * Places for bodies of megabytes: none is read before it has one, and it keeps it until the file was
- * dealt with, so that memory is bounded whatever arrives.
+ * Bounds the memory for upload bodies. A body needs a place before it is read, and keeps the place until its
+ * file is processed.
  */
-export function createBodies({ most = 8, mostPerUser = 2 }: Options = {}) {
+export function createBodies({ max = 8, maxPerUser = 2 }: Options = {}) {
   const held = new Map<string, number>()
   const places = new WeakMap<FastifyRequest, Place>()
   let total = 0
 
-  function letGo(place: Place): void {
+  function release(place: Place): void {
     place.holders -= 1
     if (place.holders === 0) place.leave()
   }
 
   return {
     /**
-     * A preHandler behind the check of the token, and before anything is counted against the user.
-     * The hook throws AppError `rate_limited`, `overloaded`.
+     * A preHandler that runs after authentication, and before the rate limits of the user.
+     * It throws AppError `rate_limited` or `overloaded`.
      */
     admit: (async (request: FastifyRequest, reply: FastifyReply) => {
       const user = request.user.sub
       const own = held.get(user) ?? 0
-      if (own >= mostPerUser) throw new AppError('rate_limited', { retryAfter: 1 })
-      if (total >= most) throw new AppError('overloaded')
+      if (own >= maxPerUser) throw new AppError('rate_limited', { retryAfter: 1 })
+      if (total >= max) throw new AppError('overloaded')
       total += 1
       held.set(user, own + 1)
       const leave = () => {
@@ -44,18 +44,18 @@ export function createBodies({ most = 8, mostPerUser = 2 }: Options = {}) {
       }
       const place = { holders: 1, leave }
       places.set(request, place)
-      reply.raw.once('close', () => letGo(place))
+      reply.raw.once('close', () => release(place))
     }) satisfies preHandlerAsyncHookHandler,
 
-    /** Does the work of a request that was admitted, which keeps its place meanwhile. */
+    /** Runs work for an admitted request. The request keeps its place until the work ends. */
     async during<Result>(request: FastifyRequest, work: () => Promise<Result>): Promise<Result> {
       const place = places.get(request)
-      if (!place) throw new Error('a body without a place')
+      if (!place) throw new Error('the request was not admitted')
       place.holders += 1
       try {
         return await work()
       } finally {
-        letGo(place)
+        release(place)
       }
     },
 

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { kinds, readFrames, writeFrame, type Kind } from './frames.js'
+import { root } from '../../config/root.js'
 import { reservedForCode, usageOf } from './process-usage.js'
 
-/** Of one file: CPU time and wall clock in milliseconds, memory in bytes. */
+/** The limits for one file: CPU time and wall-clock time in milliseconds, memory in bytes. */
 export type Costs = { cpu: number; wall: number; memory: number }
 
 /** Why a child process ended before it answered. */
@@ -22,13 +23,18 @@ export class ChildEnded extends Error {
 export type Frame = { kind: number; payload: Buffer }
 
 const maxAnswer = 4 * 1_048_576
-const lookEvery = 50
-/** In seconds over all files, for a child whose service is gone; it is replaced before. */
-const cpuOfLife = { replacedAfter: 20, most: 30 }
+/** The milliseconds between two checks of the usage. */
+const checkInterval = 50
+/**
+ * The CPU time of a child over all its files, in seconds. The service replaces the child at the first limit.
+ * The kernel ends it at the second, in case the service itself has ended.
+ */
+const lifetimeCpu = { replacedAfter: 20, max: 30 }
 
 /**
- * A process that converts one file at a time. `run` throws ChildEnded; after it, and once `isWorn`,
- * the child is of no more use. @throws ChildEnded when the system starts no process
+ * Starts a process that converts one file at a time. `run` throws ChildEnded. Discard the child after that,
+ * and when `isWorn` returns true.
+ * @throws ChildEnded if the system cannot start a process
  */
 export function startChild({ cpu, wall, memory }: Costs) {
   const child = spawnLimited(memory)
@@ -55,18 +61,19 @@ export function startChild({ cpu, wall, memory }: Costs) {
       settle?.resolve({ kind, payload })
       settle = undefined
     },
-    onTooLong: () => end(new ChildEnded('crashed', 'its answer is too long')),
+    onTooLong: () => end(new ChildEnded('crashed', 'the answer is too long')),
   })
   child.on('error', ({ message }) => end(new ChildEnded('not started', message)))
   child.on('exit', (code, signal) => {
-    // This SIGKILL came from outside (such as the kernel): end() records its reason before it kills.
+    // If this service had sent the SIGKILL, end() would have recorded the reason already. Another sender,
+    // such as the kernel, did.
     end(new ChildEnded(signal === 'SIGKILL' ? 'killed' : 'crashed', String(code ?? signal)))
   })
-  child.stdin.on('error', () => undefined) // it ends, which is heard of as well
+  child.stdin.on('error', () => undefined) // the exit event follows, and is handled
 
   const usage = () => (child.pid === undefined ? undefined : usageOf(child.pid))
 
-  /** Ends the child once it has used too much since now; the function returned stops that. */
+  /** Ends the child when it uses more than the budget, counted from now. @returns a function that lifts the limit */
   function limit(budget: Costs): () => void {
     const began = performance.now()
     const before = usage()?.cpu ?? 0
@@ -75,7 +82,7 @@ export function startChild({ cpu, wall, memory }: Costs) {
       if (now && (now.cpu - before) * 1_000 > budget.cpu) end(new ChildEnded('cpu'))
       else if (now && now.memory > budget.memory) end(new ChildEnded('memory'))
       else if (performance.now() - began > budget.wall) end(new ChildEnded('wall'))
-    }, lookEvery)
+    }, checkInterval)
     return () => clearInterval(timer)
   }
 
@@ -84,7 +91,7 @@ export function startChild({ cpu, wall, memory }: Costs) {
     const stop = limit({ cpu: Infinity, wall, memory })
     try {
       const { kind } = await receive()
-      if (kind !== kinds.ready) throw new ChildEnded('crashed', 'it said something else first')
+      if (kind !== kinds.ready) throw new ChildEnded('crashed', 'the first frame was not "ready"')
     } catch (error) {
       throw new ChildEnded('not started', error instanceof Error ? error.message : '')
     } finally {
@@ -92,7 +99,7 @@ export function startChild({ cpu, wall, memory }: Costs) {
     }
   }
   const started = start()
-  started.catch(() => undefined) // run() throws it
+  started.catch(() => undefined) // run() reports the error
 
   return {
     pid: child.pid,
@@ -110,7 +117,7 @@ export function startChild({ cpu, wall, memory }: Costs) {
       }
     },
 
-    isWorn: () => ended !== undefined || (usage()?.cpu ?? 0) > cpuOfLife.replacedAfter,
+    isWorn: () => ended !== undefined || (usage()?.cpu ?? 0) > lifetimeCpu.replacedAfter,
 
     stop: () => end(new ChildEnded('killed', 'by the service')),
   }
@@ -118,23 +125,22 @@ export function startChild({ cpu, wall, memory }: Costs) {
 
 export type Child = ReturnType<typeof startChild>
 
-// The tests run the sources, which only a loader understands: their child is the one that was built.
-const built = import.meta.url.replace('/src/features/', '/dist/features/')
-const entry = fileURLToPath(new URL('./child/main.js', built))
+// The sources need a loader, so tests and `npm run dev` start the built child too.
+const entry = fileURLToPath(new URL('dist/features/uploads/child/main.js', root))
 
-/** All that the child has: nothing of the service's own environment, which holds secrets. */
+/** The whole environment of the child. The service's own environment contains secrets. */
 const environment = {
-  MALLOC_ARENA_MAX: '1', // otherwise each thread has a reserve of its own
+  MALLOC_ARENA_MAX: '1', // otherwise each thread reserves memory
   UV_THREADPOOL_SIZE: '2',
   VIPS_BLOCK_UNTRUSTED: '1',
-  VIPS_DISC_THRESHOLD: '1g', // no file for what the limit refuses as memory
+  VIPS_DISC_THRESHOLD: '1g', // otherwise libvips would write large pictures to disk, past the memory limit
 }
 
 type Spawned = ChildProcessByStdio<Writable, Readable, null>
 
 /**
- * Node with the entry of the child: a small heap, none of the service's environment, and, where there
- * is a shell, the kernel's limits on all that it allocates (a limit on the heap binds no decoder).
+ * Starts Node with a small heap and its own environment. If the system has a shell, the kernel limits all
+ * memory of the process, because a limit on the heap does not apply to the decoders.
  */
 function spawnLimited(memory: number): Spawned {
   const node = [process.execPath, '--max-old-space-size=96', '--v8-pool-size=1', entry] as const
@@ -145,7 +151,7 @@ function spawnLimited(memory: number): Spawned {
       : (['/bin/sh', '-c', limits((memory + reserved) >> 10), 'sh', ...node] as const)
   try {
     const child = spawn(command, args, { env: environment, stdio: ['pipe', 'pipe', 'ignore'] })
-    // Without file descriptors there are no pipes, and the error comes as an event.
+    // When no file descriptor is free, Node creates no pipes, and reports the error by an event.
     if ((child.stdout as Readable | undefined) === undefined) throw new Error('no pipes')
     return child
   } catch (cause) {
@@ -154,9 +160,9 @@ function spawnLimited(memory: number): Spawned {
 }
 
 /**
- * POSIX has `ulimit -f` alone, but dash, bash and busybox know these; what fails is done without. The
- * descriptors are those that a supervisor handed to the service.
+ * POSIX specifies only `ulimit -f`, but dash, bash and busybox support these options. If one fails, the child
+ * runs without that limit. The first line closes the file descriptors that a supervisor passed to the service.
  */
 const limits = (kilobytes: number) =>
   `exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
-ulimit -c 0; ulimit -t ${cpuOfLife.most}; ulimit -d ${kilobytes}; exec "$@"`
+ulimit -c 0; ulimit -t ${lifetimeCpu.max}; ulimit -d ${kilobytes}; exec "$@"`

@@ -18,20 +18,20 @@ const usualCosts: Costs = { cpu: 3_000, wall: 10_000, memory: 256 * 1_048_576 }
 const codeOf = { [kinds.picture]: 'invalid_picture', [kinds.readme]: 'invalid_readme' } as const
 
 /**
- * Decodes pictures and renders READMEs in child processes, of which there are two at most, and none
- * when there is nothing to do. A file that costs too much ends its process, and no more than that.
+ * Decodes pictures and renders READMEs in at most two child processes, and in none while idle. A file that
+ * exceeds its limits ends only its own child process.
  */
 export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Options) {
-  const lanes = createLanes({ lanes: 2, queue: 8, patience: 3_000 })
+  const lanes = createLanes({ lanes: 2, queue: 8, maxWait: 3_000 })
   const children = new Set<Child>()
-  const resting: { child: Child; timer: NodeJS.Timeout }[] = []
+  const idleChildren: { child: Child; timer: NodeJS.Timeout }[] = []
   let isClosed = false
 
   function take(): Child {
-    for (let rest = resting.pop(); rest; rest = resting.pop()) {
-      clearTimeout(rest.timer)
-      if (!rest.child.isWorn()) return rest.child
-      drop(rest.child)
+    for (let entry = idleChildren.pop(); entry; entry = idleChildren.pop()) {
+      clearTimeout(entry.timer)
+      if (!entry.child.isWorn()) return entry.child
+      drop(entry.child)
     }
     const child = startChild(costs)
     children.add(child)
@@ -44,13 +44,13 @@ export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Optio
       return
     }
     const timer = setTimeout(() => {
-      resting.splice(
-        resting.findIndex((rest) => rest.child === child),
+      idleChildren.splice(
+        idleChildren.findIndex((entry) => entry.child === child),
         1,
       )
       drop(child)
     }, idle)
-    resting.push({ child, timer })
+    idleChildren.push({ child, timer })
   }
 
   function drop(child: Child): void {
@@ -67,18 +67,18 @@ export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Optio
         child = take()
         return await child.run(kind, bytes)
       } catch (error) {
-        throw error instanceof ChildEnded ? judge(error, kind) : error
+        throw error instanceof ChildEnded ? toAppError(error, kind) : error
       } finally {
         if (child) putBack(child)
       }
     })
-    if (frame.kind === kinds.refused) throw refusalOf(frame, kind)
+    if (frame.kind === kinds.refused) throw readRefusal(frame, kind)
     if (frame.kind !== kind) throw new AppError(codeOf[kind])
     return frame.payload
   }
 
-  /** What the file did is its fault; what was not judged may be sent again. */
-  function judge(cause: ChildEnded, kind: keyof typeof codeOf): AppError {
+  /** The file is invalid if it crashed the child or exceeded CPU or memory. Otherwise the client may retry. */
+  function toAppError(cause: ChildEnded, kind: keyof typeof codeOf): AppError {
     const { ending } = cause
     log.info({ ending, kind: codeOf[kind], err: cause }, 'child process of an upload ended')
     if (ending === 'wall') return new AppError('overloaded', { cause })
@@ -90,7 +90,7 @@ export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Optio
 
   return {
     /**
-     * A picture, encoded again: upright, bounded, without metadata.
+     * Decodes a picture and encodes it again: upright, with bounded size, without metadata.
      * @throws AppError `invalid_picture`, `overloaded`, `unavailable`
      */
     async readPicture(bytes: Buffer): Promise<Picture> {
@@ -100,21 +100,21 @@ export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Optio
     },
 
     /**
-     * A README taken apart, and rendered.
-     * @throws AppError `invalid_readme` with what is wrong, `overloaded`, `unavailable`
+     * Splits a README into front matter and markdown, and renders the markdown.
+     * @throws AppError `invalid_readme` with the field and the fault, `overloaded`, `unavailable`
      */
     async readReadme(bytes: Buffer): Promise<Omit<StoredReadme, 'hash'>> {
       const text = (await convert(kinds.readme, bytes)).toString()
       return JSON.parse(text) as Omit<StoredReadme, 'hash'>
     },
 
-    /** The processes that there are now. */
+    /** The ids of the running child processes. */
     pids: () => [...children].map(({ pid }) => pid),
 
-    /** Ends all processes: what they were doing is not done. */
+    /** Ends all child processes. Unfinished conversions fail. */
     close: () => {
       isClosed = true
-      for (const { timer } of resting.splice(0)) clearTimeout(timer)
+      for (const { timer } of idleChildren.splice(0)) clearTimeout(timer)
       for (const child of children) drop(child)
       return Promise.resolve()
     },
@@ -123,8 +123,8 @@ export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Optio
 
 export type Converter = ReturnType<typeof createConverter>
 
-/** A child's refusal as the error it was there. */
-function refusalOf({ payload }: Frame, kind: keyof typeof codeOf): AppError {
+/** Recreates the error of the child from its frame. */
+function readRefusal({ payload }: Frame, kind: keyof typeof codeOf): AppError {
   const { code, fields, cause } = JSON.parse(payload.toString()) as {
     code: ErrorCode
     fields?: FieldError[]

@@ -2,10 +2,10 @@ import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../../errors.js'
 
-/** For routes that read files: 10 s to arrive, 3 to wait, 10 to be decoded, and some for the database. */
+/** For routes that read files: 10 s to receive, 3 s to wait for a child, 10 s to decode, 1 s for the database. */
 export const uploadDeadline = { deadline: 24_000 }
 
-/** Reads multipart forms in a scope: one file, a few small fields, and nothing else gets in. */
+/** Accepts multipart forms in a scope: one file and a few small fields, nothing else. */
 export async function acceptFiles(app: FastifyInstance, fileSize: number): Promise<void> {
   await app.register(multipart, {
     throwFileSizeLimit: true,
@@ -23,12 +23,12 @@ export async function acceptFiles(app: FastifyInstance, fileSize: number): Promi
 
 const maxLength = 6 * 1_048_576
 
-/** A body that brings less within so many milliseconds, and has not ended, is given up. */
+/** An unfinished body that brings fewer `bytes` within so many milliseconds is rejected. */
 type Pace = { bytes: number; within: number }
 const usualPace: Pace = { bytes: 16_384, within: 5_000 }
 
 /**
- * The bytes of the one file part, whatever its field is called.
+ * Returns the bytes of the only file part. The name of its field does not matter.
  * @throws AppError `unsupported_media_type`, `file_required`, `body_too_large`, `bad_request`,
  * `request_timeout`
  */
@@ -50,7 +50,7 @@ export async function readFile(request: FastifyRequest, pace = usualPace): Promi
 async function readParts(request: FastifyRequest): Promise<Buffer> {
   let found: Buffer | undefined
   try {
-    // To the end of the form, so that a second file or a cut is noticed.
+    // Read to the end of the form, to detect a second file or a truncated body.
     for await (const part of request.parts()) {
       if (part.type === 'file')
         found = await collect(part, Number(request.headers['content-length']))
@@ -66,12 +66,12 @@ async function readParts(request: FastifyRequest): Promise<Buffer> {
 }
 
 /**
- * Copies each chunk as it arrives. A kept chunk would keep the 64 KiB that the socket read, and V8 stops the
- * process for a whole garbage collection when a few megabytes of these are waiting.
+ * Copies each chunk as it arrives. A stored chunk would keep the whole 64 KiB buffer of the socket in memory. A
+ * few megabytes of these make V8 stop the process for a full garbage collection.
  */
 async function collect(part: MultipartFile, length: number): Promise<Buffer> {
   const { file } = part
-  if (!(length <= maxLength)) return part.toBuffer() // a chunked body names no length
+  if (!(length <= maxLength)) return part.toBuffer() // a chunked body has no Content-Length
   const bytes = Buffer.allocUnsafeSlow(length)
   let end = 0
   for await (const chunk of file as AsyncIterable<Buffer>) end += chunk.copy(bytes, end)
@@ -79,7 +79,7 @@ async function collect(part: MultipartFile, length: number): Promise<Buffer> {
   return bytes.subarray(0, end)
 }
 
-/** Calls back when a body falls behind its pace; the function returned stops that. */
+/** Calls `onStalled` when a body is slower than the pace. @returns a function that stops the check */
 function onStall({ raw }: FastifyRequest, { bytes, within }: Pace, onStalled: () => void) {
   let before = raw.socket.bytesRead
   const timer = setInterval(() => {

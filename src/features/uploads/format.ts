@@ -1,4 +1,4 @@
-/** PNG, JPEG and WebP, told by their first bytes; what a client says of a file counts for nothing. */
+/** Detects PNG, JPEG and WebP by the first bytes. The content type that the client sends is ignored. */
 export function formatOf(bytes: Buffer): 'png' | 'jpeg' | 'webp' | undefined {
   const starts = (hex: string, at = 0) =>
     bytes.subarray(at, at + hex.length / 2).toString('hex') === hex

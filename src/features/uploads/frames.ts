@@ -1,13 +1,13 @@
 import type { Readable, Writable } from 'node:stream'
 
-/** What a frame between the service and its child process carries. */
+/** The kinds of frames between the service and a child process. */
 export const kinds = { ready: 0, picture: 1, readme: 2, refused: 3 } as const
 
 export type Kind = (typeof kinds)[keyof typeof kinds]
 
 const header = 5
 
-/** A frame is four bytes of length, one byte of kind, and a payload of that length. */
+/** Writes a frame: four bytes of payload length, one byte of kind, then the payload. */
 export function writeFrame(stream: Writable, kind: Kind, ...payload: Buffer[]): void {
   const head = Buffer.alloc(header)
   head.writeUInt32BE(payload.reduce((sum, { length }) => sum + length, 0))
@@ -20,11 +20,11 @@ type Receiver = {
   /** The longest payload, in bytes. */
   maxLength: number
   onFrame: (kind: number, payload: Buffer) => void
-  /** A payload is longer than that: no frame follows. */
+  /** Called when a payload is longer than `maxLength`. No frame is read after it. */
   onTooLong: () => void
 }
 
-/** Reads frames, and never holds more than one of the longest. */
+/** Reads frames. It buffers at most one frame of the maximum length, and the rest of one chunk. */
 export function readFrames(stream: Readable, { maxLength, onFrame, onTooLong }: Receiver): void {
   let chunks: Buffer[] = []
   let held = 0
@@ -58,16 +58,16 @@ export function readFrames(stream: Readable, { maxLength, onFrame, onTooLong }: 
   stream.on('data', onData)
 }
 
-/** Two byte strings as one payload. */
+/** Joins two byte strings into one payload, in pieces for writeFrame(). */
 export function joinTwo(first: Buffer, second: Buffer): Buffer[] {
   const length = Buffer.alloc(4)
   length.writeUInt32BE(first.length)
   return [length, first, second]
 }
 
-/** @throws RangeError if the payload is no such pair */
+/** Reverses joinTwo(). @throws RangeError if the payload is too short */
 export function splitTwo(payload: Buffer): [Buffer, Buffer] {
   const end = 4 + payload.readUInt32BE()
-  if (end > payload.length) throw new RangeError('the pair is cut')
+  if (end > payload.length) throw new RangeError('the payload is truncated')
   return [Buffer.from(payload.subarray(4, end)), Buffer.from(payload.subarray(end))]
 }

@@ -1,15 +1,16 @@
 import { readFileSync } from 'node:fs'
 
-/** Seconds of CPU time since the process began, and bytes of its own memory now. */
+/** `cpu`: seconds of CPU time since the process started. `memory`: bytes of anonymous memory now. */
 export type Usage = { cpu: number; memory: number }
 
-const ticks = 100 // a second: USER_HZ, the same on every architecture that Node runs on
+/** Per second (USER_HZ): the same on every architecture that Node supports. */
+const ticks = 100
 
-/** What the kernel says of a process; undefined where there is no /proc, or no such process. */
+/** Reads the usage of a process from /proc. Undefined if there is no /proc, or no such process. */
 export function usageOf(pid: number): Usage | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // Behind the name, which may hold anything: fields 14 and 15 of proc(5).
+    // Fields 14 and 15 of proc(5). Count them from the last `)`: the process name may contain any character.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const status = readFileSync(`/proc/${pid}/status`, 'latin1')
     const kilobytes = /^RssAnon:\s+(\d+)/m.exec(status)?.[1]
@@ -23,8 +24,8 @@ export function usageOf(pid: number): Usage | undefined {
 }
 
 /**
- * Bytes that V8 reserves as writable for its code, without using them: half a gigabyte in Node 24.
- * They count as data of a process, so a limit on its data has to leave them out.
+ * The bytes that V8 reserves for code, as writable memory, without using them: half a gigabyte in Node 24. The
+ * kernel counts them as data of the process, so a limit on data must add them.
  */
 export function reservedForCode(): number | undefined {
   try {

@@ -4,7 +4,7 @@ import type { Picture } from './child/picture.js'
 
 export type StoredReadme = Readme & { hash: string; html: string }
 
-/** The only SQL about pictures and READMEs. */
+/** All SQL that reads or writes pictures and READMEs. */
 export function createUploadRepository(db: Db) {
   return {
     async putPicture(userId: string, hash: string, { large, small }: Picture): Promise<void> {
@@ -16,7 +16,7 @@ export function createUploadRepository(db: Db) {
       )
     },
 
-    /** Its content hash, without the picture. */
+    /** Reads only the content hash, which is faster than to read the picture. */
     async findPictureHash(userId: string): Promise<string | undefined> {
       const { rows } = await db.query<{ hash: string }>(
         'select hash from pictures where user_id = $1',

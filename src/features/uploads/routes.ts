@@ -9,7 +9,7 @@ import { MessageReply, ok, replies } from '../../http/replies.js'
 import { UserReply } from '../users/schemas.js'
 import type { Bodies } from './bodies.js'
 import { acceptFiles, readFile, uploadDeadline } from './file.js'
-import { OwnerParams, PictureQuery, ReadmeReply } from './schemas.js'
+import { Markdown, OwnerParams, PictureQuery, ReadmeHtml, ReadmeReply } from './schemas.js'
 import type { UploadService } from './service.js'
 
 type Options = { uploads: UploadService; bodies: Bodies; limits: Limits }
@@ -18,7 +18,7 @@ const tags = ['uploads']
 const mebibyte = 1_048_576
 const multipart = { consumes: ['multipart/form-data'] }
 
-/** With a token: one's own picture and README, as a multipart form with one file. */
+/** The user's own picture and README, with authentication. Uploads are multipart forms with one file. */
 export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
   { uploads, bodies, limits },
@@ -36,6 +36,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
             summary: 'Set the picture: PNG, JPEG or WebP up to 5 MB',
             tags,
             ...multipart,
+            errors: ['file_required', 'invalid_picture', 'rate_limited', 'overloaded'],
             response: replies({ 200: UserReply }),
           },
         },
@@ -61,6 +62,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
           summary: 'Set the README: markdown up to 64 KB, with YAML front matter',
           tags,
           ...multipart,
+          errors: ['file_required', 'invalid_readme', 'rate_limited', 'overloaded'],
           response: replies({ 200: ReadmeReply }),
         },
       },
@@ -75,7 +77,14 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
 
   app.delete(
     '/api/user/picture',
-    { schema: { summary: 'Delete the picture', tags, response: replies({ 200: MessageReply }) } },
+    {
+      schema: {
+        summary: 'Delete the picture',
+        tags,
+        errors: ['not_found'],
+        response: replies({ 200: MessageReply }),
+      },
+    },
     async (request) => {
       await uploads.deletePicture(actorOf(request))
       return ok({ message: 'Picture deleted' })
@@ -84,7 +93,14 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
 
   app.delete(
     '/api/user/readme',
-    { schema: { summary: 'Delete the README', tags, response: replies({ 200: MessageReply }) } },
+    {
+      schema: {
+        summary: 'Delete the README',
+        tags,
+        errors: ['not_found'],
+        response: replies({ 200: MessageReply }),
+      },
+    },
     async (request) => {
       await uploads.deleteReadme(actorOf(request))
       return ok({ message: 'README deleted' })
@@ -92,7 +108,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Options> = async (
   )
 }
 
-/** Without a token, since a page shows them: anybody's picture and README. */
+/** The picture and README of any user, without authentication, so that web pages can show them. */
 export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }> = async (
   app,
   { uploads },
@@ -101,11 +117,12 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
     '/api/users/:id/picture',
     {
       schema: {
-        summary: 'The picture of a user, as WebP; `picture_url` names its version, which stays',
+        summary: 'The picture of a user, as WebP; with the current `v`, cacheable for a year',
         tags,
         params: OwnerParams,
         querystring: PictureQuery,
         produces: ['image/webp'],
+        errors: ['not_found'],
         response: replies({
           200: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }),
           304: Type.Null(),
@@ -116,8 +133,8 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
       const { id } = request.params
       const { size = 'large', v } = request.query
       const hash = await uploads.getPictureHash(id)
-      const lives = v === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache'
-      asUpload(reply, `"${hash}.${size}"`, lives)
+      const cacheControl = v === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache'
+      setUploadHeaders(reply, `"${hash}.${size}"`, cacheControl)
       if (matchesEtag(request, `"${hash}.${size}"`)) return reply.code(304).send(null)
       const { bytes } = await uploads.getPicture(id, size)
       return reply.type('image/webp').send(bytes)
@@ -131,7 +148,11 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
         summary: 'The README of a user: JSON, markdown or HTML, by `Accept`',
         tags,
         params: OwnerParams,
-        response: replies({ 200: Type.Union([ReadmeReply, Type.String()]), 304: Type.Null() }),
+        errors: ['not_found'],
+        response: replies({
+          200: Type.Union([ReadmeReply, Markdown, ReadmeHtml]),
+          304: Type.Null(),
+        }),
       },
     },
     async (request, reply) => {
@@ -140,7 +161,7 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
         accepts(request.raw).type(['json', 'text/markdown', 'html']) || 'json',
       ].flat()
       const etag = `"${hash}.${type.replace(/\W/g, '')}"`
-      asUpload(reply, etag, 'public, no-cache').header('vary', 'Accept')
+      setUploadHeaders(reply, etag, 'public, no-cache').header('vary', 'Accept')
       if (matchesEtag(request, etag)) return reply.code(304).send(null)
       if (type === 'json') return ok({ readme })
       const text = type === 'html' ? html : readme.markdown
@@ -150,8 +171,8 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
   )
 }
 
-/** A picture may be shown on any page; nothing is framed, or run. */
-function asUpload(reply: FastifyReply, etag: string, cacheControl: string): FastifyReply {
+/** Any site may show a picture. No page may frame an upload, and no upload may run a script. */
+function setUploadHeaders(reply: FastifyReply, etag: string, cacheControl: string): FastifyReply {
   return reply.headers({
     etag,
     'cache-control': cacheControl,

@@ -1,16 +1,25 @@
 import { Type } from '@sinclair/typebox'
 import { Id } from '../../http/replies.js'
 
-export const Readme = Type.Object({
-  front_matter: Type.Record(Type.String(), Type.Unknown(), { description: 'the YAML, as JSON' }),
-  markdown: Type.String(),
-})
+export const Readme = Type.Object(
+  {
+    front_matter: Type.Record(Type.String(), Type.Unknown(), { description: 'the YAML, as JSON' }),
+    markdown: Type.String(),
+  },
+  { title: 'Readme' },
+)
 
-export const ReadmeReply = Type.Object({
-  status: Type.Literal('success'),
-  message: Type.Optional(Type.String()),
-  readme: Readme,
-})
+export const ReadmeReply = Type.Object(
+  {
+    status: Type.Literal('success'),
+    message: Type.Optional(Type.String()),
+    readme: Readme,
+  },
+  { title: 'ReadmeReply' },
+)
+
+export const Markdown = Type.String({ contentMediaType: 'text/markdown' })
+export const ReadmeHtml = Type.String({ contentMediaType: 'text/html' })
 
 export const OwnerParams = Type.Object({ id: Id() })
 
@@ -18,13 +27,16 @@ export const PictureQuery = Type.Object(
   {
     size: Type.Optional(
       Type.Unsafe<'large' | 'small'>(
-        Type.String({ enum: ['large', 'small'], description: 'up to 1024 pixels, or 128 square' }),
+        Type.String({
+          enum: ['large', 'small'],
+          description: '`large`: at most 1024 pixels a side; `small`: 128 by 128',
+        }),
       ),
     ),
     v: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9_-]{43}$',
-        description: 'the version that `picture_url` names',
+        description: 'the version of the picture, as in `picture_url`',
       }),
     ),
   },

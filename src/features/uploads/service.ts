@@ -16,13 +16,13 @@ type Dependencies = { store: Repositories; converter: Converter }
 
 export type Version = { hash: string }
 
-/** What users show of themselves: a picture and a README, one each. */
+/** The public profile of a user: at most one picture and one README. */
 export function createUploadService({ store, converter }: Dependencies) {
   return {
-    /** Takes the place of the picture that was there. @throws AppError `invalid_picture`, `overloaded` */
+    /** Replaces the picture. @throws AppError `invalid_picture`, `overloaded`, `unavailable` */
     async putPicture({ user_id }: Actor, bytes: Buffer): Promise<User> {
       const picture = await converter.readPicture(bytes)
-      await store.uploads.putPicture(user_id, hashOf(picture.large), picture)
+      await store.uploads.putPicture(user_id, contentHash(picture.large), picture)
       return store.users.get(user_id)
     },
 
@@ -33,18 +33,18 @@ export function createUploadService({ store, converter }: Dependencies) {
 
     /** @throws AppError `not_found` */
     async getPictureHash(userId: string): Promise<string> {
-      return found(await store.uploads.findPictureHash(userId))
+      return requireFound(await store.uploads.findPictureHash(userId))
     },
 
     /** @throws AppError `not_found` */
     async getPicture(userId: string, size: 'large' | 'small') {
-      return found(await store.uploads.findPicture(userId, size))
+      return requireFound(await store.uploads.findPicture(userId, size))
     },
 
-    /** Takes the place of the README that was there. @throws AppError `invalid_readme`, `overloaded` */
+    /** Replaces the README. @throws AppError `invalid_readme`, `overloaded`, `unavailable` */
     async putReadme({ user_id }: Actor, bytes: Buffer): Promise<Readme> {
       const { html, ...readme } = await converter.readReadme(bytes)
-      await store.uploads.putReadme(user_id, { ...readme, html, hash: hashOf(bytes) })
+      await store.uploads.putReadme(user_id, { ...readme, html, hash: contentHash(bytes) })
       return readme
     },
 
@@ -55,17 +55,17 @@ export function createUploadService({ store, converter }: Dependencies) {
 
     /** @throws AppError `not_found` */
     async getReadme(userId: string) {
-      return found(await store.uploads.findReadme(userId))
+      return requireFound(await store.uploads.findReadme(userId))
     },
   }
 }
 
 export type UploadService = ReturnType<typeof createUploadService>
 
-const hashOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
+const contentHash = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
 
 /** @throws AppError `not_found` */
-function found<Value>(value: Value | undefined): Value {
+function requireFound<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new AppError('not_found')
   return value
 }

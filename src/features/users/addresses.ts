@@ -2,8 +2,8 @@ import { addressKinds, type AddressKind } from '../identifiers/identifiers.js'
 import type { User } from './schemas.js'
 
 /**
- * Where to write to a user: an address that was verified, if there is one. The others may be somebody
- * else's.
+ * The address for messages to a user: a verified one if there is one, because an unverified address may
+ * belong to another person. Undefined if the user has no address.
  */
 export function addressFor(user: User): { kind: AddressKind; address: string } | undefined {
   const kind =

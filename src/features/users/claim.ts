@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { revokeCodes, type CodeRevocation } from '../messages/codes.js'
+import { revokeCodes, type CodeRepositories } from '../messages/codes.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from './addresses.js'
 import {
@@ -9,10 +9,11 @@ import {
   type AddressKind,
   type IdentifierKind,
 } from '../identifiers/identifiers.js'
-import type { Standing, UserRepository } from './repository.js'
+import type { AddressHolder } from './holder-repository.js'
+import type { UserRepository } from './repository.js'
 
-/** What endAccess() uses. */
-export type AccessEnding = CodeRevocation & {
+/** The repositories that endAccess() uses. */
+export type AccessEnding = CodeRepositories & {
   identities: {
     removeAll: (userId: string) => Promise<void>
     removeUnproven: (userId: string) => Promise<void>
@@ -21,52 +22,52 @@ export type AccessEnding = CodeRevocation & {
   users: Pick<UserRepository, 'update'>
 }
 
-/** What releaseAddress() uses. */
-export type AddressRelease = CodeRevocation & {
+/** The repositories that releaseAddress() uses. */
+export type AddressRelease = CodeRepositories & {
   outbox: Pick<OutboxRepository, 'put'>
   users: Pick<UserRepository, 'get' | 'update'>
 }
 
-/** Whether some address of the account was proven. */
-export const isProven = (standing: Standing): boolean =>
-  standing.email_verified || standing.mobile_verified
+/** Whether the account has verified any address. */
+export const isProven = (holder: AddressHolder): boolean =>
+  holder.email_verified || holder.mobile_verified
 
 /**
- * Whether a proof of this address, which the account has, is a proof that the account is its prover's:
- * not where only another address was proven. The user who proved that one typed another person's address.
+ * Whether the owner of this address owns the account that has it. If the account has verified only another
+ * address, the account belongs to the owner of that one, who typed a stranger's address here.
  */
-export const isOwnedBy = (kind: AddressKind, standing: Standing): boolean =>
-  standing[`${kind}_verified`] || !isProven(standing)
+export const isOwnedBy = (kind: AddressKind, holder: AddressHolder): boolean =>
+  holder[`${kind}_verified`] || !isProven(holder)
 
 /**
- * Ends everything but the password that gave access to an account before its owner proved an address:
- * sessions, codes, unproven addresses, and logins by providers that were connected before the
- * first proof. `standing` is as it was before this proof. What the account is called and what was
- * uploaded stays: it opens nothing, and without ACTIVATION=required no owner has proven anything before.
+ * Ends all access to an account that others may have obtained before its owner verified an address:
+ * sessions, codes, unverified addresses, and provider logins that were connected before the first
+ * verification. The caller replaces the password. The profile and uploads stay, because they give no access.
+ * @param holder the state of the account before this verification
  */
 export async function endAccess(
   tx: AccessEnding,
   proven: AddressKind,
-  standing: Standing,
+  holder: AddressHolder,
 ): Promise<void> {
-  const { user_id } = standing
+  const { user_id } = holder
   await tx.sessions.endAll(user_id)
   await revokeCodes(tx, user_id)
-  if (isProven(standing)) await tx.identities.removeUnproven(user_id)
+  if (isProven(holder)) await tx.identities.removeUnproven(user_id)
   else await tx.identities.removeAll(user_id)
-  const unproven = addressKinds.filter((kind) => kind !== proven && !standing[`${kind}_verified`])
+  const unproven = addressKinds.filter((kind) => kind !== proven && !holder[`${kind}_verified`])
   const identifiers = unproven.map((kind) => ({ kind, identifier: null }))
   if (identifiers.length > 0) await tx.users.update(user_id, { identifiers })
 }
 
 /**
- * Takes an unverified address from the account that has it, because its owner proved it elsewhere. Where
- * nothing else would be left to log in with, the account gets a username that nobody could have taken.
+ * Removes an unverified address from the account that has it, because its owner has verified it for another
+ * account. If the account would have no identifier left, it gets a random username.
  */
 export async function releaseAddress(
   tx: AddressRelease,
   kind: AddressKind,
-  { user_id }: Standing,
+  { user_id }: AddressHolder,
 ): Promise<void> {
   const before = await tx.users.get(user_id)
   const identifiers: {

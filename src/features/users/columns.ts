@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** `roles` is the query for their names. The URL comes from the configuration, so it is part of the text. */
+/** `roles` is a query for the names of the roles. The URL is constant, so it is part of the SQL text. */
 function columnsWith(roles: string, publicUrl: string): string {
   const base = pg.escapeLiteral(`${publicUrl}/api/users/`)
   return `
@@ -14,7 +14,10 @@ function columnsWith(roles: string, publicUrl: string): string {
   created_at, updated_at`
 }
 
-/** The columns of a user as the wire shows one, of one that was just inserted, and of an account. */
+/**
+ * Select lists: `user` for the schema User, `created` for a user inserted by the same statement, `account`
+ * for the schema Account.
+ */
 export function userColumns(publicUrl: string) {
   const roles = 'select role from user_roles where user_id = users.id order by role'
   const user = columnsWith(roles, publicUrl)

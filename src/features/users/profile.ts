@@ -1,15 +1,15 @@
-/** What users say of themselves, as it is stored. `null` is a value that is not set. */
+/** The profile fields as they are stored. `null` means not set. */
 export type ProfileFields = { name: string | null; gender: string | null }
 
-/** `null` takes a value away; an absent one stays. */
+/** Changes of the profile: `null` removes a value, an absent field stays unchanged. */
 export type ProfileChanges = { [Field in keyof ProfileFields]?: ProfileFields[Field] | undefined }
 
-const tidy = (text: string | null) => text?.normalize('NFC').trim() || null
+const normalize = (text: string | null) => text?.normalize('NFC').trim() || null
 
 /** The fields that are present, tidied as they are stored. */
 export function readProfile({ name, gender }: ProfileChanges): Partial<ProfileFields> {
   return {
-    ...(name !== undefined && { name: tidy(name) }),
+    ...(name !== undefined && { name: normalize(name) }),
     ...(gender !== undefined && { gender: gender?.trim() || null }),
   }
 }
@@ -21,5 +21,5 @@ export const newProfile = (typed: ProfileChanges = {}): ProfileFields => ({
   ...readProfile(typed),
 })
 
-/** The profile alone, of what holds one. */
+/** Picks the profile fields of an object. */
 export const profileOf = ({ name, gender }: ProfileFields): ProfileFields => ({ name, gender })

@@ -1,6 +1,8 @@
 import { violatedConstraint, type Db } from '../../db/pool.js'
 import { AppError, taken } from '../../errors.js'
 import type { UserColumns } from './columns.js'
+import { createCredentialQueries } from './credential-repository.js'
+import { createHolderQueries } from './holder-repository.js'
 import {
   addressKinds,
   type AddressKind,
@@ -15,62 +17,36 @@ export type NewUser = ProfileFields & {
   identifiers: Identifier[]
   password_hash: string | null
   activated: boolean
-  /** An administrator set the addresses: they count as verified. */
+  /** The addresses count as verified, because an administrator set them. */
   verified?: boolean
 }
 
-/** What a login needs to know; never leaves the service. */
-export type Credential = {
-  user: User
-  password_hash: string | null
-  /** How often the password was changed. */
-  password_version: number
-  activated: boolean
-  disabled: boolean
-}
-
-/** Who already has an identifier that someone wants. */
-export type Holder = {
-  kind: IdentifierKind
-  user_id: string
-  activated: boolean
-  disabled: boolean
-  /** This identifier is an address that was verified. */
-  verified: boolean
-  /** Some address of the account was. */
-  proven: boolean
-}
-
-/** What is known about the holder of an address. */
-export type Standing = {
-  user_id: string
-  email_verified: boolean
-  mobile_verified: boolean
-  disabled: boolean
-}
-
-/** `null` takes a value away. */
+/** `null` removes a value. */
 export type UserChanges = Partial<ProfileFields> & {
   identifiers?: { kind: IdentifierKind; identifier: Identifier | null; verified?: boolean }[]
 }
 
-const takenBy = {
+const errorOfConstraint = {
   users_username_key: 'username_taken',
   users_email_key: 'email_taken',
   users_mobile_key: 'mobile_taken',
 } as const
 
-/** Stays as long as some address is verified. The clock is read late: nothing slips in while a lock is waited for. */
+// The time of the first verification. clock_timestamp() and not now(), which is the start of the transaction:
+// a provider that was connected while this transaction waited for a lock must count as connected before.
 const provenAt =
   'coalesce(proven_at, least(email_verified_at, mobile_verified_at), clock_timestamp())'
 
-/** The only SQL about one user. */
+/** All SQL about a single user. */
 export function createUserRepository(
   db: Db,
   { user: columns, created: createdColumns }: UserColumns,
 ) {
   return {
-    /** Undefined where another user has one of the identifiers: the database decides. */
+    ...createCredentialQueries(db, columns),
+    ...createHolderQueries(db),
+
+    /** Inserts a user with the role `user`. Returns undefined if another user has one of the identifiers. */
     async create(user: NewUser): Promise<User | undefined> {
       const { id, name, gender, identifiers, password_hash, activated, verified = false } = user
       const one = (kind: IdentifierKind) =>
@@ -98,30 +74,13 @@ export function createUserRepository(
       return rows[0]
     },
 
-    /** In the order of the identifiers that were asked for. */
-    async findHolders(identifiers: Identifier[]): Promise<Holder[]> {
-      const { rows } = await db.query<Holder>(
-        `select wanted.kind, users.id as user_id, activated_at is not null as activated,
-           disabled_at is not null as disabled,
-           case kind when 'email' then email_verified_at when 'mobile' then mobile_verified_at end
-             is not null as verified,
-           num_nonnulls(email_verified_at, mobile_verified_at) > 0 as proven
-         from unnest($1::text[], $2::text[]) with ordinality as wanted (kind, canonical, place)
-         join users on canonical = case kind when 'username' then username_canonical
-           when 'email' then email_canonical else mobile_canonical end
-         order by place`,
-        [identifiers.map(({ kind }) => kind), identifiers.map(({ canonical }) => canonical)],
-      )
-      return rows
-    },
-
     find,
 
     get,
 
     /**
-     * The same, and nobody else changes or deletes them until the transaction ends. Whatever changes a
-     * user and what belongs to them begins with this, so that no two wait for each other.
+     * Locks and returns a user. Every transaction that changes a user or data of a user locks the user
+     * first, so that there is no deadlock.
      * @throws AppError `not_found`
      */
     async lock(id: string): Promise<User> {
@@ -129,72 +88,13 @@ export function createUserRepository(
       return get(id)
     },
 
-    /**
-     * Locks a user, and whoever has the address, in the order of their ids: no two wait for each other.
-     * @returns the holder of the address
-     * @throws AppError `unavailable` where the address got another holder meanwhile
-     */
-    async lockWithHolder(
-      id: string,
-      kind: AddressKind,
-      canonical: string,
-    ): Promise<Standing | undefined> {
-      const { rows } = await db.query<{ id: string }>(
-        `select id from users where id = $1 or ${kind}_canonical = $2 order by id for update`,
-        [id, canonical],
-      )
-      const holder = await findStanding(kind, canonical)
-      if (!holder || holder[`${kind}_verified`]) return holder
-      if (!rows.some((row) => row.id === holder.user_id)) throw new AppError('unavailable')
-      return holder
-    },
-
-    /** Locks them as `lock` does: what the answer says holds until the transaction ends. */
-    async lockHolder(kind: AddressKind, canonical: string): Promise<Standing | undefined> {
-      return findStanding(kind, canonical, 'for update')
-    },
-
-    findCredential({ kind, canonical }: Identifier): Promise<Credential | undefined> {
-      return findCredential(`${kind}_canonical`, canonical)
-    },
-
-    findCredentialById: (id: string): Promise<Credential | undefined> => findCredential('id', id),
-
-    /** Replaces the hash of the same password, unless that was changed meanwhile. */
-    async replaceHash(id: string, oldHash: string, newHash: string): Promise<boolean> {
-      const { rowCount } = await db.query(
-        'update users set password_hash = $3 where id = $1 and password_hash = $2',
-        [id, oldHash, newHash],
-      )
+    /** Locks a user against changes, as a new row that refers to it does. Returns false if there is none. */
+    async lockShared(id: string): Promise<boolean> {
+      const { rowCount } = await db.query('select from users where id = $1 for key share', [id])
       return rowCount === 1
     },
 
-    /** Returns the new version; undefined if the password was changed meanwhile. */
-    async changePassword(
-      id: string,
-      oldHash: string,
-      newHash: string,
-    ): Promise<number | undefined> {
-      const { rows } = await db.query<{ version: number }>(
-        `update users set password_hash = $3, password_version = password_version + 1
-         where id = $1 and password_hash = $2 returning password_version as version`,
-        [id, oldHash, newHash],
-      )
-      return rows[0]?.version
-    },
-
-    /** Returns the new version. */
-    async setPassword(id: string, hash: string | null): Promise<number> {
-      const { rows } = await db.query<{ version: number }>(
-        `update users set password_hash = $2, password_version = password_version + 1,
-           updated_at = now()
-         where id = $1 returning password_version as version`,
-        [id, hash],
-      )
-      return rows[0]?.version ?? 0
-    },
-
-    /** Marks an address as verified, and the account as activated; false where it is no longer theirs. */
+    /** Marks an address as verified and the account as activated. Returns false if the address has changed. */
     async verify(id: string, kind: AddressKind, canonical: string): Promise<boolean> {
       const { rowCount } = await db.query(
         `update users set ${kind}_verified_at = coalesce(${kind}_verified_at, now()),
@@ -206,9 +106,9 @@ export function createUserRepository(
     },
 
     /**
-     * Writes what is there to write; an address that changes is unverified unless it says otherwise.
+     * Writes the given changes. A new address is unverified, unless its change has `verified`.
      * @throws AppError `username_taken`, `email_taken`, `mobile_taken`, `not_found`, or
-     *   `validation_failed` where no identifier would be left
+     *   `validation_failed` if the user would have no identifier left
      */
     async update(id: string, { name, gender, identifiers = [] }: UserChanges): Promise<User> {
       const values: unknown[] = [id]
@@ -264,33 +164,6 @@ export function createUserRepository(
     const { rows } = await db.query<User>(`select ${columns} from users where id = $1`, [id])
     return rows[0]
   }
-
-  async function findStanding(
-    kind: AddressKind,
-    canonical: string,
-    lock = '',
-  ): Promise<Standing | undefined> {
-    const { rows } = await db.query<Standing>(
-      `select id as user_id, email_verified_at is not null as email_verified,
-         mobile_verified_at is not null as mobile_verified, disabled_at is not null as disabled
-       from users where ${kind}_canonical = $1 ${lock}`,
-      [canonical],
-    )
-    return rows[0]
-  }
-
-  async function findCredential(column: string, value: string): Promise<Credential | undefined> {
-    const { rows } = await db.query<User & Omit<Credential, 'user'>>(
-      `select ${columns}, password_hash, password_version, activated_at is not null as activated,
-         disabled_at is not null as disabled
-       from users where ${column} = $1`,
-      [value],
-    )
-    const [row] = rows
-    if (!row) return undefined
-    const { password_hash, password_version, activated, disabled, ...user } = row
-    return { user, password_hash, password_version, activated, disabled }
-  }
 }
 
 export type UserRepository = ReturnType<typeof createUserRepository>
@@ -298,11 +171,13 @@ export type UserRepository = ReturnType<typeof createUserRepository>
 function rethrowRefused(error: unknown): never {
   const constraint = violatedConstraint(error)
   if (constraint === 'users_identifier_check') {
-    const fields = [{ field: 'email', message: 'or a username, or a mobile number, must be left' }]
+    const fields = [
+      { field: 'email', message: 'is required unless a username or a mobile number remains' },
+    ]
     throw new AppError('validation_failed', { fields, cause: error })
   }
-  const code = takenBy[constraint as keyof typeof takenBy] as
-    (typeof takenBy)[keyof typeof takenBy] | undefined
+  const code = errorOfConstraint[constraint as keyof typeof errorOfConstraint] as
+    (typeof errorOfConstraint)[keyof typeof errorOfConstraint] | undefined
   if (!code) throw error
   throw taken(code.replace('_taken', '') as IdentifierKind, error)
 }

@@ -17,7 +17,7 @@ type Options = { users: UserService; cookies: Cookies }
 
 const tags = ['account']
 
-/** Without a token, since the link may be opened on another device. */
+/** A public route, because the link may be opened on another device. */
 export const confirmationRoutes: FastifyPluginAsyncTypebox<{
   users: UserService
   cookies: Cookies
@@ -28,9 +28,10 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
     {
       preHandler: limits.perNetwork('codes'),
       schema: {
-        summary: 'Confirm a new address by the code or the link that was sent to it',
+        summary: 'Confirm a new address with the code or link that was sent to it',
         tags,
         body: ProofBody,
+        errors: ['invalid_code', 'email_taken', 'mobile_taken', 'rate_limited'],
         response: replies({ 200: UserReply }),
       },
     },
@@ -41,11 +42,18 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
   )
 }
 
-/** With a token: oneself. */
+/** Routes that need an access token: users act on their own account. */
 export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { users, cookies }) => {
   app.get(
     '/api/user',
-    { schema: { summary: 'Who is logged in', tags, response: replies({ 200: UserReply }) } },
+    {
+      schema: {
+        summary: 'Show your own user',
+        tags,
+        errors: ['not_found'],
+        response: replies({ 200: UserReply }),
+      },
+    },
     async (request) => ok({ user: await users.get(request.user.sub) }),
   )
 
@@ -53,18 +61,27 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
     '/api/user',
     {
       schema: {
-        summary: 'Change the profile; a new address once a message to it was answered',
+        summary: 'Change the profile; a new address must be confirmed by a message',
         tags,
         body: ProfileBody,
+        errors: [
+          'not_found',
+          'invalid_credentials',
+          'reauthentication_required',
+          'username_taken',
+          'rate_limited',
+          'overloaded',
+        ],
         response: replies({ 200: ProfileReply }),
       },
     },
     async (request, reply) => {
       const { email, mobile } = request.body
-      const asks = email != null || mobile != null
-      const marks = asks && { marks: askingMarks(cookies, request, reply) }
+      const sendsMessage = email != null || mobile != null
+      const marks = sendsMessage && { marks: askingMarks(cookies, request, reply) }
       const changed = await users.update({ ...actorOf(request), ...marks }, request.body)
-      const message = changed.pending.length > 0 ? 'Look for a message to confirm it' : 'Changed'
+      const isPending = changed.pending.length > 0
+      const message = isPending ? 'Changed: confirm the new address by its message' : 'Changed'
       return ok({ message, ...changed })
     },
   )
@@ -73,9 +90,17 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
     '/api/user',
     {
       schema: {
-        summary: 'Delete the account and all that belongs to it; asks for the password',
+        summary: 'Delete your account and all its data; requires the password',
         tags,
         body: DeleteBody,
+        errors: [
+          'not_found',
+          'invalid_credentials',
+          'reauthentication_required',
+          'last_admin',
+          'rate_limited',
+          'overloaded',
+        ],
         response: replies({ 200: MessageReply }),
       },
     },
@@ -90,9 +115,10 @@ export const userRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { user
     '/api/user/password',
     {
       schema: {
-        summary: 'Change the password; ends every other session',
+        summary: 'Change your password; ends every other session',
         tags,
         body: PasswordBody,
+        errors: ['not_found', 'invalid_credentials', 'weak_password', 'rate_limited', 'overloaded'],
         response: replies({ 200: MessageReply }),
       },
     },

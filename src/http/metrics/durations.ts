@@ -1,20 +1,20 @@
 /** Upper bounds, in seconds. */
 const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
-/** `buckets` has one more than there are bounds: of what took longer. */
+/** `buckets` has one element more than `bounds`, for durations above the last bound. */
 type Tally = { buckets: number[]; sum: number }
 
 /**
- * How long requests took, by method, route and status: a histogram in Prometheus's text format. That
- * of prom-client needs more than a microsecond for a value, which is a tenth of some requests.
+ * A histogram of request durations by method, route and status, in the text format of Prometheus.
+ * prom-client's histogram takes more than 1 µs for each value, a tenth of the fastest requests.
  */
 export function createDurations(name: string) {
   const routes = new Map<string, Map<string, Tally[]>>()
 
   return {
-    /** `route` is a pattern, of which there are only so many. */
+    /** `route` is the pattern of the route, so that the number of series is bounded. */
     observe(method: string, route: string, status: number, seconds: number): void {
-      const tally = routes.get(route)?.get(method)?.[status] ?? begin(method, route, status)
+      const tally = routes.get(route)?.get(method)?.[status] ?? addTally(method, route, status)
       let bucket = 0
       while (seconds > (bounds[bucket] ?? Infinity)) bucket += 1
       tally.buckets[bucket] = (tally.buckets[bucket] ?? 0) + 1
@@ -23,7 +23,7 @@ export function createDurations(name: string) {
 
     text(): string {
       const lines = [
-        `# HELP ${name} From a request's arrival to its reply`,
+        `# HELP ${name} Time from the arrival of a request to its reply`,
         `# TYPE ${name} histogram`,
       ]
       for (const [route, methods] of routes) {
@@ -38,7 +38,7 @@ export function createDurations(name: string) {
     },
   }
 
-  function begin(method: string, route: string, status: number): Tally {
+  function addTally(method: string, route: string, status: number): Tally {
     const methods = routes.get(route) ?? new Map<string, Tally[]>()
     const tallies = methods.get(method) ?? []
     const tally = { buckets: [...bounds, Infinity].map(() => 0), sum: 0 }

@@ -4,7 +4,7 @@ import type { Lanes } from '../../concurrency/lanes.js'
 
 export type Sources = {
   replica: {
-    feed: { onNews: (listener: (lag: number) => void) => void }
+    feed: { onLag: (listener: (lag: number) => void) => void }
     status: () => DenylistStatus
   }
   lanes: Pick<Lanes, 'busy' | 'waiting'>
@@ -12,8 +12,8 @@ export type Sources = {
 }
 
 type DenylistStatus = {
-  isFresh: boolean
-  /** Milliseconds since the database was last heard. */
+  isWithinLease: boolean
+  /** Milliseconds since the last answer of the database. */
   age: number
   entries: number
   bytes: number
@@ -24,78 +24,84 @@ type DenylistStatus = {
   queries: number
 }
 
-/** How this instance stands, read from memory when it is asked for. */
+/** The state of this instance, read from memory at each scrape. */
 export function createGauges({ replica, lanes, db }: Sources): Registry {
-  const own = new Registry()
-  const registers = [own]
+  const registry = new Registry()
+  const registers = [registry]
 
   function gauge(name: string, help: string, read: () => number): void {
-    const collect = function (this: Gauge) {
-      this.set(read())
-    }
-    new Gauge({ name: `gatehouse_${name}`, help, registers, collect })
+    const metric: Gauge = new Gauge({
+      name: `gatehouse_${name}`,
+      help,
+      registers,
+      collect: () => metric.set(read()),
+    })
   }
 
   function counter(name: string, help: string, read: () => number): void {
-    const collect = function (this: Counter) {
-      this.reset()
-      this.inc(read())
-    }
-    new Counter({ name: `gatehouse_${name}`, help, registers, collect })
+    const metric: Counter = new Counter({
+      name: `gatehouse_${name}`,
+      help,
+      registers,
+      collect: () => {
+        metric.reset()
+        metric.inc(read())
+      },
+    })
   }
 
   addDenylist()
-  gauge('password_lanes_busy', 'Passwords that are being hashed', () => lanes.busy)
-  gauge('password_lanes_waiting', 'Passwords that wait to be hashed', () => lanes.waiting)
+  gauge('password_lanes_busy', 'Passwords being hashed', () => lanes.busy)
+  gauge('password_lanes_waiting', 'Passwords waiting to be hashed', () => lanes.waiting)
   gauge('database_connections', 'Connections of the pool', () => db.status().total)
   gauge('database_connections_idle', 'Idle connections of the pool', () => db.status().idle)
-  gauge('database_waiting', 'Queries that wait for a connection', () => db.status().waiting)
-  return Registry.merge([own, processMetrics()])
+  gauge('database_waiting', 'Queries waiting for a connection', () => db.status().waiting)
+  return Registry.merge([registry, processMetrics()])
 
   function addDenylist(): void {
     const { status, feed } = replica
-    gauge('denylist_fresh', '1 while the denylist is answered from memory', () =>
-      Number(status().isFresh),
+    gauge('denylist_fresh', '1 while the denylist is read from memory', () =>
+      Number(status().isWithinLease),
     )
     gauge(
       'denylist_lease_age_seconds',
-      'Time since the database was last heard; the lease is 2',
+      'Time since the last answer of the database; the lease is 2',
       () => status().age / 1_000,
     )
     gauge('denylist_entries', 'Denials in memory', () => status().entries)
-    gauge('denylist_bytes', 'Memory that the denials take', () => status().bytes)
+    gauge('denylist_bytes', 'Memory used by the denials', () => status().bytes)
     gauge(
       'denylist_clock_skew_seconds',
-      "The database's clock less that of this host",
+      "The database's clock minus the clock of this host",
       () => status().skew / 1_000,
     )
-    counter('denylist_reconnects_total', 'Losses of the feed', () => status().reconnects)
+    counter('denylist_reconnects_total', 'Reconnections of the feed', () => status().reconnects)
     counter(
       'denylist_history_changes_total',
-      'Changes of the history of the database, as by a failover',
+      'Changes of the history of the database, such as by a failover',
       () => status().historyChanges,
     )
     counter(
       'denylist_fallback_queries_total',
-      'Queries that took the place of the memory',
+      'Queries that replaced a lookup in memory',
       () => status().queries,
     )
     const lag = new Histogram({
       name: 'gatehouse_denylist_lag_seconds',
-      help: 'From when a denial was written to when it was read here, the oldest of each reading',
+      help: 'Time from writing a denial to reading it here, of the oldest denial of each read',
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     })
-    feed.onNews((seconds) => lag.observe(seconds))
+    feed.onLag((seconds) => lag.observe(seconds))
   }
 }
 
-let ofProcess: Registry | undefined
+let processRegistry: Registry | undefined
 
-/** Once, however many apps there are in it: what observes the process cannot be told to stop. */
+/** Shared by all apps of the process, because the default metrics cannot be stopped once they run. */
 function processMetrics(): Registry {
-  if (ofProcess) return ofProcess
-  ofProcess = new Registry()
-  collectDefaultMetrics({ register: ofProcess })
-  return ofProcess
+  if (processRegistry) return processRegistry
+  processRegistry = new Registry()
+  collectDefaultMetrics({ register: processRegistry })
+  return processRegistry
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { testApp } from '../../support/app.js'
+import { rounds } from '../../support/rounds.js'
 import { createAdmin, createClient, type Client, type Reply } from '../../support/http/client.js'
 
 let changes = 0
@@ -29,7 +30,7 @@ t.test('two administrators who change the same user at once both get an answer',
   const service = await testApp(t)
   const [ada, grace] = [await createAdmin(service), await createAdmin(service)]
   for (const [one, other] of pairs) {
-    for (let round = 0; round < 30; round += 1) {
+    for (let round = 0; round < rounds(30); round += 1) {
       const user = await createClient(service)
       const replies = await Promise.all([acts[one](ada, user), acts[other](grace, user)])
       const said = replies.map(({ status, code }) => code ?? status).join()
@@ -41,7 +42,7 @@ t.test('two administrators who change the same user at once both get an answer',
 t.test('a role can be deleted while those who have it are', async (t) => {
   const service = await testApp(t)
   const [ada, grace] = [await createAdmin(service), await createAdmin(service)]
-  for (let round = 0; round < 30; round += 1) {
+  for (let round = 0; round < rounds(30); round += 1) {
     await ada.send('POST', '/api/roles', { name: 'editor' })
     const users = [await createClient(service), await createClient(service)]
     for (const { id } of users) await ada.send('POST', `/api/users/${id}/roles/editor`)

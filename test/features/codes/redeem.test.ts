@@ -6,8 +6,9 @@ import { createCodeService } from '../../../src/features/codes/service.js'
 import { createStore } from '../../../src/store.js'
 import { readIdentifier } from '../../../src/features/identifiers/identifiers.js'
 import { ada, keysSecret, testApp } from '../../support/app.js'
+import { rounds } from '../../support/rounds.js'
 
-const owners = Array.from({ length: 50 }, (_, n) => `owner-${n}@example.org`)
+const owners = Array.from({ length: rounds(50) }, (_, n) => `owner-${n}@example.org`)
 const rivals = 20
 
 /** Two instances on one database, and codes made as the outbox makes them. */

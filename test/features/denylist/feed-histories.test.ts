@@ -10,7 +10,7 @@ const [snapshot, packed] = ['5:5:', Buffer.alloc(0)]
 
 /** A feed on a database that answers at once, and what each of its answers says. */
 function feedThatHears(news: number) {
-  const { clock, after, sleep, step } = createVirtualTime()
+  const { clock, after, step } = createVirtualTime()
   const says = { list: 'one', delta: 'one', pool: 'one', known: true }
   const count = { loads: 0 }
   const feed = createFeed({
@@ -23,18 +23,17 @@ function feedThatHears(news: number) {
       page: async () => ({ history: says.list, packed, last: null, count: 0 }),
       delta: async () => {
         const { delta: history, known } = says
-        return { history, known, snapshot, packed, at: Date.now(), keys: 0, lag: null }
+        return { history, known, snapshot, packed, at: clock.now(), keys: 0, lag: null }
       },
-      news: () => sleep(news),
+      waitForChange: () => clock.sleep(news),
       close: () => undefined,
     }),
     poolHistory: async () => says.pool,
     interval: 500,
     log,
     clock,
-    sleep,
     random: () => 0,
-    onHeard: async () => undefined,
+    onDelta: async () => undefined,
     onLost: () => undefined,
   })
   const pass = async (ms: number) => {
@@ -53,10 +52,10 @@ t.test('a list that another server answers is no list of this one', async (t) =>
   const { feed, says, pass } = feedThatHears(100)
   says.list = 'two'
   await pass(1_000)
-  t.notOk(feed.isFresh())
+  t.notOk(feed.isWithinLease())
   says.list = 'one'
   await pass(2_500)
-  t.ok(feed.isFresh())
+  t.ok(feed.isWithinLease())
 })
 
 t.test(
@@ -67,11 +66,11 @@ t.test(
     t.equal(count.loads, 1)
     says.known = false
     await pass(3_000)
-    t.notOk(feed.isFresh(), 'what is compared with it says nothing')
+    t.notOk(feed.isWithinLease(), 'what is compared with it says nothing')
     says.known = true
     await pass(3_000)
     t.ok(count.loads > 1)
-    t.ok(feed.isFresh())
+    t.ok(feed.isWithinLease())
     t.equal(feed.status().historyChanges, 1)
   },
 )
@@ -81,7 +80,7 @@ t.test('the lease counts from when the pool was on the history, not from the new
   await pass(10)
   says.pool = 'two'
   await pass(1_980)
-  t.ok(feed.isFresh())
+  t.ok(feed.isWithinLease())
   await pass(20)
-  t.notOk(feed.isFresh())
+  t.notOk(feed.isWithinLease())
 })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { createStore } from '../../../src/store.js'
 import { createDenylistRepository } from '../../../src/features/denylist/repository.js'
+import { systemClock } from '../../../src/concurrency/clock.js'
 import { createRestorer } from '../../../src/features/denylist/restorer.js'
 import { createPool } from '../../../src/db/pool.js'
 import { pino } from 'pino'
@@ -171,7 +172,7 @@ t.test('epochs are raised above lost ones; what was deleted is not deleted again
         fails ? Promise.reject(new Error('down')) : store.denylist.findAccounts(ids),
     },
     log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }),
-    sleep: async () => void (fails = false),
+    clock: { ...systemClock, sleep: async () => void (fails = false) },
   })
   const [behind, ahead, deleted] = [randomUUID(), randomUUID(), randomUUID()]
   for (const [at, id] of [behind, ahead, deleted].entries()) {

@@ -2,20 +2,20 @@ import { createEntries, type AccessClaims } from '@gatehouse/verify/protocol'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { createLookup } from '../../../src/features/denylist/lookup.js'
-import type { Found } from '../../../src/features/denylist/repository.js'
+import type { DenylistRow } from '../../../src/features/denylist/repository.js'
 import { createDenylist } from '../../../src/features/denylist/service.js'
 
 /** A denylist whose replica is fresh or not, over a database that holds what the test puts there. */
 function denylistOn() {
   const world = {
-    isFresh: true,
+    isWithinLease: true,
     stored: new Map<string, number | null>(),
     isDown: false,
     time: 0,
     queries: 0,
     wakes: 0,
   }
-  const find = async (ids: string[]): Promise<Found[]> => {
+  const find = async (ids: string[]): Promise<DenylistRow[]> => {
     world.queries += 1
     if (world.isDown) throw new Error('down')
     return ids.flatMap((id) => {
@@ -23,12 +23,12 @@ function denylistOn() {
       return epoch === undefined ? [] : [{ id, epoch }]
     })
   }
-  const clock = () => world.time
+  const clock = { monotonic: () => world.time }
   const denylist = createDenylist({
     entries: createEntries(),
-    isFresh: () => world.isFresh,
+    isWithinLease: () => world.isWithinLease,
     lookup: createLookup({ denylist: { find }, clock }),
-    wakeOthers: () => void (world.wakes += 1),
+    notifyOthers: () => void (world.wakes += 1),
     clock,
     denyFor: 1_020,
   })
@@ -56,7 +56,7 @@ t.test('what memory denies the database cannot make good again', async (t) => {
   const { denylist, world } = denylistOn()
   const claims = newClaims()
   denylist.add([{ id: claims.sid, expires_at }])
-  world.isFresh = false // and the database has lost it
+  world.isWithinLease = false // and the database has lost it
   t.equal(await outcomeOf(denylist, claims), 'invalid_token')
   t.equal(await outcomeOf(denylist, newClaims()), 'live')
 })
@@ -92,10 +92,10 @@ t.test('a dead session is no stale one: a refresh would not heal it', async (t) 
 t.test('what is denied wakes the others, and nothing does not', (t) => {
   const { denylist, world } = denylistOn()
   denylist.add([])
-  denylist.doubt([])
+  denylist.markUncertain([])
   t.equal(world.wakes, 0)
   denylist.add([{ id: randomUUID(), expires_at }])
-  denylist.doubt([{ id: randomUUID(), expires_at }])
+  denylist.markUncertain([{ id: randomUUID(), expires_at }])
   t.equal(world.wakes, 2)
   t.end()
 })
@@ -103,7 +103,7 @@ t.test('what is denied wakes the others, and nothing does not', (t) => {
 t.test('past the lease the database decides, whatever the replica holds', async (t) => {
   const { denylist, world } = denylistOn()
   const [live, out, stale] = [newClaims(), newClaims(), newClaims(1)]
-  world.isFresh = false
+  world.isWithinLease = false
   world.stored.set(out.sid, null).set(stale.sub, 2)
   t.equal(await outcomeOf(denylist, live), 'live')
   t.equal(await outcomeOf(denylist, out), 'invalid_token')
@@ -113,7 +113,7 @@ t.test('past the lease the database decides, whatever the replica holds', async 
 
 t.test('past the lease and without the database nobody is let in', async (t) => {
   const { denylist, world } = denylistOn()
-  world.isFresh = false
+  world.isWithinLease = false
   world.isDown = true
   const all = Array.from({ length: 100 }, () => outcomeOf(denylist, newClaims()))
   t.notOk((await Promise.all(all)).includes('live'))
@@ -127,7 +127,7 @@ t.test('of a commit whose outcome is unknown the database is asked', async (t) =
   for (const name of ['jti', 'sid', 'sub'] as const) {
     const { denylist, world } = denylistOn()
     const claims = newClaims()
-    denylist.doubt([{ id: claims[name], expires_at }])
+    denylist.markUncertain([{ id: claims[name], expires_at }])
     t.equal(await outcomeOf(denylist, claims), 'live', 'it was not committed, so far')
     world.stored.set(claims[name], null)
     t.equal(await outcomeOf(denylist, claims), 'invalid_token', 'then it was')
@@ -142,12 +142,12 @@ t.test('of a commit whose outcome is unknown the database is asked', async (t) =
 t.test('a doubt lasts as long as the tokens that it is about', async (t) => {
   const { denylist, world } = denylistOn()
   const claims = newClaims()
-  denylist.doubt([{ id: claims.sid, expires_at }])
+  denylist.markUncertain([{ id: claims.sid, expires_at }])
   world.time = 1_019_000
-  denylist.doubt([{ id: randomUUID(), expires_at }])
+  denylist.markUncertain([{ id: randomUUID(), expires_at }])
   await outcomeOf(denylist, claims)
   t.equal(world.queries, 1)
   world.time = 1_020_001
-  denylist.doubt([{ id: randomUUID(), expires_at }])
+  denylist.markUncertain([{ id: randomUUID(), expires_at }])
   t.equal(denylist.requireLive(claims), undefined)
 })

@@ -18,31 +18,33 @@ const app = await socialApp(t, { env: forger.env })
 const now = () => Math.floor(Date.now() / 1_000)
 const html = '<script>alert(1)</script>'
 
-/** With these, the ID token is all that is asked. */
+/** With these claims in the ID token, Gatehouse does not request userinfo. */
 const inToken = { email: 'eve@example.org', email_verified: true }
 
 const invalid: Record<string, Forgery> = {
-  'no signature': { idToken: ({ header, claims }) => unsigned({ ...header, alg: 'none' }, claims) },
-  'no signature, spelled nOnE': {
+  'alg none without a signature': {
+    idToken: ({ header, claims }) => unsigned({ ...header, alg: 'none' }, claims),
+  },
+  'alg nOnE without a signature': {
     idToken: ({ header, claims }) => unsigned({ ...header, alg: 'nOnE' }, claims),
   },
-  'a signature under "none"': {
+  'alg none with a signature': {
     idToken: ({ header, claims, signed }) =>
       unsigned({ ...header, alg: 'none' }, claims, signed.split('.')[2]),
   },
-  'no signature under RS256': { idToken: ({ header, claims }) => unsigned(header, claims) },
+  'alg RS256 without a signature': { idToken: ({ header, claims }) => unsigned(header, claims) },
   'signed with the client secret': {
     header: { alg: 'HS256', kid: undefined },
     key: () => forgerClient.secret,
   },
   'signed with the public key': { header: { alg: 'HS256' }, key: ({ published }) => published },
-  'a foreign key under our kid': { key: ({ foreign }) => foreign },
-  'a foreign key that it points to': {
+  'a foreign key with the kid of the provider': { key: ({ foreign }) => foreign },
+  'a foreign key from jku and jwk in the header': {
     key: ({ foreign }) => foreign,
     header: { kid: 'x', jku: `${forger.issuer}/evil`, jwk: { kty: 'RSA', n: 'AQAB', e: 'AQAB' } },
   },
   'an unknown kid': { header: { kid: 'unknown' } },
-  'an algorithm that was not announced': { header: { alg: 'PS256' } },
+  'an algorithm that the discovery document does not list': { header: { alg: 'PS256' } },
   'claims of another token': {
     idToken: ({ header, claims, signed }) =>
       unsigned(header, { ...claims, ...inToken }, signed.split('.')[2]),
@@ -61,12 +63,12 @@ const invalid: Record<string, Forgery> = {
   'no nonce': { claims: { nonce: undefined } },
   'a nonce that is null': { claims: { nonce: null } },
   'the nonce of another login': { claims: { nonce: 'n'.repeat(43) } },
-  'run out': { claims: { iat: now() - 7_200, exp: now() - 3_600 } },
-  'run out, as text': { claims: { exp: '9999999999' } },
+  'an expired ID token': { claims: { iat: now() - 7_200, exp: now() - 3_600 } },
+  'exp as a string': { claims: { exp: '9999999999' } },
   'no exp': { claims: { exp: undefined } },
   'no iat': { claims: { iat: undefined } },
-  'from the future': { claims: { iat: now() + 7_200, exp: now() + 7_500 } },
-  'not valid yet': { claims: { nbf: now() + 7_200 } },
+  'iat in the future': { claims: { iat: now() + 7_200, exp: now() + 7_500 } },
+  'nbf in the future': { claims: { nbf: now() + 7_200 } },
   'no subject': { claims: { sub: undefined } },
   'an empty subject': { claims: { sub: '', ...inToken } },
   'a subject of 300 characters': { claims: { sub: 's'.repeat(300), ...inToken } },
@@ -75,18 +77,18 @@ const invalid: Record<string, Forgery> = {
   'null for a subject': { claims: { sub: null, ...inToken } },
   'a subject with a NUL': { claims: { sub: 'a\0b', ...inToken } },
   'no ID token': { token: { id_token: undefined } },
-  'an ID token that is none': { idToken: () => 'not.a.token' },
+  'an ID token that is not a JWT': { idToken: () => 'not.a.token' },
   'an ID token that is an object': { idToken: ({ claims }) => claims },
-  'an encrypted one': { idToken: () => 'eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d' },
+  'an encrypted ID token': { idToken: () => 'eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d' },
   'another token type': { token: { token_type: 'mac' } },
   'no token type': { token: { token_type: undefined } },
   'no access token': { token: { access_token: undefined } },
   'userinfo of another subject': { userinfo: { sub: 'somebody else' } },
-  'userinfo of no subject': { userinfo: { sub: undefined } },
-  'userinfo refused': { userinfo: reply(401, '{"error":"invalid_token"}') },
+  'userinfo without a subject': { userinfo: { sub: undefined } },
+  'a userinfo error': { userinfo: reply(401, '{"error":"invalid_token"}') },
   'userinfo that is a list': { userinfo: reply(200, '[]') },
-  'a code that is refused': { token: reply(400, '{"error":"invalid_grant"}') },
-  'a client that is refused': {
+  'a rejected code': { token: reply(400, '{"error":"invalid_grant"}') },
+  'a rejected client': {
     token: reply(401, '{"error":"invalid_client"}', 'application/json', {
       'www-authenticate': 'Basic realm="x"',
     }),
@@ -97,17 +99,19 @@ const invalid: Record<string, Forgery> = {
   'an answer that is null': { token: reply(200, 'null') },
   'an answer that is a list': { token: reply(200, '[]') },
   'the iss of another provider': { callback: { iss: 'https://evil.example' } },
-  'no iss, though it promised one': { callback: { iss: undefined } },
+  'no iss, although the metadata announces it': { callback: { iss: undefined } },
   'an error and a code': { callback: { error: 'server_error' } },
   'an error that is HTML': { callback: { code: undefined, error: html, error_description: html } },
   'no code': { callback: { code: undefined } },
   'an unknown code': { callback: { code: 'made-up' } },
-  'an implicit answer': { callback: { code: undefined, id_token: 'a.b.c', access_token: 'x' } },
+  'an answer of the implicit flow': {
+    callback: { code: undefined, id_token: 'a.b.c', access_token: 'x' },
+  },
   'an answer in a JWT': { callback: { response: 'a.b.c' } },
 }
 
 for (const [what, forgery] of Object.entries(invalid)) {
-  t.test(`who is vouched for like this stays out: ${what}`, async (t) => {
+  t.test(`a login with an invalid answer of the provider fails: ${what}`, async (t) => {
     const { back, counts } = await attempt(app, forger, forgery)
     t.same(refusal(back), refused(401, 'provider_refused'), what)
     t.notMatch(back.html, '<script')
@@ -130,8 +134,8 @@ const failing: Record<string, Forgery['token']> = {
   'status 503': reply(503, '{"error":"temporarily_unavailable"}'),
   'a page': reply(200, '<html>Please log in</html>', 'text/html'),
   'broken JSON': reply(200, '{"access_token":'),
-  'bytes that are no text': reply(200, Buffer.from([0x7b, 0xff, 0xfe, 0x7d])),
-  nothing: reply(200, ''),
+  'bytes that are not UTF-8': reply(200, Buffer.from([0x7b, 0xff, 0xfe, 0x7d])),
+  'an empty body': reply(200, ''),
   'a broken connection': (response) => response.destroy(),
   'half an answer': (response) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1_000 })
@@ -141,17 +145,17 @@ const failing: Record<string, Forgery['token']> = {
 
 for (const [what, answer] of Object.entries(failing)) {
   for (const place of ['token', 'userinfo'] as const) {
-    t.test(`${what} from ${place} is an outage`, async (t) => {
+    t.test(`${what} from the ${place} endpoint counts as an outage`, async (t) => {
       const { back, counts } = await attempt(app, forger, { [place]: answer })
       t.same(refusal(back), refused(503, 'provider_failed'))
       t.match(back.headers.get('retry-after'), /^\d+$/)
       t.same(counts.after, counts.before)
-      t.notOk(forger.paths.includes('/elsewhere'), 'no redirect is followed')
+      t.notOk(forger.paths.includes('/elsewhere'), 'Gatehouse follows no redirect')
     })
   }
 }
 
-t.test('who is silent is waited for no longer than five seconds', async (t) => {
+t.test('a provider that sends no complete answer times out after five seconds', async (t) => {
   const dripping: Forgery['token'] = (response) => {
     response.writeHead(200, { 'content-type': 'application/json' })
     const drip = setInterval(() => response.write(' '), 500)
@@ -167,7 +171,7 @@ t.test('who is silent is waited for no longer than five seconds', async (t) => {
   t.ok(seconds > 4 && seconds < 9, `${seconds} s`)
 })
 
-t.test('an address that is none makes no account', async (t) => {
+t.test('a login with an invalid e-mail address creates no account', async (t) => {
   const addresses: unknown[] = [
     ['eve@example.org'],
     { address: 'eve@example.org' },
@@ -196,7 +200,7 @@ t.test('an address that is none makes no account', async (t) => {
   }
 })
 
-t.test('only true is true', async (t) => {
+t.test('only the boolean true in email_verified counts as verified', async (t) => {
   let people = 0
   for (const email_verified of ['true', 1, 'yes', [true], { value: true }, null, undefined, '1']) {
     for (const place of ['claims', 'userinfo'] as const) {
@@ -214,7 +218,7 @@ t.test('only true is true', async (t) => {
   }
 })
 
-t.test('a name is text of ours, or none', async (t) => {
+t.test('an account gets the valid part of the name, or no name', async (t) => {
   for (const [name, kept] of [
     ['Eve\r\nSet-Cookie: a=b', 'EveSet-Cookie: a=b'],
     ['Eve\0', 'Eve'],
@@ -239,13 +243,13 @@ t.test('a name is text of ours, or none', async (t) => {
   }
 })
 
-t.test('claims that could be methods or prototypes are only claims', async (t) => {
+t.test('claims such as __proto__ and constructor have no effect', async (t) => {
   const odd = JSON.parse('{"__proto__":{"email_verified":true},"constructor":1,"toString":1}')
   const { back } = await attempt(app, forger, { userinfo: { ...odd, email: undefined } })
   t.same(refusal(back), refused(403, 'email_required'))
 })
 
-t.test('a callback with a parameter twice is none', async (t) => {
+t.test('a callback with repeated or malformed parameters is refused', async (t) => {
   const state = `state=STATE&iss=${encodeURIComponent(forger.issuer)}`
   for (const callback of [
     `?code=CODE&code=CODE&${state}`,
@@ -268,16 +272,16 @@ t.test('a callback with a parameter twice is none', async (t) => {
 })
 
 const starts: [what: string, start: Start, status: number, code: string][] = [
-  ['another issuer', { discovery: { issuer: 'https://evil.example' } }, 401, 'provider_refused'],
-  ['no issuer', { discovery: { issuer: undefined } }, 401, 'provider_refused'],
+  ['of another issuer', { discovery: { issuer: 'https://evil.example' } }, 401, 'provider_refused'],
+  ['without an issuer', { discovery: { issuer: undefined } }, 401, 'provider_refused'],
   [
-    'no page to go to',
+    'without an authorization endpoint',
     { discovery: { authorization_endpoint: undefined } },
     401,
     'provider_refused',
   ],
-  ['status 500', { discovery: reply(500, '{}') }, 503, 'provider_failed'],
-  ['a page', { discovery: reply(200, '<html>', 'text/html') }, 503, 'provider_failed'],
+  ['an error 500', { discovery: reply(500, '{}') }, 503, 'provider_failed'],
+  ['an HTML page', { discovery: reply(200, '<html>', 'text/html') }, 503, 'provider_failed'],
   [
     'a redirect',
     { discovery: reply(302, '', 'text/plain', { location: '/elsewhere' }) },
@@ -287,7 +291,7 @@ const starts: [what: string, start: Start, status: number, code: string][] = [
 ]
 
 for (const [what, start, status, code] of starts) {
-  t.test(`a provider whose discovery is ${what} is asked no further`, async (t) => {
+  t.test(`a discovery answer that is ${what} stops the login`, async (t) => {
     const { left, bad } = await leaveFor(start)
     t.same(refusal(left), refused(status, code))
     if (status === 503) t.match(left.headers.get('retry-after'), /^\d+$/)
@@ -295,14 +299,14 @@ for (const [what, start, status, code] of starts) {
   })
 }
 
-t.test('where a provider sends people is a page of the web', async (t) => {
+t.test('the authorization endpoint must be an http or https URL', async (t) => {
   for (const endpoint of ['javascript:alert(1)', 'data:text/html,x', '/relative', 'file:///etc']) {
     const { left } = await leaveFor({ discovery: { authorization_endpoint: endpoint } })
     t.same(refusal(left), refused(401, 'provider_refused'), endpoint)
   }
 })
 
-t.test('a provider that is down is asked again by the next login', async (t) => {
+t.test('after a failed discovery, the next login tries it again', async (t) => {
   let isDown = true
   const discovery: Start['discovery'] = (response, good) => {
     response.writeHead(isDown ? 500 : 200, { 'content-type': 'application/json' })
@@ -318,16 +322,21 @@ t.test('a provider that is down is asked again by the next login', async (t) => 
 })
 
 const keySets: [what: string, jwks: Start['jwks'], status: number, code: string][] = [
-  ['status 500', reply(500, '{}'), 503, 'provider_failed'],
-  ['a page', reply(200, '<html>', 'text/html'), 503, 'provider_failed'],
-  ['no keys', { keys: [] }, 401, 'provider_refused'],
-  ['no list', { keys: 'none' }, 401, 'provider_refused'],
-  ['a secret', { keys: [{ kty: 'oct', k: 'c2VjcmV0', kid: 'own' }] }, 401, 'provider_refused'],
-  ['huge', reply(200, `{"keys":["${'x'.repeat(2_097_152)}"]}`), 503, 'provider_failed'],
+  ['an error 500', reply(500, '{}'), 503, 'provider_failed'],
+  ['an HTML page', reply(200, '<html>', 'text/html'), 503, 'provider_failed'],
+  ['empty', { keys: [] }, 401, 'provider_refused'],
+  ['not a list', { keys: 'none' }, 401, 'provider_refused'],
+  [
+    'a symmetric key',
+    { keys: [{ kty: 'oct', k: 'c2VjcmV0', kid: 'own' }] },
+    401,
+    'provider_refused',
+  ],
+  ['2 MB long', reply(200, `{"keys":["${'x'.repeat(2_097_152)}"]}`), 503, 'provider_failed'],
 ]
 
 for (const [what, jwks, status, code] of keySets) {
-  t.test(`a set of keys that is ${what} vouches for nobody`, async (t) => {
+  t.test(`a login fails if the JWK set is ${what}`, async (t) => {
     const bad = await startForger(t, publicUrl, jwks && { jwks })
     const mine = await socialApp(t, { env: bad.env, url: app.url })
     const { back, counts } = await attempt(mine, bad, {})
@@ -336,7 +345,7 @@ for (const [what, jwks, status, code] of keySets) {
   })
 }
 
-t.test('what GitHub answers wrong lets nobody in', async (t) => {
+t.test('a login with an invalid answer of GitHub fails', async (t) => {
   const github = await githubServer(t, publicUrl)
   const mine = await socialApp(t, { env: github.env })
   const email = 'eve@example.org'
@@ -349,21 +358,26 @@ t.test('what GitHub answers wrong lets nobody in', async (t) => {
     ['another type', { token: [200, { access_token: 'x', token_type: 'mac' }] }, 401, ''],
     ['status 502', { token: [502, {}] }, 503, ''],
     ['no id', { user: [200, { ...good, id: undefined }] }, 401, ''],
-    ['an id that is text', { user: [200, { ...good, id: '1' }] }, 401, ''],
+    ['an id that is a string', { user: [200, { ...good, id: '1' }] }, 401, ''],
     ['an id that is null', { user: [200, { ...good, id: null }] }, 401, ''],
-    ['an id that is broken', { user: [200, { ...good, id: 1.5 }] }, 401, ''],
-    ['an id beyond integers', { user: [200, { ...good, id: 1e300 }] }, 401, ''],
+    ['an id that is not an integer', { user: [200, { ...good, id: 1.5 }] }, 401, ''],
+    ['an id beyond the safe integers', { user: [200, { ...good, id: 1e300 }] }, 401, ''],
     ['the id 0', { user: [200, { ...good, id: 0 }] }, 401, ''],
-    ['nobody', { user: [200, null] }, 401, ''],
-    ['a user that is refused', { user: [403, { message: html }] }, 401, ''],
-    ['addresses refused', { emails: [404, { message: 'Not Found' }] }, 401, ''],
-    ['addresses that are no list', { emails: [200, { email }] }, 401, ''],
-    ['"true" for true', { emails: [200, [{ ...proven, verified: 'true' }]] }, 401, ''],
-    ['1 for true', { emails: [200, [{ ...proven, primary: 1 }]] }, 401, ''],
-    ['a list for an address', { emails: [200, [{ ...proven, email: [email] }]] }, 401, ''],
-    ['addresses, status 500', { emails: [500, {}] }, 503, ''],
+    ['a user that is null', { user: [200, null] }, 401, ''],
+    ['an error for the user', { user: [403, { message: html }] }, 401, ''],
+    ['an error for the addresses', { emails: [404, { message: 'Not Found' }] }, 401, ''],
+    ['addresses that are not a list', { emails: [200, { email }] }, 401, ''],
+    ['"true" instead of true', { emails: [200, [{ ...proven, verified: 'true' }]] }, 401, ''],
+    ['1 instead of true', { emails: [200, [{ ...proven, primary: 1 }]] }, 401, ''],
+    ['an address that is a list', { emails: [200, [{ ...proven, email: [email] }]] }, 401, ''],
+    ['status 500 for the addresses', { emails: [500, {}] }, 503, ''],
     ['no address', { emails: [200, []] }, 403, 'email_required'],
-    ['a NUL', { emails: [200, [{ ...proven, email: 'e\0@example.org' }]] }, 403, 'email_required'],
+    [
+      'an address with a NUL',
+      { emails: [200, [{ ...proven, email: 'e\0@example.org' }]] },
+      403,
+      'email_required',
+    ],
   ]
   const codes: Record<number, string> = { 401: 'provider_refused', 503: 'provider_failed' }
   let id = 0
@@ -377,7 +391,7 @@ t.test('what GitHub answers wrong lets nobody in', async (t) => {
   t.same(await mine.counts(), { users: 0, sessions: 0, identities: 0 })
 })
 
-t.test('errors are pages for people, with nothing of what the provider said', async (t) => {
+t.test('the error page contains no text from the provider', async (t) => {
   const { back } = await attempt(app, forger, { token: reply(400, `{"error":"${html}"}`) }, true)
   t.equal(back.status, 401)
   t.match(back.headers.get('content-type'), /^text\/html/)
@@ -389,7 +403,7 @@ t.test('errors are pages for people, with nothing of what the provider said', as
   t.notMatch(other.back.html, 'alert(1)')
 })
 
-t.test('and after all that an honest login works, in both of its ways', async (t) => {
+t.test('a valid login succeeds, with the address in userinfo or in the ID token', async (t) => {
   for (const forgery of [{}, { claims: { email: 'ida@example.org', email_verified: true } }]) {
     const visitor = app.browser()
     const { callback, code, email } = forger.back(await visitor.leave('oidc'), forgery)

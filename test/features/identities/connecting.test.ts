@@ -22,30 +22,34 @@ const app = await socialApp(t, { env: { ...openid.env, ...github.env, MAIL_URL: 
 const { browser, call, sql, userOf, identitiesOf, standingOf } = app
 const { register, asUser, connecting, connect } = accountsOf(app, publicUrl)
 
-t.test('who is signed in connects a provider, whatever address they have there', async (t) => {
+t.test('a signed-in user connects a provider that has another address of the user', async (t) => {
   for (const provider of ['oidc', 'github'] as const) {
     const { email, user, access_token } = await register()
     const visitor = await asUser(email)
     const person = personAt[provider](anAddress())
     const back = await connect(visitor, provider, person)
     t.match(back, { status: 303, location: '/welcome' })
-    t.notOk(back.setCookies.includes('__Host-session'), 'the session stays as it is')
+    t.notOk(back.setCookies.includes('__Host-session'), 'the session does not change')
     t.match((await visitor.home.get('/welcome')).html, 'Connected')
     t.same(await identitiesOf(access_token), [provider])
-    t.match(await sink.next(email), { subject: 'Another way to log in to Gatehouse' })
+    t.match(await sink.next(email), { subject: 'A new way to log in was added at Gatehouse' })
     t.match(await standingOf(user.id), { email, email_verified: false, has_password: true })
     const elsewhere = browser()
     await elsewhere.signIn(provider, person)
     t.match(await userOf(elsewhere.cookie('session')), { id: user.id, email })
 
-    t.equal((await connect(visitor, provider, person)).status, 303, 'again changes nothing')
+    t.equal(
+      (await connect(visitor, provider, person)).status,
+      303,
+      'a second connection of the same identity changes nothing',
+    )
     t.same(await identitiesOf(access_token), [provider])
     const second = refusal(await connect(visitor, provider, personAt[provider](anAddress())))
-    t.same(second, refused(409, 'identity_taken'), 'one of each provider')
+    t.same(second, refused(409, 'identity_taken'), 'a user has one identity of each provider')
   }
 })
 
-t.test('an identity of somebody else is not connected', async (t) => {
+t.test('an identity of another user cannot be connected', async (t) => {
   const person = openidPerson(anAddress())
   const owner = browser()
   await owner.signIn('oidc', person)
@@ -56,7 +60,7 @@ t.test('an identity of somebody else is not connected', async (t) => {
   t.same(await identitiesOf(owner.cookie('session')), ['oidc'])
 })
 
-t.test('a session that ends while the provider is asked connects nothing any more', async (t) => {
+t.test('a session that ends during the request to the provider connects nothing', async (t) => {
   const forger = await startForger(t, publicUrl)
   const forged = await socialApp(t, { env: { ...github.env, ...forger.env } })
   for (const end of ['log out', 'be claimed'] as const) {
@@ -80,18 +84,18 @@ t.test('a session that ends while the provider is asked connects nothing any mor
   }
 })
 
-t.test('a session that has ended connects nothing, though its token has not run out', async (t) => {
+t.test('an ended session connects nothing, although its token has not expired', async (t) => {
   const { email, access_token, user } = await register()
   const visitor = await asUser(email)
   const callback = await connecting(visitor, 'oidc', openidPerson(anAddress()))
   const token = visitor.cookie('session')
   await call('POST', '/api/logout', { everywhere: true }, access_token)
-  t.equal(visitor.cookie('session'), token, 'the browser has not heard of it')
+  t.equal(visitor.cookie('session'), token, 'the browser still has the cookie')
   t.same(refusal(await visitor.comeBack(callback)), refused(400, 'invalid_state'))
   t.match(await standingOf(user.id), { identities: 0 })
 })
 
-t.test('what one user began to connect is not connected to another', async (t) => {
+t.test('a connection that one user started is not completed for another', async (t) => {
   const [alice, mallory] = [await register(), await register()]
   for (const meanwhile of ['another user', 'nobody']) {
     const visitor = await asUser(mallory.email)
@@ -107,7 +111,7 @@ t.test('what one user began to connect is not connected to another', async (t) =
   t.same(await identitiesOf(mallory.access_token), [])
 })
 
-t.test('connecting and disconnecting ask for the password, unless one has just come', async (t) => {
+t.test('connecting and disconnecting need the password or a recent login', async (t) => {
   const { email, user, access_token } = await register()
   const visitor = await asUser(email)
   await connect(visitor, 'github', githubPerson(anAddress()))
@@ -136,7 +140,7 @@ t.test('connecting and disconnecting ask for the password, unless one has just c
   t.same(await identitiesOf(access_token), [])
 })
 
-t.test('the last way in stays', async (t) => {
+t.test('the last login method cannot be disconnected', async (t) => {
   const [person, other] = [openidPerson(anAddress()), githubPerson(anAddress())]
   const visitor = browser()
   await visitor.signIn('oidc', person)
@@ -155,10 +159,14 @@ t.test('the last way in stays', async (t) => {
   t.equal((await userOf(back.cookie('session'))).id, id)
   await Promise.all([connect(visitor, 'oidc', person), connect(back, 'oidc', person)])
   const both = await Promise.all([remove('oidc'), remove('github')])
-  t.same(both.map(({ status }) => status).sort(), [200, 409], 'not even two at once')
+  t.same(
+    both.map(({ status }) => status).sort(),
+    [200, 409],
+    'one of two concurrent requests fails',
+  )
 })
 
-t.test('no other site connects or disconnects anything', async (t) => {
+t.test('another site cannot connect or disconnect a provider', async (t) => {
   const { email, access_token } = await register()
   const visitor = await asUser(email)
   await connect(visitor, 'github', githubPerson(anAddress()))
@@ -166,7 +174,7 @@ t.test('no other site connects or disconnects anything', async (t) => {
     for (const path of ['/auth/oidc/connect', '/auth/github/disconnect']) {
       const answer = await visitor.home.post(path, {}, { ...from, accept: 'application/json' })
       t.same(refusal(answer), refused(403, 'cross_site_request'), `${path}, ${what}`)
-      t.notOk(visitor.cookie('__Host-social'), 'no transaction either')
+      t.notOk(visitor.cookie('__Host-social'), 'no transaction is started')
     }
     const answer = await fetch(`${app.origin}/api/user/identities/github`, {
       method: 'DELETE',
@@ -180,10 +188,14 @@ t.test('no other site connects or disconnects anything', async (t) => {
     t.equal(answer.status, 403, what)
   }
   for (const path of ['/auth/oidc/connect', '/auth/github/disconnect']) {
-    t.equal((await visitor.home.get(path)).status, 404, `${path} by GET`)
-    t.equal((await visitor.home.post(path, { next: '/' })).status, 400, 'a field too many')
+    t.equal((await visitor.home.get(path)).status, 405, `${path} by GET`)
+    t.equal(
+      (await visitor.home.post(path, { next: '/' })).status,
+      400,
+      'an unknown field is refused',
+    )
     const stranger = await browser().home.post(path)
-    t.ok([303, 401].includes(stranger.status), `${path} by a stranger: ${stranger.status}`)
+    t.ok([303, 401].includes(stranger.status), `${path} without a session: ${stranger.status}`)
     t.notOk(stranger.setCookies.includes('__Host-social'))
   }
   t.equal((await visitor.home.post('/auth/google/connect')).status, 404)

@@ -6,7 +6,7 @@ import { githubServer } from '../../support/social/github.js'
 const issuer = 'https://accounts.google.com'
 const elsewhere = 'https://oauth2.googleapis.com'
 
-// In place of Google's hosts, which these tests do not reach, stands a server of ours.
+// A local server replaces Google's hosts, which these tests do not reach.
 const google = await startForger(t, publicUrl, {
   discovery: {
     issuer,
@@ -33,13 +33,13 @@ const app = await socialApp(t, {
   },
 })
 
-/** As Google's own answers are: no `iss` beside the code, and the claims in the ID token. */
+/** Answers like Google: no `iss` in the callback, and the claims in the ID token. */
 const asGoogle = (claims: object = {}): Forgery => ({
   claims: { iss: issuer, email: 'ada@example.org', email_verified: true, name: 'Ada', ...claims },
   callback: { iss: undefined },
 })
 
-t.test('Google signs in who it vouches for', async (t) => {
+t.test('a user logs in with Google', async (t) => {
   const visitor = app.browser()
   const page = await visitor.leave('google', '/welcome')
   t.equal(page.origin + page.pathname, `${issuer}/o/oauth2/v2/auth`)
@@ -55,10 +55,13 @@ t.test('Google signs in who it vouches for', async (t) => {
   t.match(await app.userOf(token), { email: 'ada@example.org', name: 'Ada', active: true })
   t.same(await app.identitiesOf(token), ['google'])
   t.match(await app.sql('select issuer from identities'), [{ issuer }])
-  t.notOk(google.paths.includes('/userinfo'), 'the ID token says it all')
+  t.notOk(
+    google.paths.includes('/userinfo'),
+    'the ID token has all claims, so userinfo is not requested',
+  )
 })
 
-t.test('nobody else speaks for Google, nor Google for anybody who asks', async (t) => {
+t.test('ID tokens of another issuer or for another client are refused', async (t) => {
   const before = await app.counts()
   for (const claims of [
     { iss: google.issuer },
@@ -76,7 +79,7 @@ t.test('nobody else speaks for Google, nor Google for anybody who asks', async (
   t.same(await app.counts(), before)
 })
 
-t.test('its button is on the pages', async (t) => {
+t.test('the login and registration pages have a button for Google', async (t) => {
   for (const page of ['/login', '/register']) {
     const { html } = await app.browser().home.get(page)
     t.match(html, '<a class="button other" href="/auth/google">Continue with Google</a>', page)

@@ -25,7 +25,7 @@ const app = await socialApp(t, { env })
 const { browser, call, sql, userOf, isAlive, identitiesOf, standingOf } = app
 const { register, verifiedAccount, logIn, asUser, connecting, connect } = accountsOf(app, publicUrl)
 
-t.test('where both sides have proven the address, the provider is linked', async (t) => {
+t.test('a provider is linked if the address is verified both here and there', async (t) => {
   for (const provider of ['oidc', 'github'] as const) {
     const { email, user, access_token } = await verifiedAccount()
     const visitor = browser()
@@ -33,13 +33,16 @@ t.test('where both sides have proven the address, the provider is linked', async
     t.equal(back.status, 303, provider)
     t.equal((await userOf(visitor.cookie('session'))).id, user.id)
     t.same(await identitiesOf(access_token), [provider])
-    t.ok(await isAlive(access_token), 'nobody is logged out')
+    t.ok(await isAlive(access_token), 'existing sessions stay')
     t.ok(await logIn(email), 'the password stays')
-    t.match(await sink.next(email), { subject: 'Another way to log in to Gatehouse', code: '' })
+    t.match(await sink.next(email), {
+      subject: 'A new way to log in was added at Gatehouse',
+      code: '',
+    })
   }
 })
 
-t.test('who typed an address first has no claim on it against its owner', async (t) => {
+t.test('the owner of an address takes over an account that never verified it', async (t) => {
   for (const provider of ['oidc', 'github'] as const) {
     const email = anAddress()
     const mobile = aNumber()
@@ -83,11 +86,15 @@ t.test('who typed an address first has no claim on it against its owner', async 
     t.same(await sql(waiting, [attacker.user.id]), [])
     t.ok(await isAlive(token))
     const subjects = [(await sink.next(email)).subject, (await sink.next(email)).subject]
-    t.match(subjects, [/^Another way to log in/, /is yours alone now$/], 'the thief’s, and the end')
+    t.match(
+      subjects,
+      [/^A new way to log in/, /account was removed$/],
+      'one for the identity of the thief, one for its removal',
+    )
   }
 })
 
-t.test('the thief is out before the owner is in, a second time too', async (t) => {
+t.test('after a takeover the first identity cannot log in to the account again', async (t) => {
   const email = anAddress()
   const early = { ...openidPerson(email), email_verified: false }
   const thief = browser()
@@ -103,7 +110,7 @@ t.test('the thief is out before the owner is in, a second time too', async (t) =
   t.same(await identitiesOf(owner.cookie('session')), ['github'])
 })
 
-t.test('an account that waited for activation belongs to who proves its address', async (t) => {
+t.test('the owner of the address takes over an account that is not activated', async (t) => {
   const required = await socialApp(t, { env: { ...env, ACTIVATION: 'required' } })
   const email = anAddress()
   await required.call('POST', '/api/register', { email, password })
@@ -117,7 +124,7 @@ t.test('an account that waited for activation belongs to who proves its address'
   }
 })
 
-t.test('who proves the address by a message is rid of what was connected before', async (t) => {
+t.test('a password reset by message removes identities connected before it', async (t) => {
   for (const how of ['a password', 'oidc, unproven']) {
     const email = anAddress()
     const thief = browser()
@@ -141,7 +148,7 @@ t.test('who proves the address by a message is rid of what was connected before'
   }
 })
 
-t.test('a reset leaves alone what the owner of a proven address connected', async (t) => {
+t.test('a reset keeps identities connected after the address was verified', async (t) => {
   const { email, user } = await verifiedAccount()
   const person = githubPerson(anAddress())
   await connect(await asUser(email), 'github', person)
@@ -153,7 +160,7 @@ t.test('a reset leaves alone what the owner of a proven address connected', asyn
   t.equal((await userOf(visitor.cookie('session'))).id, user.id)
 })
 
-t.test('a proven mobile number keeps the account, but not another one’s address', async (t) => {
+t.test('an account with a verified mobile number stays, but loses the address', async (t) => {
   for (const provider of ['oidc', 'github'] as const) {
     const [email, mobile] = [anAddress(), aNumber()]
     const first = await register({ email, mobile })
@@ -171,7 +178,7 @@ t.test('a proven mobile number keeps the account, but not another one’s addres
   }
 })
 
-t.test('a disabled account is no one’s to take', async (t) => {
+t.test('a disabled account is neither linked nor taken over', async (t) => {
   for (const proven of [true, false]) {
     const { email, user } = proven ? await verifiedAccount() : await register()
     await sql('update users set disabled_at = now() where id = $1', [user.id])
@@ -181,7 +188,7 @@ t.test('a disabled account is no one’s to take', async (t) => {
   }
 })
 
-/** Who was there first, and what becomes of them by whom comes next with the same address. */
+/** By the first login with an address: what a second login with the same address does to the account. */
 const matrix: Record<string, Record<string, string>> = {
   'a password': { oidc: 'claimed', 'oidc, unproven': 'exists', github: 'claimed' },
   'a password and a proven address': {
@@ -219,7 +226,7 @@ for (const [first, nexts] of Object.entries(matrix)) {
   }
 }
 
-t.test('in a browser, account_exists is a word on the login form', async (t) => {
+t.test('a browser gets account_exists as a message on the login form', async (t) => {
   const { email } = await verifiedAccount()
   const visitor = browser()
   const person = { ...openidPerson(email), email_verified: false }
@@ -230,7 +237,7 @@ t.test('in a browser, account_exists is a word on the login form', async (t) => 
   t.match((await visitor.home.get(back.location ?? '')).html, 'You have an account')
 })
 
-t.test('letters that only look like an address are not that address', async (t) => {
+t.test('an address with full-width letters does not match the ASCII address', async (t) => {
   const { email, user } = await verifiedAccount()
   const wide = email.replace('person', '\uff50erson')
   const back = await browser().signIn('oidc', openidPerson(wide))
@@ -238,7 +245,7 @@ t.test('letters that only look like an address are not that address', async (t) 
   t.match(await standingOf(user.id), { identities: 0 })
 })
 
-t.test('of many first logins at once one makes the account', async (t) => {
+t.test('concurrent first logins create one account', async (t) => {
   for (const exists of [true, false]) {
     const email = exists ? (await register()).email : anAddress()
     const person = openidPerson(email)
@@ -254,7 +261,7 @@ t.test('of many first logins at once one makes the account', async (t) => {
   }
 })
 
-t.test('an identity goes with its account', async (t) => {
+t.test('deleting an account deletes its identities', async (t) => {
   const person = openidPerson(anAddress())
   const visitor = browser()
   await visitor.signIn('oidc', person)
@@ -273,7 +280,7 @@ async function resetMail(email: string): Promise<Mail> {
   }
 }
 
-/** @returns an access token of an account that came to be in this way */
+/** Creates an account in one of these ways. @returns its access token */
 async function arriveFirst(how: string, email: string): Promise<string> {
   if (how === 'a password') return (await register({ email })).access_token
   if (how === 'a password and a proven address') return (await verifiedAccount(email)).access_token
@@ -290,7 +297,7 @@ function comeAs(visitor: Traveller, how: string, email: string) {
   return visitor.signIn(how.startsWith('oidc') ? 'oidc' : 'github', person)
 }
 
-/** What stands behind SMS_WEBHOOK_URL. */
+/** A server for SMS_WEBHOOK_URL. */
 async function phoneOf() {
   const messages: { to: string; text: string }[] = []
   const url = await localServer(t, ({ body }, response) => {

@@ -10,7 +10,7 @@ const env = { ...openid.env, ...github.env }
 const main = await socialApp(t, { env })
 let people = 0
 
-t.test('who is new gets an account that is proven, and is signed in', async (t) => {
+t.test('the first login creates an account with a verified address', async (t) => {
   const { browser, userOf, standingOf, identitiesOf, sql } = main
   const [ada, grace] = [openidPerson(), githubPerson()]
   const emailOfGrace = grace.emails[0].email
@@ -24,7 +24,7 @@ t.test('who is new gets an account that is proven, and is signed in', async (t) 
     t.equal(back.location, '/welcome')
     const names = ['device', 'flash', 'refresh', 'session', 'social'].map((it) => `__Host-${it}`)
     t.same(back.setCookies.sort(), names)
-    t.equal(visitor.cookie('__Host-social'), '', 'the transaction is over')
+    t.equal(visitor.cookie('__Host-social'), '', 'the transaction cookie is cleared')
     const token = visitor.cookie('session')
     const user = await userOf(token)
     t.match(user, { email, name, active: true, roles: ['user'], username: null })
@@ -42,7 +42,7 @@ t.test('who is new gets an account that is proven, and is signed in', async (t) 
   }
 })
 
-t.test('the session is one like any other: it is refreshed, and it ends', async (t) => {
+t.test('a session of a provider login can be refreshed and logged out', async (t) => {
   const { browser, isAlive, call } = main
   const visitor = browser()
   await visitor.signIn('oidc', openidPerson())
@@ -60,7 +60,7 @@ t.test('the session is one like any other: it is refreshed, and it ends', async 
 })
 
 t.test(
-  'a provider gets what the standards ask for, and the browser a box it cannot read',
+  'the authorization request has state, nonce and PKCE, and the cookie is encrypted',
   async (t) => {
     for (const [provider, scope, page] of [
       ['oidc', 'openid email profile', `${openid.issuer}/auth`],
@@ -101,12 +101,16 @@ t.test(
         seen.add(value)
         t.equal(headers.get('cache-control'), 'no-store')
       }
-      t.equal(seen.size - (seen.has('') ? 1 : 0), provider === 'oidc' ? 12 : 9, 'each is new')
+      t.equal(
+        seen.size - (seen.has('') ? 1 : 0),
+        provider === 'oidc' ? 12 : 9,
+        'each value is unique',
+      )
     }
   },
 )
 
-t.test('the identity is the subject, whatever becomes of the address', async (t) => {
+t.test('the subject identifies the user, even if the address changes', async (t) => {
   const { browser, userOf, counts } = main
   const [ada, grace, other] = [openidPerson(), githubPerson(), openidPerson()]
   const signIn = async (provider: string, person: object) => {
@@ -137,12 +141,12 @@ t.test('the identity is the subject, whatever becomes of the address', async (t)
     })
   }
   const renamed = await signIn('github', { ...grace, login: 'someone-else' })
-  t.equal(renamed.id, second.id, 'a login is given to others, an id is not')
+  t.equal(renamed.id, second.id, 'GitHub may reassign a login name, but not an id')
   t.match(await signIn('oidc', other), { id: third.id, email: other.email })
   t.match(await counts(), { users, identities })
 })
 
-t.test('the same subject at two issuers is two people', async (t) => {
+t.test('the same subject at two issuers identifies two users', async (t) => {
   const { browser, userOf } = main
   const grace = githubPerson()
   const ada = { ...openidPerson(), sub: String(grace.id) }
@@ -152,7 +156,7 @@ t.test('the same subject at two issuers is two people', async (t) => {
   t.not((await userOf(one.cookie('session'))).id, (await userOf(other.cookie('session'))).id)
 })
 
-t.test('a login leads on to where it was to lead, and nowhere else', async (t) => {
+t.test('a login redirects only to allowed values of next', async (t) => {
   const app = await socialApp(t, { env: { ...env, CORS_ORIGINS: 'https://app.example.org' } })
   const visitors = [app.browser(), app.browser()]
   const person = openidPerson()
@@ -177,7 +181,11 @@ t.test('a login leads on to where it was to lead, and nowhere else', async (t) =
     visitors[0] = visitor
     const query = next === undefined ? '' : `?next=${encodeURIComponent(next)}`
     const again = await visitor.home.get(`/auth/oidc${query}`)
-    t.match(again, { status: 303, location, setCookies: [] }, 'who is signed in goes on at once')
+    t.match(
+      again,
+      { status: 303, location, setCookies: [] },
+      'a signed-in user is redirected at once',
+    )
   }
   for (const letter of ['x', '\u00e9', '\u{1f600}', '"', '\\']) {
     for (const length of [900, 1_999, 5_000]) {
@@ -185,12 +193,15 @@ t.test('a login leads on to where it was to lead, and nowhere else', async (t) =
       const { status, headers } = await app.browser().home.get(`/auth/oidc?next=${next}`)
       t.ok([303, 400, 414, 431].includes(status), `${status}`)
       const [line = ''] = headers.getSetCookie()
-      t.ok(line.length < 4_096, `${length} times ${letter}: a browser takes the cookie`)
+      t.ok(
+        line.length < 4_096,
+        `${length} times ${letter}: the cookie is short enough for browsers`,
+      )
     }
   }
 })
 
-t.test('a disabled account stays so', async (t) => {
+t.test('a provider login does not enable a disabled account', async (t) => {
   const { browser, userOf, sql, counts } = main
   for (const [provider, person] of [
     ['oidc', openidPerson()],
@@ -208,7 +219,7 @@ t.test('a disabled account stays so', async (t) => {
 })
 
 for (const ACTIVATION of ['off', 'required']) {
-  t.test(`with ACTIVATION=${ACTIVATION} an address has to be proven, or not`, async (t) => {
+  t.test(`ACTIVATION=${ACTIVATION} decides if a login needs a verified address`, async (t) => {
     const sink = await smtpSink(t)
     const app = await socialApp(t, { env: { ...env, ACTIVATION, MAIL_URL: sink.url } })
     for (const email_verified of [true, false, undefined]) {
@@ -238,7 +249,7 @@ for (const ACTIVATION of ['off', 'required']) {
   })
 }
 
-t.test('without an address that counts there is no account', async (t) => {
+t.test('a login without a usable address creates no account', async (t) => {
   const { browser, counts } = main
   const before = await counts()
   const { email } = openidPerson()
@@ -260,7 +271,7 @@ t.test('without an address that counts there is no account', async (t) => {
   t.same(await counts(), before)
 })
 
-t.test('GitHub may leave out a name, and has ids only as numbers', async (t) => {
+t.test('a GitHub user without a name gets the login name', async (t) => {
   const { browser, userOf } = main
   const person = { ...githubPerson(), name: null }
   const visitor = browser()
@@ -268,7 +279,7 @@ t.test('GitHub may leave out a name, and has ids only as numbers', async (t) => 
   t.equal((await userOf(visitor.cookie('session'))).name, person.login)
 })
 
-t.test('who changes their mind at the provider is back at the login form', async (t) => {
+t.test('a login cancelled at the provider returns to the login form', async (t) => {
   const { browser } = main
   for (const provider of ['oidc', 'github']) {
     const visitor = browser()
@@ -284,13 +295,13 @@ t.test('who changes their mind at the provider is back at the login form', async
   }
 })
 
-t.test('a client without a secret proves itself by PKCE alone', async (t) => {
+t.test('a client without a secret uses only PKCE', async (t) => {
   const { OIDC_ISSUER, OIDC_NAME } = openid.env
   const app = await socialApp(t, { env: { OIDC_ISSUER, OIDC_NAME, OIDC_CLIENT_ID: 'public' } })
   t.equal((await app.browser().signIn('oidc', openidPerson())).status, 303)
 })
 
-t.test('over plain HTTP the cookie has a plain name', async (t) => {
+t.test('over plain HTTP the cookie has no __Host- prefix', async (t) => {
   const url = 'http://localhost:3000'
   const plain = await openidProvider(t, url)
   const app = await socialApp(t, { env: { ...plain.env, PUBLIC_URL: url } })
@@ -300,7 +311,7 @@ t.test('over plain HTTP the cookie has a plain name', async (t) => {
   t.equal((await visitor.signIn('oidc', openidPerson())).status, 303)
 })
 
-t.test('only what is configured is there', async (t) => {
+t.test('only configured providers have buttons and routes', async (t) => {
   const some = await socialApp(t, { env: openid.env })
   const none = await socialApp(t)
   for (const [page, query] of [
@@ -337,7 +348,7 @@ t.test('only what is configured is there', async (t) => {
   t.match(await json.json(), { status: 'error', code: 'not_found' })
 })
 
-t.test('one sees what is connected, in JSON too', async (t) => {
+t.test('the API and the welcome page list the connected providers', async (t) => {
   const { browser, call, origin } = main
   const person = openidPerson()
   const visitor = browser()

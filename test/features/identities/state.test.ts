@@ -23,7 +23,7 @@ const grace: GithubPerson = {
   emails: [{ email, primary: true, verified: true }],
 }
 
-t.test('an answer is good once, in its browser and with a saved cookie', async (t) => {
+t.test('a callback cannot be replayed, not even with a saved cookie', async (t) => {
   for (const forgery of [{}, { claims: { nonce: 'wrong' } }, { token: broken }] as Forgery[]) {
     const { visitor, page, cookie } = await leave()
     const { callback } = forger.back(page, forgery)
@@ -47,7 +47,7 @@ t.test('an answer is good once, in its browser and with a saved cookie', async (
   }
 })
 
-t.test('of many that come back at once with one answer, at most one gets in', async (t) => {
+t.test('of concurrent callbacks with one transaction, one succeeds', async (t) => {
   for (let round = 0; round < 5; round += 1) {
     const { page, cookie } = await leave()
     const before = (await counts())!
@@ -69,25 +69,29 @@ t.test('of many that come back at once with one answer, at most one gets in', as
   }
 })
 
-t.test('an instance takes what another one began', async (t) => {
+t.test('an instance completes a login that another instance started', async (t) => {
   const { page, cookie } = await leave()
   const visitor = peer.browser()
   visitor.home.cookies.set(cookieName, cookie)
   t.equal((await visitor.comeBack(forger.back(page).callback)).status, 303)
 })
 
-t.test('nobody is signed in by an answer that another browser asked for', async (t) => {
+t.test('a callback for the login of another browser is refused', async (t) => {
   const mallory = await leave()
   const { callback } = forger.back(mallory.page)
   const before = await counts()
-  t.same(refusal(await browser().comeBack(callback)), invalid, 'without a login of their own')
+  t.same(refusal(await browser().comeBack(callback)), invalid, 'without a started login')
   const victim = await leave()
-  t.same(refusal(await victim.visitor.comeBack(callback)), invalid, 'in the middle of one')
+  t.same(refusal(await victim.visitor.comeBack(callback)), invalid, 'during another login')
   t.same(await counts(), before)
-  t.equal((await mallory.visitor.comeBack(callback)).status, 303, 'and it was not spent by that')
+  t.equal(
+    (await mallory.visitor.comeBack(callback)).status,
+    303,
+    'the callback still works in its own browser',
+  )
 })
 
-t.test('a code of somebody else does not go with one’s own login', async (t) => {
+t.test('a code of another login is refused', async (t) => {
   const openid = await openidProvider(t, publicUrl)
   const real = await socialApp(t, { env: { ...openid.env, ...github.env } })
   const eve = { sub: 'eve', email: 'eve@example.org', email_verified: true }
@@ -107,7 +111,7 @@ t.test('a code of somebody else does not go with one’s own login', async (t) =
   t.match(await real.counts(), { users: 0, sessions: 0 })
 })
 
-t.test('a login may take ten minutes, and no longer', async (t) => {
+t.test('a login at the provider expires after ten minutes', async (t) => {
   t.teardown(() => (minutes = 0))
   for (const [later, ok] of [
     [9.9, true],
@@ -123,7 +127,7 @@ t.test('a login may take ten minutes, and no longer', async (t) => {
   }
 })
 
-t.test('not a bit of the cookie can be another', async (t) => {
+t.test('a modified transaction cookie is refused', async (t) => {
   const { visitor, page, cookie } = await leave()
   const { callback } = forger.back(page)
   const bytes = Buffer.from(cookie, 'base64url')
@@ -159,13 +163,17 @@ t.test('not a bit of the cookie can be another', async (t) => {
     )
   )[0]!
   visitor.home.cookies.set(cookieName, sealed.toString('base64url'))
-  t.same(refusal(await visitor.comeBack(callback)), invalid, 'what was sealed for something else')
+  t.same(
+    refusal(await visitor.comeBack(callback)),
+    invalid,
+    'a text that was encrypted for another purpose',
+  )
   t.same(await counts(), before)
   visitor.home.cookies.set(cookieName, cookie)
-  t.equal((await visitor.comeBack(callback)).status, 303, 'as it was')
+  t.equal((await visitor.comeBack(callback)).status, 303, 'the unmodified cookie')
 })
 
-t.test('only the cookie of its own name counts', async (t) => {
+t.test('the transaction is read only from the cookie __Host-social', async (t) => {
   const { visitor, page, cookie } = await leave()
   visitor.home.cookies.delete(cookieName)
   for (const name of ['social', '__host-social', '__Secure-social']) {
@@ -174,7 +182,7 @@ t.test('only the cookie of its own name counts', async (t) => {
   }
 })
 
-t.test('an answer for one provider is none for the other', async (t) => {
+t.test('a callback for one provider is refused at another (mix-up)', async (t) => {
   const { visitor, page, cookie } = await leave()
   const { callback } = forger.back(page)
   const mixedUp = new URL(callback.href.replace('/oidc/', '/github/'))
@@ -188,10 +196,14 @@ t.test('an answer for one provider is none for the other', async (t) => {
   const theirs = new URL(github.href.replace('/github/', '/oidc/'))
   theirs.searchParams.set('iss', forger.issuer)
   t.same(refusal(await other.comeBack(theirs)), invalid)
-  t.equal(forger.paths.filter((path) => path === '/token').length, asked, 'no code goes astray')
+  t.equal(
+    forger.paths.filter((path) => path === '/token').length,
+    asked,
+    'no code is sent to the wrong provider',
+  )
 })
 
-t.test('the state must be that of the login, to the letter', async (t) => {
+t.test('the state must equal that of the login exactly', async (t) => {
   const another = await leave()
   for (const change of [
     () => '',
@@ -213,7 +225,7 @@ t.test('the state must be that of the login, to the letter', async (t) => {
   t.same(refusal(await visitor.comeBack(without.callback)), invalid)
 })
 
-t.test('what the provider refuses counts only in the login that it belongs to', async (t) => {
+t.test('an error of the provider needs the state of the login', async (t) => {
   const { visitor, page } = await leave()
   const error = { code: undefined, error: 'access_denied' }
   const { callback } = forger.back(page, { callback: { ...error, state: 'x' } })
@@ -221,7 +233,7 @@ t.test('what the provider refuses counts only in the login that it belongs to', 
   t.same(refusal(await browser().comeBack(callback)), invalid)
 })
 
-t.test('a browser remembers the login that it began last', async (t) => {
+t.test('a browser can complete only the login that it started last', async (t) => {
   const visitor = browser()
   const [first, second] = [await visitor.leave('oidc'), await visitor.leave('oidc')]
   const cookie = visitor.cookie(cookieName)
@@ -230,7 +242,7 @@ t.test('a browser remembers the login that it began last', async (t) => {
   t.not(first.href, second.href)
 })
 
-t.test('no secret of a login is in the log', async (t) => {
+t.test('the log contains no secret of a login', async (t) => {
   const lines: string[] = []
   const logger = createLogger('trace', { write: (line) => void lines.push(line) })
   const loud = await socialApp(t, { env, logger })
@@ -265,12 +277,12 @@ t.test('no secret of a login is in the log', async (t) => {
   await visitor.comeBack(callback)
   secrets.delete('')
   const log = lines.join('')
-  t.match(log, '/auth/oidc/callback', 'there is one')
+  t.match(log, '/auth/oidc/callback', 'the request is in the log')
   t.ok(secrets.size > 40)
   for (const secret of secrets) t.notOk(log.includes(secret), `${secret.slice(0, 60)} in the log`)
 })
 
-/** A browser at the door of the provider, with the cookie that it keeps. */
+/** Starts a login and returns the browser, the URL of the provider and the transaction cookie. */
 async function leave(): Promise<{ visitor: Traveller; page: URL; cookie: string }> {
   const visitor = browser()
   const page = await visitor.leave('oidc')

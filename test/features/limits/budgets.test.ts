@@ -11,7 +11,7 @@ const proof = { email: ada.email, code: '00000000' }
 
 const account = (nth: number) => ({ ...ada, email: `user-${nth}@example.org` })
 
-/** Every route that has a budget, by the budget: what is sent, and its status while there is some. */
+/** The requests to every route that has a budget, and their status while the budget lasts. */
 const budgets: Record<string, { status: number; seconds: number; requests: Request[] }> = {
   REGISTER: {
     status: 201,
@@ -51,7 +51,7 @@ const budgets: Record<string, { status: number; seconds: number; requests: Reque
 }
 
 for (const [name, { status, seconds, requests }] of Object.entries(budgets)) {
-  t.test(`RATE_LIMIT_${name} is what one network may do, over all instances`, async (t) => {
+  t.test(`RATE_LIMIT_${name} is the budget of one network over all instances`, async (t) => {
     const env = { RATE_LIMIT: 'on', [`RATE_LIMIT_${name}`]: `3/${seconds / 60}m` }
     const { app, url } = await testApp(t, { env })
     const { app: other } = await testApp(t, { env, url })
@@ -69,11 +69,15 @@ for (const [name, { status, seconds, requests }] of Object.entries(budgets)) {
       t.ok(share > 0.5 && share <= 1, `Retry-After is ${String(headers['retry-after'])}`)
     }
     const request = requests.at(-1) ?? ['', {}]
-    t.equal((await send(request, app, '192.0.2.2')).statusCode, status, 'others have their own')
+    t.equal(
+      (await send(request, app, '192.0.2.2')).statusCode,
+      status,
+      'another network has its own budget',
+    )
   })
 }
 
-t.test('refreshes that succeed cost nothing, and go on where failed ones do not', async (t) => {
+t.test('successful refreshes use no budget, and succeed when it is exhausted', async (t) => {
   const { app } = await testApp(t, { env: { RATE_LIMIT: 'on', RATE_LIMIT_REFRESH: '3/15m' } })
   let { refresh_token } = await signUp(app)
   const refresh = (refresh_token: string) =>
@@ -90,14 +94,14 @@ t.test('refreshes that succeed cost nothing, and go on where failed ones do not'
   await succeed()
 })
 
-t.test('limits that cannot be counted let nothing through', async (t) => {
+t.test('a request gets 503 if its limit cannot be checked', async (t) => {
   const { app, url, sql } = await testApp(t, { env: { RATE_LIMIT: 'on' } })
   const { refresh_token } = await signUp(app)
   const count = async () =>
     sql('select (select count(*) from users), (select count(*) from sessions)')
   const before = await count()
 
-  // A table that answers nobody, as a database does that is being restored.
+  // A locked table, which does not answer, like a database during a restore.
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   await client.query('begin')
@@ -120,7 +124,7 @@ t.test('limits that cannot be counted let nothing through', async (t) => {
     }),
   )
   const good = await app.inject({ method: 'POST', url: '/api/refresh', payload: { refresh_token } })
-  t.equal(good.statusCode, 200, 'what has no limit goes on')
+  t.equal(good.statusCode, 200, 'a request without a limit succeeds')
   await client.query('rollback')
   await client.end()
 
@@ -129,7 +133,7 @@ t.test('limits that cannot be counted let nothing through', async (t) => {
   await logIn(app)
 })
 
-t.test('to one address no more than five messages go, and the last one works', async (t) => {
+t.test('an address gets at most five messages, and the last one works', async (t) => {
   const lines: string[] = []
   const { app, sql } = await listeningApp(t, {
     env: { RATE_LIMIT: 'on' },
@@ -151,11 +155,11 @@ t.test('to one address no more than five messages go, and the last one works', a
   for (let nth = 0; nth < 10; nth += 1) {
     const { statusCode, body } = await forgot(nth % 2 === 0 ? ada.email : 'ADA@Example.ORG', nth)
     answers.push({ statusCode, body })
-    // One after the other: of two that are sent at once either may be the last.
+    // Send one after the other: of two concurrent messages, either may be the last.
     while (!(await isEmpty())) await sleep(20)
   }
   t.equal(messages().length, 5)
-  t.equal(new Set(answers.map((answer) => JSON.stringify(answer))).size, 1, 'one answer to all')
+  t.equal(new Set(answers.map((answer) => JSON.stringify(answer))).size, 1, 'all answers are equal')
   t.match(answers[0], { statusCode: 202 })
 
   const last = new URL(messages().at(-1)?.link ?? '')
@@ -165,7 +169,7 @@ t.test('to one address no more than five messages go, and the last one works', a
   await logIn(app, { ...ada, password: new_password })
 })
 
-t.test('whatever path a refresh token takes, its failures count', async (t) => {
+t.test('failed refreshes count on every path', async (t) => {
   const env = { RATE_LIMIT: 'on', RATE_LIMIT_REFRESH: '2/15m' }
   const { app } = await testApp(t, { env })
   const old = { url: '/user/refresh-token', headers: { authorization: 'Bearer a.b.c' } }
@@ -174,7 +178,7 @@ t.test('whatever path a refresh token takes, its failures count', async (t) => {
   t.equal((await app.inject(old)).statusCode, 429)
 })
 
-t.test('the picture page has the budget of uploads too', async (t) => {
+t.test('the picture form uses the budget of uploads', async (t) => {
   const { app, origin } = await listeningApp(t, {
     env: { RATE_LIMIT: 'on', RATE_LIMIT_UPLOADS: '1/1h' },
   })

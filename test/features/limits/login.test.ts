@@ -10,7 +10,7 @@ const day = 86_400_000
 
 type Attempt = { email?: string; password?: string; device?: string | undefined; from?: string }
 
-/** A login over a trusted proxy, which says where it came from. */
+/** A login through a trusted proxy, which sends the address of the client. */
 const attempt = async (app: TestApp['app'], options: Attempt) => {
   const { email = ada.email, password = wrong, device, from = '192.0.2.1' } = options
   return app.inject({
@@ -22,7 +22,7 @@ const attempt = async (app: TestApp['app'], options: Attempt) => {
   })
 }
 
-/** The mark of a device on which an account logged in. */
+/** Logs in and returns the device mark. */
 async function deviceOf(app: TestApp['app'], account = ada): Promise<string> {
   const { cookies } = await attempt(app, account)
   return cookies.find(({ name }) => name === 'device')?.value ?? ''
@@ -40,7 +40,7 @@ async function linkFor(sql: TestApp['sql'], userId: string): Promise<string> {
   return token
 }
 
-/** So many wrong guesses, each from another address; their statuses. */
+/** Sends wrong guesses, each from another address. @returns their statuses */
 async function burn(app: TestApp['app'], count: number, options: Attempt = {}): Promise<number[]> {
   const statuses: number[] = []
   for (let nth = 0; nth < count; nth += 1) {
@@ -50,39 +50,43 @@ async function burn(app: TestApp['app'], count: number, options: Attempt = {}): 
   return statuses
 }
 
-/** Time stands still: no wait ends while a machine is busy. */
+/** Stops the clock, so that no delay ends on a slow machine. */
 function freeze(t: Test): void {
   const now = Date.now()
   t.intercept(Date, 'now', { value: () => now })
 }
 
-/** So many guesses of a hundred in a row were wrong already. */
+/** Sets the number of wrong guesses in a row; a hundred block the account. */
 const failed = (sql: TestApp['sql'], count: number) =>
   sql(`update rate_limits set points = $1 where key like 'account:%'`, [count])
 
-t.test('a hundred wrong guesses from as many networks lock no owner out', async (t) => {
+t.test('a hundred wrong guesses from as many networks do not lock the owner out', async (t) => {
   const { app, sql } = await testApp(t, { env })
   await signUp(app)
   const home = '203.0.113.9'
   t.equal((await attempt(app, { ...ada, from: home })).statusCode, 200)
   const device = await deviceOf(app)
-  t.same(new Set(await burn(app, 100)), new Set([401]), 'no network waits for another one')
+  t.same(new Set(await burn(app, 100)), new Set([401]), 'no network is delayed by another')
 
   const elsewhere = await attempt(app, { ...ada, from: '203.0.113.1' })
-  t.equal(elsewhere.statusCode, 401, 'the hundredth in a row was the last from anywhere')
+  t.equal(elsewhere.statusCode, 401, 'after a hundred guesses an unknown network is blocked')
   const events = await sql(`select from audit_log where detail @> '{"blocked": true}'`)
   t.equal(events.length, 1)
   const known = await attempt(app, { ...ada, from: home })
-  t.equal(known.statusCode, 200, 'but the owner enters from a network of an earlier login')
-  t.equal((await attempt(app, { ...ada, from: '203.0.113.1' })).statusCode, 200, 'which ends it')
+  t.equal(known.statusCode, 200, 'the owner can log in from the network of an earlier login')
+  t.equal(
+    (await attempt(app, { ...ada, from: '203.0.113.1' })).statusCode,
+    200,
+    'the login ends the block',
+  )
 
   await attempt(app, {})
   await failed(sql, 100)
   const marked = await attempt(app, { ...ada, device, from: '203.0.113.2' })
-  t.equal(marked.statusCode, 200, 'and from a device of one')
+  t.equal(marked.statusCode, 200, 'the owner can log in from the device of an earlier login')
 })
 
-t.test('of many guesses at once no more than a hundred in a row are checked', async (t) => {
+t.test('of concurrent guesses, at most a hundred in a row are checked', async (t) => {
   const { app, url, sql } = await testApp(t, { env })
   const { app: other } = await testApp(t, { env, url })
   await signUp(app)
@@ -101,7 +105,7 @@ t.test('of many guesses at once no more than a hundred in a row are checked', as
   t.equal(events.filter(({ blocked }) => blocked).length, 40)
 })
 
-t.test('a new password, by a message or by the old one, opens the account again', async (t) => {
+t.test('a password reset or change ends the block of the account', async (t) => {
   const { app, sql } = await testApp(t, { env })
   const { access_token, user } = await signUp(app)
   const first = await deviceOf(app)
@@ -120,7 +124,7 @@ t.test('a new password, by a message or by the old one, opens the account again'
   await attempt(app, {})
   await failed(sql, 100)
   const marked = (mark = first) => attempt(app, { password, device: mark, from: '203.0.113.2' })
-  t.equal((await marked()).statusCode, 401, 'a mark of before is dead')
+  t.equal((await marked()).statusCode, 401, 'a mark from before the change is invalid')
   t.equal((await marked(device)).statusCode, 200)
 
   await attempt(app, {})
@@ -144,7 +148,7 @@ t.test('a new password, by a message or by the old one, opens the account again'
   t.equal((await attempt(app, { ...ada, device: mark, from: '203.0.113.4' })).statusCode, 200)
 })
 
-t.test('a mark of a device or network lasts for months, and dies with the password', async (t) => {
+t.test('a mark of a device or network lasts for months, until the password changes', async (t) => {
   const clock = { now: Date.now() }
   const { app, sql } = await testApp(t, { env, now: () => new Date(clock.now) })
   t.intercept(Date, 'now', { value: () => clock.now })
@@ -165,8 +169,8 @@ t.test('a mark of a device or network lasts for months, and dies with the passwo
   clock.now += 90 * day
   t.equal(await enter({ device }), 200)
   clock.now += day
-  t.equal(await enter({ device }), 401, 'a device for 180 days')
-  t.equal(await enter({ from: home }), 401, 'a network for 90 days after its last login')
+  t.equal(await enter({ device }), 401, 'a device mark lasts 180 days')
+  t.equal(await enter({ from: home }), 401, 'a network mark lasts 90 days after the last login')
 
   clock.now = Date.now()
   await failed(sql, 0)
@@ -178,7 +182,7 @@ t.test('a mark of a device or network lasts for months, and dies with the passwo
   t.ok(access_token)
 })
 
-t.test('an unknown identifier is limited exactly as a known one', async (t) => {
+t.test('unknown and known identifiers have the same limits', async (t) => {
   const { app, url, sql } = await testApp(t, { env })
   const { app: other } = await testApp(t, { env, url })
   await signUp(app)
@@ -198,10 +202,10 @@ t.test('an unknown identifier is limited exactly as a known one', async (t) => {
   t.same(await answers('eve@example.org'), known)
   await failed(sql, 100)
   await sql(`delete from rate_limits where key not like 'account:%'`)
-  t.same(await answers(ada.email, other), known, 'nor does an account that takes no guesses show')
+  t.same(await answers(ada.email, other), known, 'a blocked account gets the same answers')
 })
 
-t.test('no limit tells which identifiers belong to one account', async (t) => {
+t.test('limits do not reveal which identifiers belong to one account', async (t) => {
   const { app, url, sql } = await testApp(t, { env })
   const { app: other } = await testApp(t, { env, url })
   await signUp(app, { ...ada, username: 'ada', mobile: '+442079460000' })
@@ -226,7 +230,7 @@ t.test('no limit tells which identifiers belong to one account', async (t) => {
   t.equal(await guess({ username: 'ada' }, other), 401)
 })
 
-t.test('the spelling of an identifier makes no new budget', async (t) => {
+t.test('all spellings of an identifier share one budget', async (t) => {
   const { app } = await testApp(t, { env })
   await signUp(app)
   freeze(t)
@@ -237,7 +241,7 @@ t.test('the spelling of an identifier makes no new budget', async (t) => {
   }
 })
 
-t.test('of many guesses at once, over two instances, no more get through', async (t) => {
+t.test('concurrent guesses at two instances share one budget', async (t) => {
   const { app, url } = await testApp(t, { env })
   const { app: other } = await testApp(t, { env, url })
   await signUp(app)
@@ -246,12 +250,12 @@ t.test('of many guesses at once, over two instances, no more get through', async
     Array.from({ length: 50 }, (_, nth) => attempt(nth % 2 === 0 ? app : other, {})),
   )
   const count = (status: number) => answers.filter(({ statusCode }) => statusCode === status).length
-  t.ok([5, 6].includes(count(401)), `${count(401)} were looked at`)
+  t.ok([5, 6].includes(count(401)), `${count(401)} were checked`)
   // A busy database may answer 503 to some.
   t.equal(count(401) + count(429) + count(503), answers.length)
 })
 
-t.test('a right login makes the budget whole again', async (t) => {
+t.test('a successful login restores the budget', async (t) => {
   const { app } = await testApp(t, { env })
   await signUp(app)
   freeze(t)
@@ -265,7 +269,7 @@ t.test('a right login makes the budget whole again', async (t) => {
   t.same(await burn(app, 8, { email, from }), fresh)
 })
 
-t.test('a mark that is forged, or of another user, opens no budget', async (t) => {
+t.test('a forged device mark, or that of another user, gives no budget', async (t) => {
   const { app } = await testApp(t, { env })
   await signUp(app)
   await signUp(app, bob)
@@ -281,22 +285,22 @@ t.test('a mark that is forged, or of another user, opens no budget', async (t) =
     'another signature': `${id}.${date}.${other(signature)}`,
     'another id': `${other(id)}.${date}.${signature}`,
     'another date': `${id}.${date}0.${signature}`,
-    'the foreign id': `${foreignId}.${date}.${signature}`,
-    'the foreign signature': `${id}.${date}.${foreignSignature}`,
+    'the id of another user': `${foreignId}.${date}.${signature}`,
+    'the signature of another user': `${id}.${date}.${foreignSignature}`,
     'no signature': `${id}.${date}`,
     'no date': `${id}.${signature}`,
     'an empty signature': `${id}.${date}.`,
-    'a longer one': `${device}A`,
+    'a longer signature': `${device}A`,
     'other bits at the end': device.slice(0, -1) + (device.endsWith('A') ? 'B' : 'A'),
     nothing: '',
   }
   for (const [name, mark] of Object.entries(marks)) {
     t.equal((await attempt(app, { ...ada, device: mark })).statusCode, 429, name)
   }
-  t.equal((await attempt(app, { ...ada, device })).statusCode, 200, 'the genuine one does')
+  t.equal((await attempt(app, { ...ada, device })).statusCode, 200, 'the valid mark gives a budget')
 })
 
-t.test('a device has a budget of its own, which ends too', async (t) => {
+t.test('a device has its own, limited budget', async (t) => {
   const { app } = await testApp(t, { env })
   await signUp(app)
   const device = await deviceOf(app)
@@ -304,6 +308,10 @@ t.test('a device has a budget of its own, which ends too', async (t) => {
   freeze(t)
   t.same(await burn(app, 8, { device }), [401, 401, 401, 401, 401, 401, 429, 429])
   t.equal((await attempt(app, { ...ada, device })).statusCode, 429)
-  t.equal((await attempt(app, { ...ada, device: second })).statusCode, 200, 'another is whole')
-  t.equal((await attempt(app, ada)).statusCode, 200, 'and so is what needs none')
+  t.equal(
+    (await attempt(app, { ...ada, device: second })).statusCode,
+    200,
+    'another device has its own budget',
+  )
+  t.equal((await attempt(app, ada)).statusCode, 200, 'a login without a mark has its own budget')
 })

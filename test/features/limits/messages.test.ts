@@ -5,7 +5,7 @@ import { until } from '../../support/until.js'
 
 const password = 'correct horse battery'
 
-t.test('one user cannot have mail sent to strangers without end', async (t) => {
+t.test('the mail that one user can cause to other addresses is limited', async (t) => {
   const { app, sql } = await testApp(t, { env: { RATE_LIMIT: 'on' } })
   const { access_token } = await signUp(app)
   const change = async (email: string) => {
@@ -18,7 +18,7 @@ t.test('one user cannot have mail sent to strangers without end', async (t) => {
   t.equal((await sql('select from outbox')).length, 10)
 })
 
-/** Twelve registrations of one address, with who is told of them. */
+/** Registers one address twelve times. @returns the messages that were sent */
 async function registerOverAndOver(t: Test, isActive: boolean) {
   const { app, sql } = await testApp(t, { env: { RATE_LIMIT: 'on', ACTIVATION: 'required' } })
   const register = async () => {
@@ -32,7 +32,7 @@ async function registerOverAndOver(t: Test, isActive: boolean) {
   return sql<{ message: string }>('select message from outbox')
 }
 
-t.test('nor can somebody who registers an address over and over fill its mailbox', async (t) => {
+t.test('repeated registrations of an active address send at most five messages', async (t) => {
   const messages = await registerOverAndOver(t, true)
   t.same(
     messages,
@@ -40,11 +40,11 @@ t.test('nor can somebody who registers an address over and over fill its mailbox
   )
 })
 
-t.test('and the last message of a contested registration is left to work', async (t) => {
+t.test('repeated registrations of an inactive address leave one valid message', async (t) => {
   t.same(await registerOverAndOver(t, false), [{ message: 'choose_password' }])
 })
 
-/** An account of a known device and network, and requests for messages to it. */
+/** Creates an account with a known device and network, and returns functions that ask for messages to it. */
 async function account(t: Test) {
   const { origin, sink, post, activeAccount, untilSent } = await mailingApp(t, {
     RATE_LIMIT: 'on',
@@ -61,7 +61,7 @@ async function account(t: Test) {
   const login = await send('/api/login', ada, home)
   const device = /device=[^;]+/.exec(login.headers.getSetCookie().join('\n'))?.[0] ?? ''
   const before = sink.mails.length
-  /** How many mails have come when as many requests were answered. */
+  /** Sends `count` requests. @returns the number of mails so far */
   const ask = async (path: string, count: number, headers?: Record<string, string>) => {
     for (let nth = 0; nth < count; nth += 1) {
       const from = headers ?? { 'x-forwarded-for': `192.0.2.${nth}` }
@@ -74,22 +74,50 @@ async function account(t: Test) {
   return { ask, device, home, post, sink }
 }
 
-t.test('requests that send nothing use up no message', async (t) => {
+t.test('requests that send no message use no budget', async (t) => {
   const { ask } = await account(t)
   t.equal(await ask('/api/activate/resend', 8), 0, 'the account is active')
   t.equal(await ask('/api/password/forgot', 1), 1)
 })
 
-t.test('messages that strangers ask for leave the owner some', async (t) => {
+t.test('a retried message is counted once', async (t) => {
+  const { sink, sql, post, activeAccount, untilSent, hurry } = await mailingApp(t, {
+    RATE_LIMIT: 'on',
+  })
+  await activeAccount(ada)
+  await untilSent()
+  await sql('delete from rate_limits')
+  await sink.become(450)
+  await post('/api/password/forgot', { email: ada.email })
+  const isTried = async () => (await sql('select from outbox where attempts > 1')).length === 1
+  await until(async () => {
+    await hurry()
+    return isTried()
+  }, 'another try')
+  await sink.become('accepts')
+  await hurry()
+  await untilSent()
+  t.same(await sql(`select points from rate_limits where key like 'messages:%'`), [{ points: 1 }])
+})
+
+t.test('messages requested by strangers do not use the budget of the owner', async (t) => {
   const { ask, device, home, post, sink } = await account(t)
   t.equal(await ask('/api/password/forgot', 8), 5)
-  t.equal(await ask('/api/password/forgot', 7, home), 10, 'for the network of a login')
+  t.equal(
+    await ask('/api/password/forgot', 7, home),
+    10,
+    'the network of a login has its own budget',
+  )
   const elsewhere = { 'x-forwarded-for': '203.0.113.2', cookie: device }
-  t.equal(await ask('/api/password/forgot', 7, elsewhere), 15, 'and for the device of one')
+  t.equal(
+    await ask('/api/password/forgot', 7, elsewhere),
+    15,
+    'the device of a login has its own budget',
+  )
   const { token } = sink.mails.at(-1)!
   const reset = { token, new_password: 'a better horse battery' }
   t.equal((await post('/api/password/reset', reset)).status, 200, 'the last one works')
-  await until(() => /changed/.test(sink.mails.at(-1)!.subject), 'the notice of it')
+  await until(() => /changed/.test(sink.mails.at(-1)!.subject), 'the notice of the change')
   const sent = await ask('/api/password/forgot', 0)
-  t.equal(await ask('/api/password/forgot', 1), sent + 1, 'and its use lets more be sent')
+  t.equal(await ask('/api/password/forgot', 1), sent + 1, 'the reset restores the budget')
 })

@@ -4,7 +4,7 @@ import { ada, signUp, testApp, type TestApp } from '../../support/app.js'
 
 const limited = { RATE_LIMIT: 'on' }
 
-t.test('a client is an IPv4 address, or the /64 of an IPv6 one, in any spelling', async (t) => {
+t.test('a network is an IPv4 address, or an IPv6 /64, in any spelling', async (t) => {
   const one = '2001:db8:0:1::/64'
   const table: [string, string][] = [
     ['192.0.2.1', '192.0.2.1'],
@@ -33,7 +33,7 @@ t.test('a client is an IPv4 address, or the /64 of an IPv6 one, in any spelling'
 
 type Where = { from?: string; peer?: string }
 
-/** A failed login at an account that nobody else tries; its status. */
+/** Returns a function that sends a failed login for a new account and returns its status. */
 function createSprayer() {
   let count = 0
   return async (app: TestApp['app'], { from, peer = '127.0.0.1' }: Where) => {
@@ -57,7 +57,7 @@ async function sprayAll(app: TestApp['app'], places: Where[]): Promise<number[]>
 
 const failures = (statuses: number[]) => statuses.filter((status) => status === 401).length
 
-t.test('a thousand addresses of one /64 are one client, another /64 is not', async (t) => {
+t.test('all addresses of an IPv6 /64 share one budget', async (t) => {
   const { app } = await testApp(t, { env: limited })
   const places = Array.from({ length: 1_000 }, (_, nth) => ({
     from: `2001:db8:0:1:${nth.toString(16)}::${(nth * 31).toString(16)}`,
@@ -68,7 +68,7 @@ t.test('a thousand addresses of one /64 are one client, another /64 is not', asy
   t.same(await sprayAll(app, [{ peer: '2001:db8:0:1::beef' }]), [429], 'also without the proxy')
 })
 
-t.test('an address that no trusted proxy vouches for changes nothing', async (t) => {
+t.test('X-Forwarded-For counts only from a trusted proxy', async (t) => {
   const env = { ...limited, RATE_LIMIT_LOGIN: '5/15m' }
   const { app } = await testApp(t, { env })
   const numbers = Array.from({ length: 20 }, (_, nth) => `198.51.100.${nth}`)
@@ -77,12 +77,12 @@ t.test('an address that no trusted proxy vouches for changes nothing', async (t)
     app,
     numbers.map((from) => ({ from, peer: '203.0.113.9' })),
   )
-  t.equal(failures(direct), 5, 'from a peer that is no proxy')
+  t.equal(failures(direct), 5, 'from a peer that is not a proxy')
   const prefixed = await sprayAll(
     app,
     numbers.map((from) => ({ from: `${from}, 203.0.113.10` })),
   )
-  t.equal(failures(prefixed), 5, 'before what the proxy wrote')
+  t.equal(failures(prefixed), 5, 'an entry before that of the proxy')
   t.equal(
     failures(
       await sprayAll(
@@ -91,7 +91,7 @@ t.test('an address that no trusted proxy vouches for changes nothing', async (t)
       ),
     ),
     20,
-    'it writes each',
+    'entries that the proxy wrote',
   )
 
   const { app: bare } = await testApp(t, { env: { ...env, TRUST_PROXY: '10.0.0.0/8' } })
@@ -99,10 +99,10 @@ t.test('an address that no trusted proxy vouches for changes nothing', async (t)
     bare,
     numbers.map((from) => ({ from })),
   )
-  t.equal(failures(local), 5, 'from this machine, where another is the proxy')
+  t.equal(failures(local), 5, 'from this host, which is not the trusted proxy')
 })
 
-t.test('a budget holds over all instances, in turn and at once', async (t) => {
+t.test('instances share a budget, in sequence and concurrently', async (t) => {
   const env = { ...limited, RATE_LIMIT_LOGIN: '10/15m' }
   const { app, url } = await testApp(t, { env })
   const { app: other } = await testApp(t, { env, url })
@@ -118,13 +118,13 @@ t.test('a budget holds over all instances, in turn and at once', async (t) => {
   t.equal(atOnce.filter((status) => status === 429).length, 40)
 })
 
-t.test('logins that succeed cost nothing', async (t) => {
+t.test('successful logins use no budget', async (t) => {
   const { app } = await testApp(t, { env: { ...limited, RATE_LIMIT_LOGIN: '3/15m' } })
   await signUp(app)
   for (let nth = 0; nth < 10; nth += 1) {
     const answer = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
     t.equal(answer.statusCode, 200)
-    t.notOk(answer.headers['ratelimit-limit'], 'a success says nothing of the budget')
+    t.notOk(answer.headers['ratelimit-limit'], 'a successful answer has no RateLimit headers')
   }
   t.same(await sprayAll(app, Array(4).fill({})), [401, 401, 401, 429])
   const refused = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
@@ -132,7 +132,7 @@ t.test('logins that succeed cost nothing', async (t) => {
   t.match(refused.headers, { 'ratelimit-limit': '3', 'ratelimit-remaining': '0' })
 })
 
-t.test('logins that succeed at once cost nothing either', async (t) => {
+t.test('concurrent successful logins use no budget', async (t) => {
   const { app } = await testApp(t, { env: { ...limited, RATE_LIMIT_LOGIN: '5/15m' } })
   await signUp(app)
   const login = () => app.inject({ method: 'POST', url: '/api/login', payload: ada })

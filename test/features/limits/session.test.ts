@@ -5,7 +5,7 @@ const env = { RATE_LIMIT: 'on' }
 const wrong = 'wrong horse battery'
 const newPassword = 'another horse battery'
 
-t.test('guesses at the password with a token are counted by session, for all uses', async (t) => {
+t.test('password guesses with an access token share one budget per session', async (t) => {
   const { app } = await testApp(t, { env })
   const thief = await signUp(app)
   const owner = await logIn(app)
@@ -52,12 +52,20 @@ t.test('guesses at the password with a token are counted by session, for all use
 
   await logIn(app)
   const again = { access_token: thief.access_token }
-  t.equal((await change(again.access_token, ada.password)).statusCode, 429, 'a login is no help')
-  t.equal((await change(owner.access_token, ada.password)).statusCode, 200, 'others can')
+  t.equal(
+    (await change(again.access_token, ada.password)).statusCode,
+    429,
+    'a login does not restore the budget',
+  )
+  t.equal(
+    (await change(owner.access_token, ada.password)).statusCode,
+    200,
+    'another session has its own budget',
+  )
   await logIn(app, { ...ada, password: newPassword })
 })
 
-t.test('the right password makes the budget of a session whole again', async (t) => {
+t.test('the right password restores the budget of a session', async (t) => {
   const { app } = await testApp(t, { env })
   const { access_token } = await signUp(app)
   const now = Date.now()

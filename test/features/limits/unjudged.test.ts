@@ -17,18 +17,18 @@ const basic = { authorization: `Basic ${btoa('nobody:secret')}` }
 type Request = { url: string; payload: object; headers?: Record<string, string> }
 type Case = { table: string; request: Request; then?: Partial<Request>; status: number }
 
-t.test('what was not checked, because a table was locked, costs nothing', async (t) => {
+t.test('a request that fails because of a locked table uses no budget', async (t) => {
   const { app, url, sql } = await testApp(t, { env: { RATE_LIMIT: 'on', ...budgets } })
   const { access_token } = await signUp(app)
   await sql('delete from rate_limits')
   const passwords = { old_password: ada.password, new_password: ada.password }
   const cases: Record<string, Case> = {
-    'a login whose session is not begun': {
+    'a login whose session cannot be stored': {
       table: 'sessions',
       request: { url: '/api/login', payload: ada },
       status: 200,
     },
-    'a wrong login that is not written down': {
+    'a failed login that cannot be audited': {
       table: 'audit_log',
       request: { url: '/api/login', payload: { ...ada, password: wrong } },
       then: { payload: ada },
@@ -95,13 +95,13 @@ t.test('what was not checked, because a table was locked, costs nothing', async 
     t.same(statuses, Array(5).fill(503), name)
     const taken = `select * from rate_limits where key not like 'known:%'
       and (points > 0 or pending <> '{}')`
-    t.same(await sql(taken), [], `${name}: nothing is taken`)
+    t.same(await sql(taken), [], `${name}: no budget is used`)
     t.equal(await send(then), status, `${name}: afterwards`)
     await sql('delete from rate_limits')
   }
 })
 
-t.test('a login that found no lane costs nothing', async (t) => {
+t.test('a login that is refused by the hash queue uses no budget', async (t) => {
   const env = { RATE_LIMIT: 'on', HASH_LANES: '1', HASH_QUEUE: '1', ARGON2_MEMORY: '19456' }
   const { app, sql } = await testApp(t, { env: { ...env, ...budgets } })
   await signUp(app)
@@ -114,11 +114,11 @@ t.test('a login that found no lane costs nothing', async (t) => {
   t.equal((await logIn()).statusCode, 200)
 })
 
-t.test('a reservation that nobody settles expires, and until then none slips by', async (t) => {
+t.test('an unsettled reservation counts until it expires', async (t) => {
   const { db, sql } = await testApp(t)
   const clock = { now: Date.now() }
-  const { reserve, settle } = createLimiter(createCounterRepository(db), () => clock.now)
-  const counter = { key: 'guess', most: 5, seconds: 900, doubles: true }
+  const { reserve, settle } = createLimiter(createCounterRepository(db), { now: () => clock.now })
+  const counter = { key: 'guess', max: 5, seconds: 900, doubles: true }
   const guess = () =>
     reserve([counter]).then(
       (reservation) => reservation,
@@ -145,6 +145,6 @@ t.test('a reservation that nobody settles expires, and until then none slips by'
   t.same(
     await sql('select points, cardinality(pending) as pending from rate_limits'),
     [{ points: 5, pending: 0 }],
-    'given back once',
+    'a reservation is returned once',
   )
 })

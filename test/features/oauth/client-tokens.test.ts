@@ -8,13 +8,13 @@ import { addClient, tokenOf } from '../../support/oauth.js'
 const collected = collectRoutes()
 const routes = () => [...new Map(collected.map((route) => [nameOf(route), route])).values()]
 
-/** By a refresh token, which a client has not got; or by no token, whoever is logged in. */
+/** Routes that take a refresh token, which a client does not have, or client credentials. */
 const isByOther = (route: Route) =>
   /^(POST \/api\/refresh|GET \/user\/refresh-token\/?)$/.test(nameOf(route)) ||
   route.speaks === 'oauth' ||
   route.isForAny // forward-auth: an app may have services for users
 
-/** What ask() needs of somebody. */
+/** The part of a client that ask() uses. */
 const holderOf = (access_token: string) => ({ login: { access_token } }) as Client
 
 async function closedRoutes(service: TestApp): Promise<Route[]> {
@@ -28,7 +28,7 @@ async function closedRoutes(service: TestApp): Promise<Route[]> {
   return closed
 }
 
-t.test('a client without a role may do nothing that needs a token', async (t) => {
+t.test('a client without a role gets 403 from every route that needs a token', async (t) => {
   const service = await testApp(t)
   const closed = await closedRoutes(service)
   t.ok(closed.length > 40, `${closed.length} routes`)
@@ -43,25 +43,28 @@ t.test('a client without a role may do nothing that needs a token', async (t) =>
   t.strictSame(await stateOf(service, victim), before)
 })
 
-t.test('an administrating client administers, and is nobody where users are', async (t) => {
-  const service = await testApp(t)
-  const { app } = service
-  const closed = await closedRoutes(service)
-  const holder = holderOf(await tokenOf(app, await addClient(service, 'reports', ['admin'])))
-  const outcomes = new Map<string, number>()
-  for (const route of closed) {
-    const answer = await ask(service, route, await createVictim(service), holder)
-    outcomes.set(nameOf(route), answer.statusCode)
-  }
-  const isForAdmins = /^\w+ \/api\/(users|roles|audit|v1\/roles|v1\/users)|^GET \/user\/?$/
-  for (const [name, status] of outcomes) {
-    if (isForAdmins.test(name)) t.ok(status === 200 || status === 201, `${name}: ${status}`)
-    else t.equal(status, 403, name)
-  }
-  t.ok([...outcomes.values()].filter((status) => status < 300).length > 15)
-})
+t.test(
+  'a client with the role admin can use the admin routes, but no route for users',
+  async (t) => {
+    const service = await testApp(t)
+    const { app } = service
+    const closed = await closedRoutes(service)
+    const holder = holderOf(await tokenOf(app, await addClient(service, 'reports', ['admin'])))
+    const outcomes = new Map<string, number>()
+    for (const route of closed) {
+      const answer = await ask(service, route, await createVictim(service), holder)
+      outcomes.set(nameOf(route), answer.statusCode)
+    }
+    const isForAdmins = /^\w+ \/api\/(users|roles|audit|v1\/roles|v1\/users)|^GET \/user\/?$/
+    for (const [name, status] of outcomes) {
+      if (isForAdmins.test(name)) t.ok(status === 200 || status === 201, `${name}: ${status}`)
+      else t.equal(status, 403, name)
+    }
+    t.ok([...outcomes.values()].filter((status) => status < 300).length > 15)
+  },
+)
 
-t.test('a proxy passes a client on where it has the role, and never as a user', async (t) => {
+t.test('forward-auth accepts a client with the role, without user headers', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const token = await tokenOf(app, await addClient(service, 'reports', ['user']))
@@ -79,7 +82,7 @@ t.test('a proxy passes a client on where it has the role, and never as a user', 
   }
 })
 
-t.test('a client without a role passes no proxy', async (t) => {
+t.test('forward-auth refuses a client without a role', async (t) => {
   const service = await testApp(t)
   const headers = bearer(await tokenOf(service.app, await addClient(service)))
   for (const url of ['/forward-auth', '/forward-auth/role/user']) {
@@ -90,7 +93,7 @@ t.test('a client without a role passes no proxy', async (t) => {
   }
 })
 
-t.test('what a client does is written down under its id', async (t) => {
+t.test('the audit log has the id of the client as the actor', async (t) => {
   const service = await testApp(t)
   const { app, sql } = service
   const token = await tokenOf(app, await addClient(service, 'reports', ['admin']))
@@ -104,7 +107,7 @@ t.test('what a client does is written down under its id', async (t) => {
   t.equal(log.statusCode, 200)
 })
 
-t.test('a client’s token is no session of a browser', async (t) => {
+t.test('pages and user routes refuse a client token in the session cookie', async (t) => {
   const service = await testApp(t)
   const token = await tokenOf(service.app, await addClient(service, 'reports', ['admin']))
   for (const url of ['/', '/welcome', '/api/user']) {
@@ -113,12 +116,12 @@ t.test('a client’s token is no session of a browser', async (t) => {
   }
 })
 
-t.test('a client is no user', async (t) => {
+t.test('user routes do not find a client by its id', async (t) => {
   const service = await testApp(t)
   const { app, sql } = service
   const token = await tokenOf(app, await addClient(service))
   const { id } = (await sql<{ id: string }>('select id from clients'))[0]!
   t.equal((await app.inject({ url: `/api/users/${id}/picture` })).statusCode, 404)
   const answer = await app.inject({ method: 'POST', url: '/api/refresh', headers: bearer(token) })
-  t.equal(answer.statusCode, 401, 'nor does its token refresh anything')
+  t.equal(answer.statusCode, 401, 'a client token cannot refresh')
 })

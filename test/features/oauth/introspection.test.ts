@@ -25,7 +25,7 @@ import {
 } from '../../support/oauth.js'
 import { until } from '../../support/until.js'
 
-t.test('an active access token is told with its claims and its user', async (t) => {
+t.test('introspection of an active access token returns its claims and the username', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const client = await addClient(service)
@@ -49,7 +49,7 @@ t.test('an active access token is told with its claims and its user', async (t) 
   })
 })
 
-t.test('no unverified address is called a username', async (t) => {
+t.test('an unverified address is never the username', async (t) => {
   const service = await testApp(t)
   const client = await addClient(service)
   const account = { email: 'ada@example.org', mobile: '+441632960960', password: ada.password }
@@ -63,7 +63,7 @@ t.test('no unverified address is called a username', async (t) => {
   t.equal(await nameOf(access_token), account.email)
 })
 
-t.test('a username comes before the addresses', async (t) => {
+t.test('the username is preferred to the addresses', async (t) => {
   const service = await testApp(t)
   const client = await addClient(service)
   const account = { username: 'Ada', email: 'ada@example.org', password: ada.password }
@@ -72,7 +72,7 @@ t.test('a username comes before the addresses', async (t) => {
   t.match(answer.json(), { username: 'Ada' })
 })
 
-t.test('a refresh token is not active, whatever a client calls it', async (t) => {
+t.test('a refresh token is never active, with any token_type_hint', async (t) => {
   const service = await testApp(t)
   const client = await addClient(service)
   const { refresh_token } = await signUp(service.app)
@@ -84,7 +84,7 @@ t.test('a refresh token is not active, whatever a client calls it', async (t) =>
   }
 })
 
-t.test('a client’s own token has no user', async (t) => {
+t.test('introspection of a client token returns no username', async (t) => {
   const service = await testApp(t)
   const client = await addClient(service, 'reports', ['user'])
   const token = await tokenOf(service.app, client)
@@ -94,7 +94,7 @@ t.test('a client’s own token has no user', async (t) => {
   t.strictSame(answer.json(), { active: true, token_type: 'Bearer', ...said })
 })
 
-t.test('only an authenticated client is told anything', async (t) => {
+t.test('introspection needs an authenticated client', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const client = await addClient(service)
@@ -102,10 +102,10 @@ t.test('only an authenticated client is told anything', async (t) => {
   const ownToken = await tokenOf(app, client)
   const token = new URLSearchParams({ token: access_token }).toString()
   const wrong: [name: string, headers: object, form: string][] = [
-    ['nobody', {}, token],
-    ['the application of users', {}, `${token}&client_id=gatehouse`],
+    ['no credentials', {}, token],
+    ['the public client gatehouse', {}, `${token}&client_id=gatehouse`],
     ['a client without its secret', {}, `${token}&client_id=reports`],
-    ['a client with another secret', basic({ ...client, client_secret: 'x' }), token],
+    ['a client with a wrong secret', basic({ ...client, client_secret: 'x' }), token],
     ['an access token', bearer(access_token), token],
     ['a client’s access token', bearer(ownToken), token],
   ]
@@ -133,7 +133,7 @@ const tables = [
   ...[encodings, claims],
 ]
 
-t.test('no forged or outlived token is active, and none is told from another', async (t) => {
+t.test('forged, expired and revoked tokens all get the same inactive answer', async (t) => {
   const pairs = await Promise.all(algorithms.map(generateKey))
   const keys = Object.fromEntries(pairs.map((pair) => [pair.algorithm, pair])) as Kit['keys']
   const stranger = await generateKey('ES256')
@@ -154,27 +154,27 @@ t.test('no forged or outlived token is active, and none is told from another', a
     )
     .map(([name, sent]) => [name, sent as string] as const)
   const more: (readonly [string, string])[] = [
-    ['no token at all', 'x'],
+    ['a text that is not a token', 'x'],
     ['three dots', '...'],
     ['a space', ' '],
     ['9 KB', `${'a'.repeat(3_000)}.${'a'.repeat(3_000)}.${'a'.repeat(3_000)}`],
-    ['a refresh token that was used', spent],
-    ['of a client that was removed', ofGone],
-    ['expired', genuine(kit)({ payload: { ...kit.claims, iat: now - 100, exp: now } })],
-    ['two good tokens', `${kit.good} ${kit.good}`],
-    ['the good token behind a scheme', `Bearer ${kit.good}`],
+    ['a spent refresh token', spent],
+    ['a token of a removed client', ofGone],
+    ['an expired token', genuine(kit)({ payload: { ...kit.claims, iat: now - 100, exp: now } })],
+    ['two valid tokens', `${kit.good} ${kit.good}`],
+    ['a valid token after a scheme', `Bearer ${kit.good}`],
   ]
   const good = await post(app, 'introspect', { token: kit.good }, client)
-  t.match(good.json(), { active: true }, 'the good token is active')
+  t.match(good.json(), { active: true }, 'the valid token is active')
 
   const heads = new Set<string>()
-  // An empty token is no token.
+  // The endpoint requires a token that is not empty.
   const cases = [...forged, ...more].filter(([, token]) => token !== '')
   for (const [name, token] of cases) {
     const answer = await post(app, 'introspect', { token }, client)
-    const headers = { ...answer.headers, date: '' }
+    const headers = { ...answer.headers, date: '', 'x-request-id': '' }
     if (answer.statusCode === 400) {
-      t.match(token, /\0|\ufffd|[\ud800-\udfff]/, `${name}: only what is no text is refused`)
+      t.match(token, /\0|\ufffd|[\ud800-\udfff]/, `${name}: only invalid text gets 400`)
       continue
     }
     t.equal(answer.statusCode, 200, name)
@@ -182,13 +182,13 @@ t.test('no forged or outlived token is active, and none is told from another', a
     heads.add(JSON.stringify(headers))
   }
   t.ok(cases.length > 500, `${cases.length} cases`)
-  t.equal(heads.size, 1, 'the headers are the same too')
+  t.equal(heads.size, 1, 'the headers are equal too')
 })
 
-// What no body holds.
+// Cases that do not fit into a request body.
 const isOtherwise = ['more than 16 KB']
 
-t.test('twenty ways for a token to be over are one answer', async (t) => {
+t.test('twenty kinds of invalid tokens get the same answer', async (t) => {
   const service = await testApp(t)
   const { app, sql } = service
   const client = await addClient(service)
@@ -216,31 +216,31 @@ t.test('twenty ways for a token to be over are one answer', async (t) => {
   const ofOther = await tokenOf(app, other)
   await removeClient(service, 'other')
   for (const token of [stale.access_token, ofOther]) {
-    await until(() => isRefused(app, token), 'the end of a token to be heard of')
+    await until(() => isRefused(app, token), 'the revocation to reach the instance')
   }
   const [head = '', body = '', signature = ''] = second.access_token.split('.')
 
   const over = {
     'an access token after the logout': left.access_token,
     'a refresh token after the logout': left.refresh_token,
-    'an access token that was revoked': denied.access_token,
-    'an access token of who was disabled': disabled.access_token,
-    'a refresh token of who was disabled': disabled.refresh_token,
-    'an access token of who was deleted': deleted.access_token,
-    'a refresh token of who was deleted': deleted.refresh_token,
-    'an access token of an epoch that is over': stale.access_token,
-    'a refresh token of who is not activated': dormant.refresh_token,
-    'a refresh token that was used': rotated.refresh_token,
-    'a refresh token of a session that is over': expired.refresh_token,
-    'a token of a client that was removed': ofOther,
-    'without its signature': `${head}.${body}.`,
-    'with another signature': `${head}.${body}.${signature.slice(0, -8)}AAAAAAAA`,
-    'in lower case': second.access_token.toLowerCase(),
-    'in other letters': second.access_token.toUpperCase(),
-    'its first part': head,
+    'a revoked access token': denied.access_token,
+    'an access token of a disabled user': disabled.access_token,
+    'a refresh token of a disabled user': disabled.refresh_token,
+    'an access token of a deleted user': deleted.access_token,
+    'a refresh token of a deleted user': deleted.refresh_token,
+    'an access token of an earlier epoch': stale.access_token,
+    'a refresh token of a user who is not activated': dormant.refresh_token,
+    'a spent refresh token': rotated.refresh_token,
+    'a refresh token of an expired session': expired.refresh_token,
+    'a token of a removed client': ofOther,
+    'a token without its signature': `${head}.${body}.`,
+    'a token with another signature': `${head}.${body}.${signature.slice(0, -8)}AAAAAAAA`,
+    'a token in lower case': second.access_token.toLowerCase(),
+    'a token in upper case': second.access_token.toUpperCase(),
+    'the header of a token': head,
     'a user’s id': user.id,
     'a client’s secret': client.client_secret,
-    'something else': 'something else',
+    'a text that is not a token': 'something else',
   }
   t.equal(Object.keys(over).length, 20)
   for (const [name, token] of Object.entries(over)) {
@@ -252,7 +252,7 @@ t.test('twenty ways for a token to be over are one answer', async (t) => {
   t.match(alive.json(), { active: true })
 })
 
-t.test('when the database cannot tell, nothing is said to be active', async (t) => {
+t.test('introspection answers 503 while the database is unavailable', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const client = await addClient(service)

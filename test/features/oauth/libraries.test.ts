@@ -6,7 +6,7 @@ import { addClient, type ClientCredentials } from '../../support/oauth.js'
 
 const publicUrl = 'https://auth.example.org'
 
-/** The service behind its public name, as a proxy would have it. */
+/** The service under its public URL, as behind a proxy. */
 async function published(t: Test) {
   const service = await listeningApp(t, { env: { PUBLIC_URL: publicUrl } })
   const throughProxy = (url: string, options: object) =>
@@ -27,7 +27,7 @@ async function verify({ throughProxy }: Published, config: oauth.Configuration, 
   return jwtVerify(token, keys, { issuer, audience: 'gatehouse', typ: 'at+jwt' })
 }
 
-t.test('the metadata says where everything is (RFC 8414)', async (t) => {
+t.test('the metadata lists the endpoints (RFC 8414)', async (t) => {
   const { origin } = await published(t)
   const answer = await fetch(`${origin}/.well-known/oauth-authorization-server`)
   t.equal(answer.headers.get('cache-control'), 'public, max-age=300')
@@ -50,7 +50,7 @@ t.test('the metadata says where everything is (RFC 8414)', async (t) => {
   })
 })
 
-t.test('the issuer is the one in the tokens, wherever the endpoints are', async (t) => {
+t.test('the issuer in the metadata is JWT_ISSUER, also if PUBLIC_URL differs', async (t) => {
   const env = { PUBLIC_URL: publicUrl, JWT_ISSUER: 'https://issuer.example.org/one' }
   const { app } = await listeningApp(t, { env })
   const answer = await app.inject('/.well-known/oauth-authorization-server')
@@ -60,7 +60,7 @@ t.test('the issuer is the one in the tokens, wherever the endpoints are', async 
   })
 })
 
-/** What a call is rejected with. */
+/** Returns the error of a rejected promise. */
 const failureOf = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
     () => undefined,
@@ -73,7 +73,7 @@ const methods = {
 }
 
 for (const [name, method] of Object.entries(methods)) {
-  t.test(`openid-client and jose by ${name}`, async (t) => {
+  t.test(`openid-client and jose work with ${name}`, async (t) => {
     const service = await published(t)
     const { app, discover } = service
     const { client_id, client_secret } = await addClient(service, 'reports.v1_a-b', ['admin'])
@@ -117,7 +117,7 @@ for (const [name, method] of Object.entries(methods)) {
   })
 }
 
-t.test('openid-client as the application of users, which has no secret', async (t) => {
+t.test('openid-client works as the public client gatehouse, without a secret', async (t) => {
   const service = await published(t)
   const config = await service.discover('gatehouse', oauth.None())
   const login = await signUp(service.app)
@@ -130,14 +130,17 @@ t.test('openid-client as the application of users, which has no secret', async (
   t.match(await failureOf(oauth.tokenIntrospection(config, pair.access_token)), { status: 401 })
 })
 
-t.test('openid-client with another secret is refused as the RFC says', async (t) => {
-  const service = await published(t)
-  const { client_id }: ClientCredentials = await addClient(service)
-  for (const method of Object.values(methods)) {
-    const config = await service.discover(client_id, method('another secret: ü+/%&='))
-    const challenge = { cause: [{ scheme: 'basic', parameters: { realm: 'gatehouse' } }] }
-    t.match(await failureOf(oauth.clientCredentialsGrant(config)), challenge)
-    t.match(await failureOf(oauth.tokenIntrospection(config, 'x')), challenge)
-    t.match(await failureOf(oauth.tokenRevocation(config, 'x')), challenge)
-  }
-})
+t.test(
+  'openid-client with a wrong secret gets a 401 with a challenge (RFC 6749 §5.2)',
+  async (t) => {
+    const service = await published(t)
+    const { client_id }: ClientCredentials = await addClient(service)
+    for (const method of Object.values(methods)) {
+      const config = await service.discover(client_id, method('another secret: ü+/%&='))
+      const challenge = { cause: [{ scheme: 'basic', parameters: { realm: 'gatehouse' } }] }
+      t.match(await failureOf(oauth.clientCredentialsGrant(config)), challenge)
+      t.match(await failureOf(oauth.tokenIntrospection(config, 'x')), challenge)
+      t.match(await failureOf(oauth.tokenRevocation(config, 'x')), challenge)
+    }
+  },
+)

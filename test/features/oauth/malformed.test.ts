@@ -9,14 +9,14 @@ const type = (value: string) => [`Content-Type: ${value}`]
 
 type Bad = [name: string, body: Bytes, headers?: string[], status?: number]
 
-/** What is no form of parameters, each once and of text; `good` is one, as it should be. */
+/** Malformed bodies. `good` is a valid body, and `name` its parameter. */
 const malformed = (good: string, name: string): Bad[] => [
-  ['nothing', ''],
-  ['nothing, and no type', '', []],
+  ['an empty body', ''],
+  ['an empty body without a type', '', []],
   ['only ampersands', '&&&'],
   ['only an equals sign', '='],
   ['the parameter without a value', `${name}=`],
-  ['the parameter without its sign', name],
+  ['the parameter without an equals sign', name],
   ['the parameter twice', `${good}&${good}`],
   ['the parameter twice, once without a value', `${good}&${name}=`],
   [
@@ -39,20 +39,20 @@ const malformed = (good: string, name: string): Bad[] => [
   ['a raw NUL', `${good}\0`],
   ['a percent sign alone', `${good}%`],
   ['half an escape', `${good}%2`],
-  ['an escape that is none', `${good}%zz`],
-  ['escaped bytes that are no UTF-8', `${good}%ff%fe`],
+  ['an invalid escape', `${good}%zz`],
+  ['escaped bytes that are not UTF-8', `${good}%ff%fe`],
   ['an overlong slash', `${good}%c0%af`],
   ['a surrogate', `${good}%ed%a0%80`],
-  ['raw bytes that are no UTF-8', Buffer.concat([Buffer.from(good), Buffer.from([0xff])])],
+  ['raw bytes that are not UTF-8', Buffer.concat([Buffer.from(good), Buffer.from([0xff])])],
   ['a NUL in client_id', `${good}&client_id=a%00&client_secret=x`],
   ['JSON', JSON.stringify({ [name]: 'x' }), type('application/json')],
-  ['JSON that is none', '{', type('application/json')],
+  ['invalid JSON', '{', type('application/json')],
   ['JSON as a form', JSON.stringify({ [name]: 'x' })],
   ['plain text', good, type('text/plain')],
   ['multipart', '--x\r\n\r\nx\r\n--x--\r\n', type('multipart/form-data; boundary=x')],
   ['XML', '<a/>', type('application/xml')],
   ['no type', good, []],
-  ['a type that is none', good, type('x')],
+  ['an invalid type', good, type('x')],
   ['another charset', good, type('application/x-www-form-urlencoded; charset=utf-16')],
   ['compressed', good, [form, 'Content-Encoding: gzip']],
   ['one byte over 16 KB', `${good}&a=`.padEnd(16_385, 'a'), [form], 413],
@@ -60,7 +60,7 @@ const malformed = (good: string, name: string): Bad[] => [
   ['1 MB of parameters', `${good}${'&a=b'.repeat(262_144)}`, [form], 413],
 ]
 
-/** The shape of RFC 6749 §5.2, in the characters that it allows, and nothing of the inside. */
+/** Checks an error reply: the members and characters of RFC 6749 §5.2, and no internal details. */
 function isOAuthError(t: Test, { status, headers, body }: Answer, wanted: number, name: string) {
   t.equal(status, wanted, `${name}: ${body}`)
   const error = JSON.parse(body) as { error: string; error_description: string }
@@ -80,7 +80,7 @@ const endpoints = {
 
 const authorization = (client: ClientCredentials) => `Authorization: ${basic(client).authorization}`
 
-t.test('a malformed request is an invalid_request', async (t) => {
+t.test('a malformed request gets invalid_request', async (t) => {
   const log: string[] = []
   const logTo = { write: (line: string) => void log.push(line) }
   const service = await listeningApp(t, { env: { LOG_LEVEL: 'error' }, logTo })
@@ -98,7 +98,7 @@ t.test('a malformed request is an invalid_request', async (t) => {
       const answer = await send(body, [own, ...headers])
       isOAuthError(t, answer, status, `${endpoint}: ${what}`)
     }
-    // The first pair of these is a right one, and the RFC wants to hear of none that it does not know.
+    // These are valid: RFC 6749 §3.2 says to ignore unknown parameters.
     const odd: [name: string, body: string, headers?: string[]][] = [
       ['a charset', good, [`${form}; charset=UTF-8`]],
       ['capitals', good, [form.toUpperCase()]],
@@ -111,10 +111,10 @@ t.test('a malformed request is an invalid_request', async (t) => {
       t.equal((await send(body, [own, ...headers])).status, 200, `${endpoint}: ${what}`)
     }
   }
-  t.strictSame(log, [], 'nothing was our own fault')
+  t.strictSame(log, [], 'no internal error is logged')
 })
 
-t.test('what a parameter is called is told in characters that the RFC allows', async (t) => {
+t.test('error_description has only characters that RFC 6749 allows', async (t) => {
   const { origin } = await listeningApp(t)
   const names = ['%22', '%5C', '%0d%0aX:y', 'ü', '%3Cscript%3E', 'a'.repeat(5_000)]
   for (const name of names) {
@@ -126,13 +126,14 @@ t.test('what a parameter is called is told in characters that the RFC allows', a
   }
 })
 
-t.test('only POST is heard', async (t) => {
+t.test('the endpoints accept only POST', async (t) => {
   const { app } = await listeningApp(t)
   const { access_token } = await signUp(app)
   for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'HEAD'] as const) {
     const url = `/oauth/revoke?token=${access_token}`
-    t.equal((await app.inject({ method, url })).statusCode, 404, method)
+    const answer = await app.inject({ method, url })
+    t.match(answer, { statusCode: 405, headers: { allow: 'OPTIONS, POST' } }, method)
   }
   const query = await app.inject({ method: 'POST', url: `/oauth/revoke?token=${access_token}` })
-  t.equal(query.statusCode, 400, 'nor is a token in the address')
+  t.equal(query.statusCode, 400, 'a token in the query is not accepted')
 })

@@ -10,7 +10,7 @@ const grantFor = (refresh_token: string) => ({ grant_type: 'refresh_token', refr
 const isAccepted = async (app: TestApp['app'], token: string) =>
   (await app.inject({ url: '/api/user', headers: bearer(token) })).statusCode === 200
 
-t.test('a client gets a token with its name and its roles, and nothing to refresh', async (t) => {
+t.test('a client gets an access token with its name and roles, but no refresh token', async (t) => {
   const service = await testApp(t)
   const { app, sql } = service
   await sql(`insert into roles values ('reader')`)
@@ -44,7 +44,7 @@ t.test('a client gets a token with its name and its roles, and nothing to refres
   t.not(claimsOf(other.access_token).jti, jti)
 })
 
-t.test('a role that is deleted is in no token from then on, whoever makes it again', async (t) => {
+t.test('a client does not get a deleted role back when the role is created again', async (t) => {
   const service = await testApp(t)
   const { app, sql } = service
   await sql(`insert into roles values ('reader')`)
@@ -55,7 +55,7 @@ t.test('a role that is deleted is in no token from then on, whoever makes it aga
   t.strictSame(claimsOf(answer.json<{ access_token: string }>().access_token).roles, [])
 })
 
-t.test('a token for a client is for an authenticated one', async (t) => {
+t.test('client_credentials needs an authenticated client', async (t) => {
   const service = await testApp(t)
   const client = await addClient(service)
   const wrong = { ...client, client_secret: `${client.client_secret}x` }
@@ -73,7 +73,7 @@ t.test('a token for a client is for an authenticated one', async (t) => {
   }
 })
 
-t.test('a refresh token gets the next pair, as at /api/refresh', async (t) => {
+t.test('the grant refresh_token returns the next pair, like /api/refresh', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const client = await addClient(service)
@@ -83,7 +83,7 @@ t.test('a refresh token gets the next pair, as at /api/refresh', async (t) => {
     const answer = await post(app, 'token', { ...grantFor(refresh_token), ...way })
     t.equal(answer.statusCode, 200)
     t.match(answer.headers, { 'cache-control': 'no-store', pragma: 'no-cache' })
-    t.notOk(answer.headers['set-cookie'], 'who asks here has no cookies')
+    t.notOk(answer.headers['set-cookie'], 'the endpoint sets no cookies')
     const pair = answer.json<LoginAnswer>()
     const { access_token, refresh_token: next, ...rest } = pair
     t.strictSame(rest, { token_type: 'Bearer', expires_in: 900 })
@@ -93,7 +93,7 @@ t.test('a refresh token gets the next pair, as at /api/refresh', async (t) => {
   t.equal((await post(app, 'token', grantFor(refresh_token), client)).statusCode, 200)
 })
 
-t.test('credentials that come with a refresh token must be right', async (t) => {
+t.test('wrong client credentials with a refresh token are refused', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const client = await addClient(service)
@@ -103,10 +103,14 @@ t.test('credentials that come with a refresh token must be right', async (t) => 
   const byId = { ...grantFor(refresh_token), client_id: 'reports' }
   t.equal((await post(app, 'token', byId)).statusCode, 401)
   const answer = await post(app, 'token', grantFor(refresh_token))
-  t.equal(claimsOf(answer.json<LoginAnswer>().refresh_token).gen, 1, 'the first that was used')
+  t.equal(
+    claimsOf(answer.json<LoginAnswer>().refresh_token).gen,
+    1,
+    'the refused requests did not use the token',
+  )
 })
 
-t.test('twenty uses of one refresh token at once are one step, over both endpoints', async (t) => {
+t.test('concurrent uses of a refresh token at both endpoints are one rotation', async (t) => {
   const { app, sql } = await testApp(t)
   const { refresh_token } = await signUp(app)
   const answers = await Promise.all(
@@ -122,7 +126,7 @@ t.test('twenty uses of one refresh token at once are one step, over both endpoin
   t.match(await sql('select generation from sessions'), [{ generation: 1 }])
 })
 
-t.test('after the grace a spent token ends the session and its access tokens', async (t) => {
+t.test('after the grace a spent token ends its session and access tokens', async (t) => {
   const { app, sql } = await testApp(t)
   const { refresh_token } = await signUp(app)
   const next = (await post(app, 'token', grantFor(refresh_token))).json<LoginAnswer>()
@@ -137,7 +141,7 @@ t.test('after the grace a spent token ends the session and its access tokens', a
   })
 })
 
-t.test('what is no living refresh token is an invalid grant, whatever is wrong', async (t) => {
+t.test('every invalid refresh token gets the same invalid_grant', async (t) => {
   const { app, sql } = await testApp(t)
   const { access_token, refresh_token } = await signUp(app)
   await sql('update users set disabled_at = now()')
@@ -151,7 +155,7 @@ t.test('what is no living refresh token is an invalid grant, whatever is wrong',
   t.equal(bodies.size, 1)
 })
 
-t.test('failed refreshes count, here as there', async (t) => {
+t.test('failed refreshes at both endpoints share one budget', async (t) => {
   const env = { RATE_LIMIT: 'on', RATE_LIMIT_REFRESH: '4/15m' }
   const { app } = await testApp(t, { env })
   const { refresh_token } = await signUp(app)
@@ -167,7 +171,7 @@ t.test('failed refreshes count, here as there', async (t) => {
   t.equal((await post(app, 'token', grantFor(refresh_token))).statusCode, 200)
 })
 
-t.test('there are two grants, and no scopes', async (t) => {
+t.test('other grants and scopes are refused', async (t) => {
   const service = await testApp(t)
   const { app } = service
   const client = await addClient(service)
@@ -194,7 +198,7 @@ t.test('there are two grants, and no scopes', async (t) => {
   t.match(without.json(), { error: 'invalid_request', error_description: /refresh_token/ })
 })
 
-t.test('by form alone: no cookie refreshes here', async (t) => {
+t.test('the token endpoint ignores the refresh cookie', async (t) => {
   const { app } = await testApp(t)
   const { refresh_token } = await signUp(app)
   const answer = await app.inject({
@@ -206,7 +210,7 @@ t.test('by form alone: no cookie refreshes here', async (t) => {
   t.equal(answer.statusCode, 400)
 })
 
-t.test('no answer holds a secret, and no log line does', async (t) => {
+t.test('answers and log lines contain no client secret', async (t) => {
   const log: string[] = []
   const logTo = { write: (line: string) => void log.push(line) }
   const service = await testApp(t, { env: { LOG_LEVEL: 'trace' }, logTo })

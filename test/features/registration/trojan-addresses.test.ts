@@ -51,7 +51,7 @@ for (const [mode, service] of Object.entries({ off, required })) {
         t.match(own.body.user, { [kind]: victim, [`${kind}_verified`]: true, [other]: null })
         const left = await logIn(service, other, trojan, change.new_password)
         t.match(left.body.user, { id: attacker.user.id, [kind]: null, [other]: trojan })
-        await messageOf(other, trojan, /one address less/)
+        await messageOf(other, trojan, /An address was removed/)
 
         // And back: what the attacker proved opens nothing of the victim's.
         const back = await ask(service, '/api/password/forgot', other, trojan, /Reset/)
@@ -104,6 +104,19 @@ t.test('a code is no proof any more once somebody else has the address', async (
   const reset = await post(off, '/api/password/reset', { token, new_password })
   t.match(reset, { status: 400, body: { code: 'invalid_code' } })
   t.equal((await logIn(off, 'mobile', before.mobile)).status, 200)
+})
+
+t.test('a claim is void once its address is proven, or the account disabled', async (t) => {
+  for (const column of ['email_verified_at', 'disabled_at']) {
+    const before = await account(off, ['mobile'])
+    await post(off, '/api/register', { email: before.email, password })
+    const { token } = await messageOf('email', before.email, /Choose a password/)
+    await off.sql(`update users set ${column} = now() where id = $1`, [before.id])
+    const reset = await post(off, '/api/password/reset', { token, new_password })
+    t.match(reset, { status: 400, body: { code: 'invalid_code' } }, column)
+    const owners = await off.sql('select id from users where email = $1', [before.email])
+    t.same(owners, [{ id: before.id }])
+  }
 })
 
 t.test(

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readCursor, shortened, writeCursor } from '../../../src/features/revocations/cursor.js'
+import { readCursor, shorten, writeCursor } from '../../../src/features/revocations/cursor.js'
 
 const id = '01890a5d-ac96-774b-bcce-b302099a8057'
 
@@ -31,9 +31,9 @@ t.test('what the database could not read is no cursor', (t) => {
 
 t.test('a snapshot that is too long becomes one that shows less', (t) => {
   const running = Array.from({ length: 400 }, (_, at) => 7_000 + at)
-  const short = shortened(`7000:9000:${running.join(',')}`)
+  const short = shorten(`7000:9000:${running.join(',')}`)
   t.equal(short, '7000:7000:')
   t.ok(readCursor(short))
-  t.equal(shortened('7000:9000:7000,7001'), '7000:9000:7000,7001')
+  t.equal(shorten('7000:9000:7000,7001'), '7000:9000:7000,7001')
   t.end()
 })

@@ -1,15 +1,15 @@
 import t from 'tap'
-import type { Listed, Listing } from '../../../src/features/denylist/repository.js'
+import type { DenialTuple, DenialList } from '../../../src/features/denylist/repository.js'
 import { createRevocations } from '../../../src/features/revocations/service.js'
 
 const [one, two] = ['1a'.repeat(16), '2b'.repeat(16)]
-const denials: Listed[] = [['01890a5d-ac96-774b-bcce-b302099a8057', 2_000_000_000, null]]
+const denials: DenialTuple[] = [['01890a5d-ac96-774b-bcce-b302099a8057', 2_000_000_000, null]]
 
 /** The feed on a server, with what that says of its list, and of what is new since a snapshot. */
 function feedOf() {
   const at = { ms: 0 }
   const server = { history: one, snapshot: '9:9:', list: one, news: one, isKnown: true }
-  const say = (history: string, snapshot: string, found: Partial<Listing>): Listing => ({
+  const say = (history: string, snapshot: string, found: Partial<DenialList>): DenialList => ({
     ...{ history, snapshot, known: true, at: at.ms, keys: 1, denials: [] },
     ...found,
   })
@@ -29,7 +29,7 @@ function feedOf() {
       jwks: () => ({ keys: [] }),
     } as never,
     accessTtl: 900,
-    clock: () => at.ms,
+    clock: { monotonic: () => at.ms },
   })
   const ask = async (cursor?: string) => {
     at.ms += 1_000 // nothing is from memory

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { testApp, type TestApp } from '../../support/app.js'
+import { rounds } from '../../support/rounds.js'
 import {
   again,
   createAdmin,
@@ -73,9 +74,10 @@ async function createPair(t: Test) {
 t.test('two administrators who go for each other at once never leave nobody', async (t) => {
   const { first, restored } = await createPair(t)
   for (const [one, other, times] of pairs) {
-    await t.test(`${one} and ${other}, ${times} times`, async (t) => {
+    await t.test(`${one} and ${other}, ${rounds(times)} times`, async (t) => {
+      const tries = rounds(times)
       const codes = new Set<string | undefined>()
-      for (let round = 0; round < times; round += 1) {
+      for (let round = 0; round < tries; round += 1) {
         const [ada, grace] = await restored()
         const replies = await Promise.all([acts[one](ada, grace), acts[other](grace, ada)])
         const left = await adminsOf(first)
@@ -89,7 +91,7 @@ t.test('two administrators who go for each other at once never leave nobody', as
         for (const { code } of replies) codes.add(code)
       }
       // What takes longer on one side may always come too late.
-      if (one === other) t.ok(codes.has('last_admin'), 'they did meet')
+      if (one === other && tries >= 25) t.ok(codes.has('last_admin'), 'they did meet')
     })
   }
 })

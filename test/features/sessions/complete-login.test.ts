@@ -19,23 +19,29 @@ function door() {
   return { calls, complete: complete.bind(undefined, request, reply) }
 }
 
-t.test('a login is refunded, and its cookies are set', async (t) => {
+t.test('a completed login is refunded and sets its cookies', async (t) => {
   const { calls, complete } = door()
   t.same(
     complete(login),
     { access_token: 'a', user: { id: 'u' } },
-    'without the mark of the device',
+    'the reply does not contain the device mark',
   )
   t.same(calls, ['refund', ['start', login.tokens, 'd']])
 })
 
-t.test('a login of an older path sets no cookie', async (t) => {
+t.test('a login at a path of an older system sets no cookie', async (t) => {
   const { calls, complete } = door()
   t.same(complete(login, { setsCookies: false }), { access_token: 'a', user: { id: 'u' } })
   t.same(calls, ['refund'])
 })
 
-t.test('no other file starts a session in cookies', async (t) => {
+t.test('a login that no limit on logins counted is not refunded', async (t) => {
+  const { calls, complete } = door()
+  complete(login, { isRefunded: false })
+  t.same(calls, [['start', login.tokens, 'd']])
+})
+
+t.test('only complete-login.ts starts a session with cookies', async (t) => {
   const src = new URL('../../../src/', import.meta.url)
   const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
   const found = files.filter(

@@ -12,7 +12,7 @@ const claimsOf = (token: string) =>
 const isAlive = async (app: App, token: string) =>
   (await app.inject({ url: '/api/user', headers: bearer(token) })).statusCode === 200
 
-t.test('a session ends at its absolute lifetime, however often it was refreshed', async (t) => {
+t.test('a session ends at its absolute lifetime, even if it is refreshed', async (t) => {
   const { app, sql } = await testApp(t, {
     env: { REFRESH_TOKEN_TTL: '2s', ACCESS_TOKEN_TTL: '1h' },
   })
@@ -26,18 +26,27 @@ t.test('a session ends at its absolute lifetime, however often it was refreshed'
   t.notOk(await isAlive(app, next.access_token))
 })
 
-t.test('a session ends when nobody refreshed it for long enough', async (t) => {
+t.test('a session ends if it is not refreshed within SESSION_IDLE_TTL', async (t) => {
   const { app, sql } = await testApp(t, { env: { SESSION_IDLE_TTL: '1h' } })
   const first = await signUp(app)
   const now = Date.now() / 1_000
-  t.ok(Math.abs(claimsOf(first.refresh_token).exp - now - 3_600) < 60, 'its token says so')
+  t.ok(
+    Math.abs(claimsOf(first.refresh_token).exp - now - 3_600) < 60,
+    'the refresh token has the idle end as its exp',
+  )
   await sql(`update sessions set rotated_at = now() - interval '59 minutes'`)
   const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
-  t.ok(Math.abs(claimsOf(second.refresh_token).exp - now - 3_600) < 60, 'a refresh is a use')
+  t.ok(
+    Math.abs(claimsOf(second.refresh_token).exp - now - 3_600) < 60,
+    'a refresh extends the session',
+  )
 
   await sql(`update sessions set rotated_at = now() - interval '59 minutes 50 seconds'`)
   const [row] = (await list(app, second)).json<{ sessions: { expires_at: string }[] }>().sessions
-  t.ok(Math.abs(Date.parse(row?.expires_at ?? '') / 1_000 - now - 10) < 10, 'the list says when')
+  t.ok(
+    Math.abs(Date.parse(row?.expires_at ?? '') / 1_000 - now - 10) < 10,
+    'the list has the idle end',
+  )
 
   await sql(`update sessions set rotated_at = now() - interval '61 minutes'`)
   t.equal((await refresh(app, second.refresh_token)).statusCode, 401)
@@ -46,7 +55,7 @@ t.test('a session ends when nobody refreshed it for long enough', async (t) => {
   t.equal((await list(app, other)).json<{ sessions: unknown[] }>().sessions.length, 1)
 })
 
-t.test('an access token does not outlive the idle end of its session', async (t) => {
+t.test('an access token expires at the idle end of its session at the latest', async (t) => {
   const { app, sql } = await testApp(t, {
     env: { SESSION_IDLE_TTL: '15m', REFRESH_GRACE: '1h' },
   })
@@ -57,7 +66,7 @@ t.test('an access token does not outlive the idle end of its session', async (t)
   t.ok(again.expires_in <= 61, `${again.expires_in} s`)
 })
 
-t.test('one login too many ends the session that was used least recently', async (t) => {
+t.test('a login above SESSIONS_PER_USER ends the least recently used session', async (t) => {
   const { app, sql } = await testApp(t, { env: { SESSIONS_PER_USER: '3' } })
   const logins = [await signUp(app)]
   for (let nth = 0; nth < 2; nth += 1) logins.push(await logIn(app))
@@ -86,7 +95,7 @@ t.test('one login too many ends the session that was used least recently', async
   ])
 })
 
-t.test('who logs in is in, however late others of theirs are dated', async (t) => {
+t.test('a new session is kept, even if another session has a later time', async (t) => {
   const { app, sql } = await testApp(t, { env: { SESSIONS_PER_USER: '1' } })
   const first = await signUp(app)
   await sql(`update sessions set rotated_at = now() + interval '1 second'`)

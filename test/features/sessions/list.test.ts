@@ -12,7 +12,7 @@ type Session = {
   expires_at: string
 }
 
-/** A login from a device of that name. */
+/** Logs in with this user agent and address. */
 async function logInFrom({ app }: TestApp, agent: string | undefined, address = '127.0.0.1') {
   const headers = agent === undefined ? { 'user-agent': '' } : { 'user-agent': agent }
   const answer = await app.inject({
@@ -44,7 +44,7 @@ const isAlive = async ({ send }: Client) => (await send('GET', '/api/user')).sta
 const currentOf = async (client: Client) =>
   (await listOf(client)).find(({ current }) => current)?.id ?? ''
 
-t.test('the list shows where one is logged in, and which of it is here', async (t) => {
+t.test('the list has the sessions of the user and marks the current one', async (t) => {
   const { app, phone, tablet, laptop } = await threeDevices(t)
   await createClient({ app })
   const sessions = await listOf(tablet)
@@ -55,7 +55,7 @@ t.test('the list shows where one is logged in, and which of it is here', async (
       ['Tablet/2.0', '203.0.113.7', true],
       ['lightMyRequest', '127.0.0.1', false],
     ],
-    'of this user alone, the one used last first',
+    'only sessions of this user, the last used first',
   )
   for (const { created_at, last_used_at, expires_at } of sessions) {
     t.equal(last_used_at, created_at)
@@ -66,7 +66,7 @@ t.test('the list shows where one is logged in, and which of it is here', async (
   t.equal(new Set(ids).size, 3)
 })
 
-t.test('a refresh is a use; a session that has expired is none', async (t) => {
+t.test('a refresh updates last_used_at, and an expired session is not listed', async (t) => {
   const { app, sql, phone, tablet } = await threeDevices(t)
   const id = await currentOf(phone)
   const used = clientOf(app, ada, await refreshed({ app }, phone))
@@ -77,7 +77,7 @@ t.test('a refresh is a use; a session that has expired is none', async (t) => {
   t.notOk((await listOf(tablet)).some((session) => session.id === id))
 })
 
-t.test('one of them ends, with both its tokens, and no other', async (t) => {
+t.test('deleting a session ends only that session, with both its tokens', async (t) => {
   const { app, phone, tablet, laptop } = await threeDevices(t)
   const id = await currentOf(tablet)
   t.match((await phone.send('DELETE', `/api/sessions/${id}`)).body, { ended: 1 })
@@ -85,17 +85,17 @@ t.test('one of them ends, with both its tokens, and no other', async (t) => {
   await t.rejects(refreshed({ app }, tablet), /invalid_token/)
   t.ok((await isAlive(phone)) && (await isAlive(laptop)))
   const again = await phone.send('DELETE', `/api/sessions/${id}`)
-  t.match(again, { status: 404, code: 'not_found' }, 'once')
+  t.match(again, { status: 404, code: 'not_found' }, 'a second time')
 })
 
-t.test('one’s own session ends as any other', async (t) => {
+t.test('a user can delete the current session', async (t) => {
   const { phone, tablet } = await threeDevices(t)
   t.equal((await phone.send('DELETE', `/api/sessions/${await currentOf(phone)}`)).status, 200)
   t.notOk(await isAlive(phone))
   t.ok(await isAlive(tablet))
 })
 
-t.test('the others end, and this one stays', async (t) => {
+t.test('keep=current ends all sessions but the current one', async (t) => {
   const { phone, tablet, laptop } = await threeDevices(t)
   const { body } = await tablet.send('DELETE', '/api/sessions?keep=current')
   t.match(body, { ended: 2 })
@@ -106,7 +106,7 @@ t.test('the others end, and this one stays', async (t) => {
   t.match((await tablet.send('DELETE', '/api/sessions?keep=current')).body, { ended: 0 })
 })
 
-t.test('what is to be kept is said in one way only', async (t) => {
+t.test('a misspelled keep=current is refused', async (t) => {
   const { phone, tablet } = await threeDevices(t)
   for (const query of [
     'keep=',
@@ -118,24 +118,24 @@ t.test('what is to be kept is said in one way only', async (t) => {
     const reply = await phone.send('DELETE', `/api/sessions?${query}`)
     t.match(reply, { status: 400, code: 'validation_failed' }, query)
   }
-  t.ok((await isAlive(phone)) && (await isAlive(tablet)), 'a slip ends nothing')
+  t.ok((await isAlive(phone)) && (await isAlive(tablet)), 'no session has ended')
 })
 
-t.test('all of them end', async (t) => {
+t.test('DELETE /api/sessions ends every session of the user', async (t) => {
   const { app, phone, tablet, laptop } = await threeDevices(t)
   const stranger = await createClient({ app })
   t.match((await laptop.send('DELETE', '/api/sessions')).body, { ended: 3 })
   for (const client of [phone, tablet, laptop]) t.notOk(await isAlive(client))
-  t.ok(await isAlive(stranger), 'of this user')
+  t.ok(await isAlive(stranger), 'sessions of other users stay')
   t.equal((await listOf(clientOf(app, ada, await logIn(app)))).length, 1)
 })
 
-t.test('a session of somebody else is not found, and goes on', async (t) => {
+t.test('a session of another user cannot be deleted', async (t) => {
   const { app, phone } = await threeDevices(t)
   const stranger = await createClient({ app })
   const reply = await stranger.send('DELETE', `/api/sessions/${await currentOf(phone)}`)
   const none = await stranger.send('DELETE', '/api/sessions/01890a5d-ac96-774b-bcce-b302099a8057')
   t.match(reply, { status: 404, code: 'not_found' })
-  t.strictSame(reply, none, 'as one that was never there')
+  t.strictSame(reply, none, 'the answer is that for an unknown session')
   t.ok(await isAlive(phone))
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ada, bearer, logIn, signUp, testApp } from '../../support/app.js'
 
-t.test('a login answers tokens, the user and two cookies', async (t) => {
+t.test('a login returns tokens, the user and two cookies', async (t) => {
   const { app } = await testApp(t)
   await signUp(app, { name: 'Ada', ...ada })
   const answer = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
@@ -23,7 +23,7 @@ t.test('a login answers tokens, the user and two cookies', async (t) => {
   }
 })
 
-t.test('cookies are Secure behind TLS, by PUBLIC_URL or by a trusted proxy', async (t) => {
+t.test('cookies are Secure if PUBLIC_URL or a trusted proxy says https', async (t) => {
   const { app } = await testApp(t, { env: { PUBLIC_URL: 'https://auth.example.org' } })
   await signUp(app)
   const answer = await app.inject({ method: 'POST', url: '/api/login', payload: ada })
@@ -44,7 +44,7 @@ t.test('cookies are Secure behind TLS, by PUBLIC_URL or by a trusted proxy', asy
   t.notOk(spoofed.cookies.some(({ secure }) => secure))
 })
 
-t.test('any identifier will do, in any spelling', async (t) => {
+t.test('a login accepts every identifier in any spelling', async (t) => {
   const { app } = await testApp(t)
   const { user } = await signUp(app, { ...ada, username: 'Ada', mobile: '+442079460000' })
   for (const identifier of [
@@ -57,7 +57,7 @@ t.test('any identifier will do, in any spelling', async (t) => {
   }
 })
 
-t.test('unknown user, wrong password and disabled account are answered alike', async (t) => {
+t.test('unknown user, wrong password and disabled account get the same answer', async (t) => {
   const { app, sql } = await testApp(t)
   await signUp(app)
   const attempt = async (payload: object) => {
@@ -85,7 +85,7 @@ t.test('unknown user, wrong password and disabled account are answered alike', a
   t.match(JSON.parse((await attempt(ada)).body), { code: 'activation_required' })
 })
 
-t.test('a stored hash that is no hash is a failed login, not an error', async (t) => {
+t.test('a malformed stored hash fails the login, without an error', async (t) => {
   const { app, sql } = await testApp(t)
   await signUp(app)
   const hashes = [
@@ -103,7 +103,7 @@ t.test('a stored hash that is no hash is a failed login, not an error', async (t
   }
 })
 
-t.test('a login with a weaker hash leaves a stronger one, once', async (t) => {
+t.test('a login replaces a weaker hash by a stronger one, once', async (t) => {
   const { app, sql, url } = await testApp(t)
   await signUp(app)
   const hash = async () =>
@@ -118,10 +118,10 @@ t.test('a login with a weaker hash leaves a stronger one, once', async (t) => {
   await logIn(stronger)
   t.equal(await hash(), strong)
   await logIn(app)
-  t.equal(await hash(), strong, 'never weaker again')
+  t.equal(await hash(), strong, 'a stronger hash is not replaced by a weaker one')
 })
 
-t.test('many that log in at once while the hash is strengthened all get in', async (t) => {
+t.test('concurrent logins succeed while the hash is replaced', async (t) => {
   const { app, url } = await testApp(t)
   await signUp(app)
   const { app: stronger } = await testApp(t, { url, env: { ARGON2_MEMORY: '2048' } })
@@ -129,7 +129,7 @@ t.test('many that log in at once while the hash is strengthened all get in', asy
   t.ok(logins.every(({ access_token }) => access_token))
 })
 
-t.test('each login is a session of its own, and one logout leaves the others', async (t) => {
+t.test('each login opens a session, and a logout ends only its own', async (t) => {
   const { app, sql } = await testApp(t)
   const first = await signUp(app)
   const second = await logIn(app)

@@ -6,7 +6,7 @@ import { ada, bearer, logIn, signUp, testApp } from '../../support/app.js'
 const statusOf = async (app: App, headers: Record<string, string>) =>
   (await app.inject({ url: '/api/user', headers })).statusCode
 
-t.test('a logout kills both tokens of the session at once, and clears the cookies', async (t) => {
+t.test('a logout revokes both tokens of the session at once and clears the cookies', async (t) => {
   const { app, sql } = await testApp(t)
   const { access_token, refresh_token } = await signUp(app)
   const answer = await app.inject({
@@ -30,7 +30,7 @@ t.test('a logout kills both tokens of the session at once, and clears the cookie
   t.equal((await sql('select from token_denylist')).length, 1)
 })
 
-t.test('everywhere means every session', async (t) => {
+t.test('everywhere ends every session of the user', async (t) => {
   const { app } = await testApp(t)
   const logins = [await signUp(app), await logIn(app), await logIn(app)]
   await signUp(app, { email: 'grace@example.org', password: ada.password })
@@ -47,7 +47,7 @@ t.test('everywhere means every session', async (t) => {
   t.equal(await statusOf(app, bearer(other.access_token)), 200)
 })
 
-t.test('the cookie logs in, and by it no page of another site can change anything', async (t) => {
+t.test('the cookie authenticates, but not changes from another site', async (t) => {
   const { app } = await testApp(t, { env: { CORS_ORIGINS: 'https://www.example.org' } })
   const { access_token } = await signUp(app)
   const cookie = `session=${access_token}`
@@ -67,7 +67,7 @@ t.test('the cookie logs in, and by it no page of another site can change anythin
   t.equal(await attempt({ origin: 'http://localhost:3000' }), 200)
   t.equal(await statusOf(app, { cookie }), 401)
   for (const headers of [
-    {}, // no browser
+    {}, // a client that is not a browser
     { 'sec-fetch-site': 'same-origin' },
     { origin: 'https://www.example.org', 'sec-fetch-site': 'same-site' },
   ]) {
@@ -81,7 +81,7 @@ t.test('the cookie logs in, and by it no page of another site can change anythin
   }
 })
 
-t.test('an Authorization header of any other kind never falls through to the cookie', async (t) => {
+t.test('with an invalid Authorization header the cookie is ignored', async (t) => {
   const { app } = await testApp(t)
   const { access_token } = await signUp(app)
   const cookie = `session=${access_token}`
@@ -96,7 +96,7 @@ t.test('an Authorization header of any other kind never falls through to the coo
   }
 })
 
-t.test('a body, if there is one, is a strict one', async (t) => {
+t.test('the body is optional, but is validated strictly', async (t) => {
   const { app } = await testApp(t)
   const { access_token } = await signUp(app)
   for (const payload of [{ everywhere: 'yes' }, { everywhere: 1 }, { sid: 'x' }]) {
@@ -110,5 +110,5 @@ t.test('a body, if there is one, is a strict one', async (t) => {
   }
   const headers = { ...bearer(access_token), 'content-type': 'application/json' }
   const empty = await app.inject({ method: 'POST', url: '/api/logout', headers })
-  t.equal(empty.statusCode, 200, 'an empty JSON body counts as none')
+  t.equal(empty.statusCode, 200, 'an empty JSON body counts as no body')
 })

@@ -7,26 +7,23 @@ import { grace, present, refreshCases } from '../../support/refresh-cases.js'
 
 const now = 1_800_000_000
 
-t.test(
-  'each refresh token is rotated, repeated or reuse, by the state of its session',
-  async (t) => {
-    const { decide } = createRefreshRule(grace)
-    for (const one of refreshCases) {
-      const { name, generation = present, spentAgo, isSighted = false, repeats = 0 } = one
-      const spent_at = spentAgo.map((seconds) => now - seconds)
-      const state = { generation, spent_at, is_sighted: isSighted, repeats }
-      t.equal(decide(state, one.presented, now), one.decision, name)
-    }
-  },
-)
+t.test('the state of the session decides between rotation, repeat and reuse', async (t) => {
+  const { decide } = createRefreshRule(grace)
+  for (const one of refreshCases) {
+    const { name, generation = present, spentAgo, isUsed = false, repeats = 0 } = one
+    const spent_at = spentAgo.map((seconds) => now - seconds)
+    const state = { generation, spent_at, is_used: isUsed, repeats }
+    t.equal(decide(state, one.presented, now), one.decision, name)
+  }
+})
 
-t.test('the grace ends, and a generation is old enough, at their exact second', async (t) => {
+t.test('the grace and the minimum age end at their exact second', async (t) => {
   const { decide, minAge } = createRefreshRule(10)
   t.equal(minAge, 5)
   const state = (ago: number): SessionState => ({
     generation: 1,
     spent_at: [now - ago],
-    is_sighted: true,
+    is_used: true,
     repeats: 0,
   })
   t.equal(decide(state(9.999), 0, now), 'repeat')
@@ -37,13 +34,13 @@ t.test('the grace ends, and a generation is old enough, at their exact second', 
   t.equal(decide(state(-3), 1, now), 'repeat')
 })
 
-t.test('a session remembers every generation that was spent within the grace', async (t) => {
+t.test('a session remembers every generation spent within the grace', async (t) => {
   for (const seconds of [1, 2, 9, 10, 11, 60, 600, 3_600]) {
     const { decide, minAge, remembered } = createRefreshRule(seconds)
-    t.ok(minAge < seconds, `${seconds} s: a generation is moved on within the grace`)
-    t.ok(remembered <= 64, `${seconds} s: ${remembered} are remembered`)
-    // As fast as the rule lets it: each rotation as soon as the present generation is old enough.
-    let state: SessionState = { generation: 0, spent_at: [], is_sighted: false, repeats: 0 }
+    t.ok(minAge < seconds, `${seconds} s: a generation can be rotated within the grace`)
+    t.ok(remembered <= 64, `${seconds} s: ${remembered} generations are remembered`)
+    // Rotate as fast as the rule allows: when the present generation reaches its minimum age.
+    let state: SessionState = { generation: 0, spent_at: [], is_used: false, repeats: 0 }
     const decisions = new Set<string>()
     for (let step = 0; step < 200; step += 1) {
       const at = step * minAge

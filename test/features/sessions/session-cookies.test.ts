@@ -11,7 +11,7 @@ const https = { PUBLIC_URL: 'https://auth.example.org' }
 const names = ({ cookies }: { cookies: { name: string }[] }) =>
   cookies.map(({ name }) => name).sort()
 
-/** How a client says that it is a browser: by one of these headers or several. */
+/** The headers by which Gatehouse detects a browser: one or more of these. */
 const browsers: Record<string, Headers> = {
   'Sec-Fetch-Site': { 'sec-fetch-site': 'same-origin' },
   'Sec-Fetch-Mode': { 'sec-fetch-mode': 'cors' },
@@ -45,7 +45,7 @@ const logInWith = ({ app }: Pick<TestApp, 'app'>, headers: Headers, url = '/api/
       })
     : app.inject({ method: 'POST', url, headers, payload: ada })
 
-t.test('over https a browser gets and counts __Host- names alone', async (t) => {
+t.test('over https a browser uses only cookies with the prefix __Host-', async (t) => {
   const test = await service(t)
   const { access_token, refresh_token } = test.login
   for (const [what, headers] of Object.entries(browsers)) {
@@ -60,7 +60,11 @@ t.test('over https a browser gets and counts __Host- names alone', async (t) => 
       t.equal(await test.statusOf(`${name}=${access_token}`, headers), 401, `${what}: ${name}`)
     }
     const tossed = `session=x.y.z; session=x; __Host-session=${access_token}`
-    t.equal(await test.statusOf(tossed, headers), 200, `${what}: what another host set is nothing`)
+    t.equal(
+      await test.statusOf(tossed, headers),
+      200,
+      `${what}: cookies of another host are ignored`,
+    )
   }
   const page = await logInWith(test, all, '/login')
   t.strictSame(names(page), ['__Host-device', '__Host-flash', '__Host-refresh', '__Host-session'])
@@ -71,16 +75,24 @@ t.test('over https a browser gets and counts __Host- names alone', async (t) => 
   t.strictSame(names(refreshed), ['__Host-refresh', '__Host-session'])
 })
 
-t.test('over https a script gets and sends session as it did', async (t) => {
+t.test('over https a script can still use the cookie session', async (t) => {
   const test = await service(t)
   const login = await logInWith(test, {})
   t.strictSame(names(login), ['__Host-device', '__Host-refresh', '__Host-session', 'session'])
   const session = login.cookies.find(({ name }) => name === 'session')?.value ?? ''
   t.equal(await test.statusOf(`session=${session}`), 200)
-  t.equal(await test.statusOf(`__Host-session=${session}`), 200, 'or as a jar keeps it')
+  t.equal(
+    await test.statusOf(`__Host-session=${session}`),
+    200,
+    'a cookie jar sends the prefixed name',
+  )
   t.equal(await test.statusOf(`session=${session}; refresh=x; refresh=y`), 200)
   for (const name of ['device', 'refresh', 'flash']) {
-    t.equal(await test.statusOf(`__Host-${name}=x; session=${session}`), 401, 'it keeps a jar')
+    t.equal(
+      await test.statusOf(`__Host-${name}=x; session=${session}`),
+      401,
+      'a client with prefixed cookies has a cookie jar',
+    )
   }
   const out = await test.app.inject({
     method: 'POST',
@@ -91,7 +103,7 @@ t.test('over https a script gets and sends session as it did', async (t) => {
   t.equal(await test.statusOf(`session=${session}`), 401)
 })
 
-t.test('what decides is PUBLIC_URL, or the scheme that a trusted proxy names', async (t) => {
+t.test('PUBLIC_URL or the scheme from a trusted proxy selects the cookie names', async (t) => {
   const table: [env: Headers, headers: Headers, isHttps: boolean][] = [
     [{ PUBLIC_URL: 'http://auth.example.org' }, {}, false],
     [{ PUBLIC_URL: 'http://auth.example.org' }, { 'x-forwarded-proto': 'https' }, true],
@@ -117,7 +129,7 @@ for (const [what, env, prefix, from] of [
   ['a browser over https', https, '__Host-', all],
   ['a script over https', https, '', {}],
 ] as [string, Headers, string, Headers][]) {
-  t.test(`two cookies of one name are no session, and go (${what})`, async (t) => {
+  t.test(`repeated cookies are refused and removed (${what})`, async (t) => {
     const test = await service(t, env)
     const { access_token, refresh_token } = test.login
     const session = `${prefix}session`
@@ -146,7 +158,7 @@ for (const [what, env, prefix, from] of [
             (one) =>
               one?.startsWith(`${name}=;`) && !one.includes('Domain') && /Path=\/(;|$)/.test(one),
           )
-        t.match(line, /Max-Age=0/, `${name} goes`)
+        t.match(line, /Max-Age=0/, `${name} is removed`)
       }
       const doubled = /refresh/.test(cookie) ? `${prefix}refresh` : session
       const lines = [answer.headers['set-cookie']].flat()
@@ -162,7 +174,7 @@ for (const [what, env, prefix, from] of [
         headers: { ...headers, accept: 'text/html' },
       })
       t.match(page, { statusCode: 303, headers: { location: '/login?next=%2Fwelcome' } })
-      t.ok(names(page).filter((name) => name === doubled).length > 1, 'and all of them go')
+      t.ok(names(page).filter((name) => name === doubled).length > 1, 'all of them are removed')
       t.equal(
         (
           await test.app.inject({
@@ -171,18 +183,18 @@ for (const [what, env, prefix, from] of [
           })
         ).statusCode,
         200,
-        'a header decides alone',
+        'with a bearer token the cookies are ignored',
       )
     }
     t.equal(
       await test.statusOf(`${session}=${access_token}`, host),
       200,
-      'the session itself lives on',
+      'the session itself stays',
     )
   })
 }
 
-t.test('whatever a cookie is for, two of its name count as none', async (t) => {
+t.test('every repeated cookie is ignored', async (t) => {
   const names: CookieName[] = ['session', 'refresh', 'device', 'asker', 'flash', 'social']
   for (const [publicUrl, prefix] of [
     ['http://auth.example.org', ''],
@@ -198,14 +210,14 @@ t.test('whatever a cookie is for, two of its name count as none', async (t) => {
   }
 })
 
-t.test('the login takes the place of what another host set, on plain http too', async (t) => {
+t.test('over plain http the login replaces a cookie that another host set', async (t) => {
   const test = await service(t, { PUBLIC_URL: 'http://auth.example.org' })
   const host = { host: 'auth.example.org' }
   const { headers } = await logInWith(test, { ...host, cookie: 'session=tossed' }, '/login')
   const lines = [headers['set-cookie']].flat() as string[]
   const removed = lines.indexOf('session=; Max-Age=0; Domain=example.org; Path=/')
   const set = lines.findIndex((line) => /^session=ey/.test(line))
-  t.ok(removed >= 0 && removed < set, 'first it goes, then the session comes')
+  t.ok(removed >= 0 && removed < set, 'the cookie is removed before the session is set')
   t.strictSame(names(await logInWith(test, host, '/login')), [
     'device',
     'flash',
@@ -214,7 +226,7 @@ t.test('the login takes the place of what another host set, on plain http too', 
   ])
 })
 
-t.test('behind a proxy, a cookie of the page goes on the way over the login page', async (t) => {
+t.test('behind a proxy the login page removes a repeated cookie of the page', async (t) => {
   const test = await service(t, { PUBLIC_URL: 'http://auth.example.org' })
   const { access_token } = test.login
   const says = {
@@ -244,20 +256,17 @@ t.test('behind a proxy, a cookie of the page goes on the way over the login page
   t.ok(lines.includes('session=; Max-Age=0; Path=/app'))
   t.notOk(
     lines.some((line) => !line?.includes('Domain') && /Path=\/(;|$)/.test(line ?? '')),
-    'but not the session',
+    'the session cookie stays',
   )
 })
 
-t.test(
-  'a refresh cookie from before the prefix goes with the login and with the logout',
-  async (t) => {
-    const test = await service(t)
-    const { refresh_token } = await logIn(test.app)
-    const cookie = `refresh=${refresh_token}`
-    const goes = ({ cookies }: { cookies: { name: string; value: string }[] }) =>
-      cookies.some(({ name, value }) => name === 'refresh' && value === '')
-    t.ok(goes(await logInWith(test, { ...all, cookie })))
-    const headers = { ...all, cookie, accept: 'text/html' }
-    t.ok(goes(await test.app.inject({ method: 'POST', url: '/logout', headers })))
-  },
-)
+t.test('a login and a logout remove a refresh cookie without the prefix', async (t) => {
+  const test = await service(t)
+  const { refresh_token } = await logIn(test.app)
+  const cookie = `refresh=${refresh_token}`
+  const goes = ({ cookies }: { cookies: { name: string; value: string }[] }) =>
+    cookies.some(({ name, value }) => name === 'refresh' && value === '')
+  t.ok(goes(await logInWith(test, { ...all, cookie })))
+  const headers = { ...all, cookie, accept: 'text/html' }
+  t.ok(goes(await test.app.inject({ method: 'POST', url: '/logout', headers })))
+})

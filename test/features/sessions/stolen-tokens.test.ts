@@ -4,15 +4,15 @@ import { addClient, post } from '../../support/oauth.js'
 import { passTime } from '../../support/pass-time.js'
 import { until } from '../../support/until.js'
 
-// A thief has a copy of the victim's refresh token, and each may come first. Unless a test says otherwise no
-// access token is shown to Gatehouse, as where only other services with the JWK set see them.
+// A thief has a copy of the victim's refresh token. Either of them may use it first. Unless a test says otherwise,
+// Gatehouse sees no access token, because only other services verify them, with the JWK set.
 
 async function stolen(t: Test) {
   const service = await testApp(t)
   const { app, sql } = service
   const login = await signUp(app)
 
-  /** The next pair for a pair, after the grace of everything before; undefined where it is refused. */
+  /** Refreshes, then waits until the grace is over. Undefined if the refresh is refused. */
   async function refresh({ refresh_token }: LoginAnswer): Promise<LoginAnswer | undefined> {
     const payload = { refresh_token }
     const answer = await app.inject({ method: 'POST', url: '/api/refresh', payload })
@@ -22,7 +22,7 @@ async function stolen(t: Test) {
 
   async function mustRefresh(pair: LoginAnswer): Promise<LoginAnswer> {
     const next = await refresh(pair)
-    if (!next) throw new Error('it was refused')
+    if (!next) throw new Error('the refresh was refused')
     return next
   }
 
@@ -41,7 +41,7 @@ async function stolen(t: Test) {
 const isAlive = async ({ app }: Awaited<ReturnType<typeof stolen>>, pair: LoginAnswer) =>
   (await app.inject({ url: '/api/user', headers: bearer(pair.access_token) })).statusCode === 200
 
-t.test('a thief and the victim in turn are found out at the second repeat', async (t) => {
+t.test('alternating refreshes of thief and victim are detected at the second repeat', async (t) => {
   const service = await stolen(t)
   const { login, refresh, events, isOver } = service
   let [victim, thief] = [login, login]
@@ -60,16 +60,16 @@ t.test('a thief and the victim in turn are found out at the second repeat', asyn
   t.notOk(await isAlive(service, thief))
 })
 
-t.test('a thief who is two steps ahead is found out when the victim comes', async (t) => {
+t.test('a thief two generations ahead is detected when the victim refreshes', async (t) => {
   const { login, refresh, mustRefresh, events, isOver } = await stolen(t)
   const thief = await mustRefresh(await mustRefresh(login))
-  t.equal(await refresh(login), undefined, 'two steps back')
+  t.equal(await refresh(login), undefined, 'two generations back')
   t.strictSame(await events(), ['reuse'])
   t.equal(await refresh(thief), undefined)
   t.ok(await isOver())
 })
 
-t.test('a rotation does not make good for a repeat', async (t) => {
+t.test('a rotation does not reset the count of repeats', async (t) => {
   const { login, refresh, mustRefresh, events, isOver } = await stolen(t)
   const second = await mustRefresh(login)
   await mustRefresh(login)
@@ -84,27 +84,30 @@ t.test('a rotation does not make good for a repeat', async (t) => {
   t.ok(await isOver())
 })
 
-t.test('an access token of the generation before does not make good for a repeat', async (t) => {
-  const service = await stolen(t)
-  const { login, refresh, mustRefresh, events } = service
-  const second = await mustRefresh(login)
-  const third = await mustRefresh(second)
-  await mustRefresh(second)
-  t.ok(await isAlive(service, second))
-  t.ok(await isAlive(service, login))
-  t.equal(await refresh(second), undefined)
-  t.strictSame(await events(), ['repeated', 'reuse'])
-  t.notOk(await isAlive(service, third))
-})
+t.test(
+  'an access token of an earlier generation does not reset the count of repeats',
+  async (t) => {
+    const service = await stolen(t)
+    const { login, refresh, mustRefresh, events } = service
+    const second = await mustRefresh(login)
+    const third = await mustRefresh(second)
+    await mustRefresh(second)
+    t.ok(await isAlive(service, second))
+    t.ok(await isAlive(service, login))
+    t.equal(await refresh(second), undefined)
+    t.strictSame(await events(), ['repeated', 'reuse'])
+    t.notOk(await isAlive(service, third))
+  },
+)
 
 t.test(
-  'an access token of the present generation makes good for a repeat, wherever it is shown',
+  'an access token of the present generation resets the count of repeats, wherever it is used',
   async (t) => {
     const service = await stolen(t)
     const { app, sql, login, refresh, mustRefresh, events } = service
     const client = await addClient(service)
     const places = {
-      'an own route': (pair: LoginAnswer) => isAlive(service, pair),
+      'a route of Gatehouse': (pair: LoginAnswer) => isAlive(service, pair),
       'forward-auth': async ({ access_token }: LoginAnswer) =>
         (await app.inject({ url: '/forward-auth', headers: bearer(access_token) })).statusCode ===
         200,
@@ -118,17 +121,17 @@ t.test(
       const again = await mustRefresh(pair)
       t.ok(await show(again), place)
       const isReset = async () => (await sql('select from sessions where repeats = 0')).length === 1
-      await until(isReset, 'the sighting to be written down')
+      await until(isReset, 'the mark of use')
       pair = again
     }
     t.strictSame(await events(), ['repeated', 'repeated', 'repeated'])
     await mustRefresh(pair)
     await mustRefresh(pair)
-    t.equal(await refresh(pair), undefined, 'two in a row are too many')
+    t.equal(await refresh(pair), undefined, 'the second repeat in a row is refused')
   },
 )
 
-t.test('a repeat is written down with who asked, from where', async (t) => {
+t.test('the audit log has the address and user agent of a repeat', async (t) => {
   const { app, sql, login, mustRefresh } = await stolen(t)
   await mustRefresh(login)
   await app.inject({

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createUsage } from '../../../src/features/sessions/usage.js'
 
-/** A table of marks whose every statement waits until it is told to go on. */
+/** A repository whose statements wait until goOn() is called. */
 function slowMarks() {
   const written: [string, number][][] = []
   const waiting: (() => void)[] = []
@@ -13,7 +13,7 @@ function slowMarks() {
       })
     })
   const goOn = async () => {
-    await Promise.resolve() // a statement begins a turn after its note
+    await Promise.resolve() // a statement starts one turn of the event loop after its mark
     await Promise.resolve()
     waiting.shift()?.()
   }
@@ -21,20 +21,20 @@ function slowMarks() {
 }
 
 t.test(
-  'what comes during a statement is written in one more, the newest of each session',
+  'marks during a statement are written by one more, with the newest generation of each session',
   async (t) => {
     const { written, goOn, usage } = slowMarks()
-    usage.note({ sid: 'a', gen: 1 })
+    usage.markUsed({ sid: 'a', gen: 1 })
     await goOn()
     await usage.settled()
     for (const [sid, gen] of [
       ['b', 2],
       ['c', 5],
     ] as const)
-      usage.note({ sid, gen })
-    usage.note({ sid: 'b', gen: 3 })
-    usage.note({ sid: 'b', gen: 1 })
-    usage.note({ sid: 'of a login', gen: 0 })
+      usage.markUsed({ sid, gen })
+    usage.markUsed({ sid: 'b', gen: 3 })
+    usage.markUsed({ sid: 'b', gen: 1 })
+    usage.markUsed({ sid: 'of a login', gen: 0 })
     await goOn()
     await usage.settled()
     t.strictSame(written, [
@@ -47,17 +47,17 @@ t.test(
   },
 )
 
-t.test('who waits for the marks of before does not wait for those of after', async (t) => {
+t.test('settled() waits only for the marks that were made before it', async (t) => {
   const { goOn, usage } = slowMarks()
-  usage.note({ sid: 'before', gen: 1 })
+  usage.markUsed({ sid: 'before', gen: 1 })
   await Promise.resolve()
   const settled = usage.settled().then(() => 'settled')
-  usage.note({ sid: 'after', gen: 1 })
+  usage.markUsed({ sid: 'after', gen: 1 })
   await goOn()
   t.equal(await settled, 'settled')
 })
 
-t.test('a statement that fails ends no wait with an error, nor later statements', async (t) => {
+t.test('a failed statement does not reject settled() or stop later statements', async (t) => {
   let fails = true
   const written: string[] = []
   const markUsed = (ids: string[]) => {
@@ -66,10 +66,10 @@ t.test('a statement that fails ends no wait with an error, nor later statements'
     return Promise.resolve()
   }
   const usage = createUsage({ sessions: { markUsed } })
-  usage.note({ sid: 'lost', gen: 1 })
+  usage.markUsed({ sid: 'lost', gen: 1 })
   await usage.settled()
   fails = false
-  usage.note({ sid: 'kept', gen: 1 })
+  usage.markUsed({ sid: 'kept', gen: 1 })
   await usage.settled()
   t.strictSame(written, ['kept'])
 })

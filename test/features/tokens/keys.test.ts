@@ -16,7 +16,7 @@ import { queryAt, testDatabase } from '../../support/database.js'
 const secret = 'nB8vC3xZ6mK1jH4gF7dS0aP9oI2uY5tR'
 
 for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
-  t.test(`${algorithm}: another library verifies a token by the JWK set alone`, async (t) => {
+  t.test(`${algorithm}: another library verifies a token with the JWK set`, async (t) => {
     const { app, sql } = await testApp(t, { env: { JWT_ALGORITHM: algorithm } })
     const { access_token } = await signUp(app)
     const answer = await app.inject('/.well-known/jwks.json')
@@ -42,7 +42,7 @@ for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
   })
 }
 
-t.test('HS256: the key is in no JWK set, and its kid is no plain hash of it', async (t) => {
+t.test('HS256: the JWK set is empty, and the kid is not a plain hash of the key', async (t) => {
   const { app } = await testApp(t, { env: { JWT_ALGORITHM: 'HS256', JWT_SECRET: secret } })
   const { access_token } = await signUp(app)
   t.same((await app.inject('/.well-known/jwks.json')).json(), { keys: [] })
@@ -51,14 +51,17 @@ t.test('HS256: the key is in no JWK set, and its kid is no plain hash of it', as
   t.not(decodeProtectedHeader(access_token).kid, thumbprint({ kty: 'oct', k: secret }))
 })
 
-t.test('HS256 without a JWT_SECRET: one is made, and stored sealed', async (t) => {
-  const { app, sql } = await testApp(t, { env: { JWT_ALGORITHM: 'HS256' } })
-  t.ok((await signUp(app)).access_token)
-  t.same(await sql('select algorithm from signing_keys'), [{ algorithm: 'HS256' }])
-})
+t.test(
+  'HS256 without JWT_SECRET: the service generates a key and stores it encrypted',
+  async (t) => {
+    const { app, sql } = await testApp(t, { env: { JWT_ALGORITHM: 'HS256' } })
+    t.ok((await signUp(app)).access_token)
+    t.same(await sql('select algorithm from signing_keys'), [{ algorithm: 'HS256' }])
+  },
+)
 
 t.test(
-  'after a change of algorithm the old tokens verify, but never a secret beside public keys',
+  'after a change of algorithm old tokens stay valid, unless the new one is HS256',
   async (t) => {
     const { app, url } = await testApp(t)
     const { access_token } = await signUp(app)
@@ -71,7 +74,7 @@ t.test(
   },
 )
 
-t.test('an edited row publishes no key of its editor', async (t) => {
+t.test('a public key that was written into the database is not published', async (t) => {
   const { app, sql, url } = await testApp(t)
   const { access_token } = await signUp(app)
   const kid = decodeProtectedHeader(access_token).kid ?? ''
@@ -89,7 +92,7 @@ t.test('an edited row publishes no key of its editor', async (t) => {
   await t.rejects(jwtVerify(forged, set), { code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' })
 })
 
-t.test('a sealed key opens under its own kid and algorithm alone', async (t) => {
+t.test('an encrypted key can be decrypted only with its own kid and algorithm', async (t) => {
   const { db, sql } = await testApp(t)
   const keys = createKeyRepository(db, createSeal(keysSecret, 'signing keys'))
   await keys.add(await generateKey('ES256'), 0)
@@ -108,20 +111,20 @@ t.test('a sealed key opens under its own kid and algorithm alone', async (t) => 
   const swap = `update signing_keys a set sealed_private_key = b.sealed_private_key
     from signing_keys b where a.algorithm = 'ES256' and b.algorithm = 'ES256' and a.kid <> b.kid`
   await sql(swap)
-  t.equal((await opened()).filter((kid) => kid !== undefined).length, 1, 'exchanged')
+  t.equal((await opened()).filter((kid) => kid !== undefined).length, 1, 'after a swap')
   await sql(swap)
-  t.equal((await opened()).filter((kid) => kid !== undefined).length, 3, 'and put back')
+  t.equal((await opened()).filter((kid) => kid !== undefined).length, 3, 'after the swap is undone')
   await sql(`update signing_keys set algorithm = 'RS256' where algorithm = 'EdDSA'`)
   t.equal((await opened()).filter((kid) => kid !== undefined).length, 2, 'another algorithm')
   await sql(`update signing_keys set kid = kid || 'x'`)
   t.equal((await opened()).filter((kid) => kid !== undefined).length, 0, 'another kid')
 })
 
-t.test('twenty that start at once make one key', async (t) => {
+t.test('instances that start at the same time create one key', async (t) => {
   const url = await testDatabase(t)
   const db = createPool({ url, size: 20, onError: () => undefined })
   t.teardown(() => db.close())
-  // Twenty starts in one process compete for its one thread: that they connect in time is another matter.
+  // Connect first: twenty starts in one process share a thread, and could exceed the connection timeout.
   await Promise.all(Array.from({ length: 20 }, () => db.query('select pg_sleep(0.2)')))
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url })
   const log = pino({ level: 'silent' })
@@ -133,7 +136,7 @@ t.test('twenty that start at once make one key', async (t) => {
   t.same(await queryAt(url, 'select kid from signing_keys'), [{ kid: kids[0] }])
 })
 
-t.test('another KEYS_SECRET does not open the keys', async (t) => {
+t.test('another KEYS_SECRET cannot decrypt the keys', async (t) => {
   const { db, config } = await testApp(t)
   const log = pino({ level: 'silent' })
   await t.rejects(

@@ -2,9 +2,9 @@ import type { Algorithm } from '@gatehouse/verify/protocol'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { migrationsDirectory } from '../../../src/db/migrate.js'
+import { migrationsDirectory } from '../../../src/db/schema.js'
 import { createSeal } from '../../../src/crypto/seal.js'
-import { openRotation } from '../../../src/services.js'
+import { openRotation } from '../../../src/commands/rotation.js'
 import { secretKey, type KeyPair } from '../../../src/features/tokens/key-pair.js'
 import { createKeyRepository } from '../../../src/features/tokens/key-repository.js'
 import { keysSecret, signUp, testApp, type TestApp } from '../../support/app.js'
@@ -17,13 +17,13 @@ const secret = 'nB8vC3xZ6mK1jH4gF7dS0aP9oI2uY5tR'
 const day = 86_400
 const month = 30 * day
 
-/** An instance of this release where there were sessions before it, so many seconds ago. */
+/** An instance of this release that was upgraded so many seconds ago, with sessions of the release before. */
 async function upgraded(t: Test, seconds: number, env: Record<string, string> = {}) {
   const url = await testDatabase(t)
   await queryAt(url, 'update key_ring set refresh_keys_since = now() - make_interval(secs => $1)', [
     seconds,
   ])
-  return testApp(t, { url, env, keysEvery: 20 })
+  return testApp(t, { url, env, keyCheckInterval: 20 })
 }
 
 async function signingKey({ db, config }: TestApp): Promise<KeyPair> {
@@ -33,7 +33,7 @@ async function signingKey({ db, config }: TestApp): Promise<KeyPair> {
   return keys.open(stored[0]!)
 }
 
-/** What the release before would have issued in the place of a refresh token. */
+/** Signs a refresh token as the release before would have issued it. */
 async function asBefore(service: TestApp, token: string, header = {}, claims = {}) {
   const key = await signingKey(service)
   const head = { alg: key.algorithm, typ: 'rt+jwt', kid: key.kid, ...header }
@@ -49,7 +49,7 @@ const ways: [Algorithm, Record<string, string>][] = [
   ['HS256', { JWT_SECRET: secret }],
 ]
 for (const [algorithm, env] of ways) {
-  t.test(`${algorithm}: a refresh token of the release before is exchanged`, async (t) => {
+  t.test(`${algorithm}: a refresh token of the previous release can be refreshed`, async (t) => {
     const service = await upgraded(t, 0, { JWT_ALGORITHM: algorithm, ...env })
     const { refresh_token } = await signUp(service.app)
     const old = await asBefore(service, refresh_token)
@@ -62,7 +62,7 @@ for (const [algorithm, env] of ways) {
   })
 }
 
-t.test('it is not active, and revoking it ends its session', async (t) => {
+t.test('an old refresh token is not active, and revoking it ends its session', async (t) => {
   const service = await upgraded(t, 0)
   const client = await addClient(service)
   const { refresh_token } = await signUp(service.app)
@@ -73,7 +73,7 @@ t.test('it is not active, and revoking it ends its session', async (t) => {
   t.strictSame(await service.sql('select from sessions'), [])
 })
 
-t.test('it is verified as it was', async (t) => {
+t.test('an invalid old refresh token is refused', async (t) => {
   const service = await upgraded(t, 0)
   const { refresh_token, access_token } = await signUp(service.app)
   const wrong: [name: string, header: object, claims: object][] = [
@@ -81,9 +81,9 @@ t.test('it is verified as it was', async (t) => {
     ['the new audience', {}, { aud: 'http://localhost:3000/refresh' }],
     ['both audiences', {}, { aud: ['gatehouse', 'http://localhost:3000/refresh'] }],
     ['another algorithm', { alg: 'HS256' }, {}],
-    ['a member more', { cty: 'JWT' }, {}],
+    ['an additional header member', { cty: 'JWT' }, {}],
     ['another issuer', {}, { iss: 'https://other.example' }],
-    ['a life that is too long', {}, { exp: Math.floor(Date.now() / 1_000) + 2 * month }],
+    ['a lifetime that is too long', {}, { exp: Math.floor(Date.now() / 1_000) + 2 * month }],
     ['no generation', {}, { gen: undefined }],
   ]
   for (const [name, header, claims] of wrong) {
@@ -94,7 +94,7 @@ t.test('it is verified as it was', async (t) => {
   t.equal((await refresh(service, await asBefore(service, refresh_token))).statusCode, 200)
 })
 
-t.test('it dies with the key that signed it', async (t) => {
+t.test('an old refresh token is refused after its key is removed', async (t) => {
   const service = await upgraded(t, 0)
   const { refresh_token } = await signUp(service.app)
   const old = await asBefore(service, refresh_token)
@@ -103,27 +103,30 @@ t.test('it dies with the key that signed it', async (t) => {
   await service.app.listen({ host: '127.0.0.1', port: 0 })
   const isSigned = async () =>
     !JSON.stringify((await service.app.inject('/.well-known/jwks.json')).json()).includes(kid)
-  await until(isSigned, 'the removal to be heard of')
+  await until(isSigned, 'the removal to reach the instance')
   t.equal((await refresh(service, old)).statusCode, 401)
 })
 
-t.test('it is good for a day and REFRESH_TOKEN_TTL after the change, and no longer', async (t) => {
-  const leeway = 120
-  const env = { SESSION_IDLE_TTL: '30d' }
-  for (const [seconds, status] of [
-    [day + month + leeway - 60, 200],
-    [day + month + leeway + 1, 401],
-  ] as const) {
-    for (const [JWT_ALGORITHM, more] of ways) {
-      const service = await upgraded(t, seconds, { ...env, JWT_ALGORITHM, ...more })
-      const { refresh_token } = await signUp(service.app)
-      const answer = await refresh(service, await asBefore(service, refresh_token))
-      t.equal(answer.statusCode, status)
+t.test(
+  'an old refresh token is valid until a day and REFRESH_TOKEN_TTL after the upgrade',
+  async (t) => {
+    const leeway = 120
+    const env = { SESSION_IDLE_TTL: '30d' }
+    for (const [seconds, status] of [
+      [day + month + leeway - 60, 200],
+      [day + month + leeway + 1, 401],
+    ] as const) {
+      for (const [JWT_ALGORITHM, more] of ways) {
+        const service = await upgraded(t, seconds, { ...env, JWT_ALGORITHM, ...more })
+        const { refresh_token } = await signUp(service.app)
+        const answer = await refresh(service, await asBefore(service, refresh_token))
+        t.equal(answer.statusCode, status)
+      }
     }
-  }
-})
+  },
+)
 
-t.test('where there was no session before, there is none of them', async (t) => {
+t.test('a new installation accepts no old refresh token', async (t) => {
   const service = await testApp(t)
   const { refresh_token } = await signUp(service.app)
   const old = await asBefore(service, refresh_token)
@@ -131,7 +134,7 @@ t.test('where there was no session before, there is none of them', async (t) => 
 })
 
 for (const hadSessions of [true, false]) {
-  t.test(`the migration tells ${hadSessions ? 'old' : 'new'} installations`, async (t) => {
+  t.test(`the migration recognises ${hadSessions ? 'old' : 'new'} installations`, async (t) => {
     const url = await testDatabase(t)
     const sql = (text: string) => queryAt<{ since: Date | null }>(url, text)
     await sql('alter table key_ring drop column refresh_keys_since')

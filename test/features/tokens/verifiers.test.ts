@@ -27,7 +27,7 @@ async function isAccepted(verify: Verify, token: string): Promise<boolean> {
 }
 
 for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
-  t.test(`${algorithm}: a verifier of the JWK set takes no refresh token`, async (t) => {
+  t.test(`${algorithm}: a verifier with the JWK set accepts no refresh token`, async (t) => {
     const { app, access_token, refresh, expected } = await start(t, algorithm)
     const revocations = (await app.inject('/.well-known/revocations')).body
     t.match(revocations, /^[\w-]+\.[\w-]+\.[\w-]+$/)
@@ -42,7 +42,7 @@ for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
   })
 }
 
-t.test('HS256: a service that shares JWT_SECRET takes no refresh token', async (t) => {
+t.test('HS256: a service that shares JWT_SECRET accepts no refresh token', async (t) => {
   const { access_token, refresh, expected } = await start(t, 'HS256', { JWT_SECRET: secret })
   for (const [name, verify] of Object.entries(await secretVerifiers(secret, expected))) {
     t.equal(await isAccepted(verify, access_token), true, `${name}: the access token`)

@@ -169,7 +169,7 @@ t.test('nothing but the known fields can be set', async (t) => {
     const answer = await register(test, { ...ada, [field]: value })
     t.match(answer.json(), {
       code: 'validation_failed',
-      errors: [{ field, message: 'is not known' }],
+      errors: [{ field, message: 'is not a known field' }],
     })
   }
   t.equal((await test.sql('select from users')).length, 0)

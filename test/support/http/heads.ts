@@ -91,7 +91,14 @@ export function targets(path: string, query?: BodySchema): Case[] {
   })
   // What is added may be the parameter of this route or of another.
   const added = (suffix: string) =>
-    to(path + suffix, 'not_found', 'uri_too_long', 'invalid_token', 'validation_failed')
+    to(
+      path + suffix,
+      'not_found',
+      'method_not_allowed',
+      'uri_too_long',
+      'invalid_token',
+      'validation_failed',
+    )
   const under = (segment: string) => added(`${path.endsWith('/') ? '' : '/'}${segment}`)
   const same = (target: string): Case => ({
     name: target.slice(0, 60),
@@ -220,7 +227,7 @@ export function methods(taken: string[]): Case[] {
   return [
     ...known
       .filter((method) => !taken.includes(method))
-      .map((method): Case => ({ ...refused(method, { method }), codes: ['not_found'] })),
+      .map((method): Case => ({ ...refused(method, { method }), codes: ['method_not_allowed'] })),
     ...unknownMethods.map((method) => refused(method || 'no method', { method })),
   ]
 }

@@ -33,13 +33,13 @@ export type Route = {
   query: BodySchema | undefined
 }
 
-/** Every route of the services that are built from now on, as each is registered, but for HEAD. */
+/** Every route of the services that are built from now on, as each is registered, but for HEAD and OPTIONS. */
 export function collectRoutes(): Route[] {
   const routes: Route[] = []
   subscribe('fastify.initialization', (message) => {
     const { fastify } = message as { fastify: FastifyInstance }
     fastify.addHook('onRoute', (options) => {
-      const all = [options.method].flat().filter((method) => method !== 'HEAD')
+      const all = [options.method].flat().filter((method) => !/^(HEAD|OPTIONS)$/.test(method))
       const methods = isForAny(options.url) ? all.filter((one) => /^(GET|POST)$/.test(one)) : all
       for (const method of methods) routes.push(toRoute(method, options))
     })

@@ -15,7 +15,7 @@ export type Expected = {
 const leaks = [
   /FST_|HPE_|ERR_|ECONN|EPIPE/,
   /ajv|fastify|find-my-way|llhttp|postgres|\bpg\b|argon2|node_modules|node:/i,
-  /\bat \S+ \(|\bat \S+:\d+|\sat\s|\w\.[cm]?[jt]s\b|\/(?:src|dist|home|work|usr|tmp)\//,
+  /\bat \S+ \(|\bat \S+:\d+|(?:\n|\\n)\s*at\s|\w\.[cm]?[jt]s\b|\/(?:src|dist|home|work|usr|tmp)\//,
   /\b(?:select|insert|update|delete)\b.*\b(?:from|into|set)\b|constraint|22021|22P02/i,
   /Unexpected|JSON\.parse|position \d|[A-Z]\w+Error|undefined|\[object/,
 ]

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { scratch, start } from '../proxies.js'
+import { scratch, start, writeApacheConfig } from '../proxy-servers.js'
 import { freePort } from '../server-process.js'
 import { fetchPem, type Service, type Verify } from './node.js'
 
@@ -93,22 +93,13 @@ async function overHttps(t: Test, origin: string): Promise<string> {
 /** As an OAuth 2.0 resource server. */
 async function openidc(t: Test, { origin, issuer, audience }: Service): Promise<Verify> {
   const folder = await scratch(t)
-  const file = join(folder, 'apache.conf')
   const port = await freePort()
-  const modules = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'auth_openidc']
   await writeFile(join(folder, 'index.html'), 'in')
-  await writeFile(
-    file,
-    `${modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
-ServerName localhost
-ServerRoot ${folder}
-DefaultRuntimeDir ${folder}
-PidFile ${folder}/pid
-ErrorLog ${folder}/log
-User www-data
-Group www-data
-Listen 127.0.0.1:${port}
-DocumentRoot ${folder}
+  const file = await writeApacheConfig(
+    folder,
+    port,
+    'mpm_event authn_core authz_core authz_user auth_openidc',
+    `DocumentRoot ${folder}
 OIDCOAuthVerifyJwksUri ${await overHttps(t, origin)}
 OIDCOAuthSSLValidateServer Off
 OIDCOAuthRemoteUserClaim sub

@@ -1,9 +1,9 @@
 import { isRepeated } from './headers.js'
 
 /**
- * The text behind `Bearer`, or undefined without an Authorization header (RFC 6750 §2.1).
- * @param rawHeaders names and values as they came: of two of them Node shows the first alone
- * @returns an empty text, which is no token, for two headers or another scheme
+ * The text after `Bearer`, or undefined without an Authorization header (RFC 6750 §2.1).
+ * @param rawHeaders `rawHeaders` of the Node request: `request.headers` hides a repeated Authorization header
+ * @returns an empty string, which is not a valid token, for a repeated header or another scheme
  */
 export function bearerOf(
   authorization: string | undefined,

@@ -1,16 +1,16 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 
-const Uuid = Type.String({
+export const Uuid = Type.String({
   pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
 })
-/** How often a session was refreshed before. */
+/** How often the session was refreshed before this token was issued. */
 const Generation = Type.Integer({ minimum: 0, maximum: 2_147_483_646 })
 const Time = Type.Integer({ minimum: 0, maximum: 253_402_300_799 })
 
 /**
- * Claims of an access token (RFC 9068 §2.2, `typ: at+jwt`). Times in seconds. Who somebody is called
- * is as it was when the token was issued; a name that they have not is left out.
+ * Claims of an access token (RFC 9068 §2.2, `typ: at+jwt`). Times are in seconds. The profile of the user is
+ * that at the time of issue. A claim without a value is omitted.
  */
 export const AccessClaims = Type.Object({
   iss: Type.String(),
@@ -22,7 +22,7 @@ export const AccessClaims = Type.Object({
   gen: Generation,
   roles: Type.Array(Type.String()),
   username: Type.Optional(Type.String()),
-  /** Verified, and so `email_verified` stands beside it. */
+  /** Only a verified address, so `email_verified` is always present with it. */
   email: Type.Optional(Type.String()),
   email_verified: Type.Optional(Type.Literal(true)),
   name: Type.Optional(Type.String()),
@@ -32,13 +32,13 @@ export const AccessClaims = Type.Object({
 })
 export type AccessClaims = Static<typeof AccessClaims>
 
-/** The `client_id` of tokens that users get for their password. */
+/** The `client_id` of tokens that users get by logging in to Gatehouse itself. */
 export const ownClientId = 'gatehouse'
 
-/** Whether a token speaks of another service and not of a user: it has no session but itself. */
+/** Whether a token was issued to a client (another service), not to a user. Such a token has no session. */
 export const isOfClient = ({ sub, sid }: AccessClaims): boolean => sub === sid
 
-/** Claims of a refresh token (`typ: rt+jwt`). `jti` is `sid.gen`: one token has one place in its session. */
+/** Claims of a refresh token (`typ: rt+jwt`). `jti` is `sid.gen`, so each refresh of a session has one id. */
 export const RefreshClaims = Type.Object({
   iss: Type.String(),
   aud: Type.String(),
@@ -56,8 +56,8 @@ export type TokenType = 'at+jwt' | 'rt+jwt'
 type Bounds = { issuer: string; audience: string; maxLifetime: number; now: Date }
 
 /**
- * How many seconds `iat` may lie ahead: the clocks of our instances may differ a little; a refresh
- * token bears the time of the database.
+ * How many seconds `iat` may be in the future, because the clocks of instances differ. The `iat` of a refresh
+ * token comes from the clock of the database.
  */
 const leeway: Record<TokenType, number> = { 'at+jwt': 5, 'rt+jwt': 60 }
 
@@ -69,9 +69,8 @@ const shapes = {
 export type ClaimsOf = { 'at+jwt': AccessClaims; 'rt+jwt': RefreshClaims }
 
 /**
- * Whether a signed payload is one that this service makes: every claim there and of its type, for
- * us, from us, alive, and not living longer than our tokens do. The library skips a claim that is
- * absent and trusts any lifetime.
+ * Whether a signed payload has every required claim with the right type, has this issuer and audience, is valid
+ * now, and has a lifetime of at most `maxLifetime`.
  */
 export function areClaims<Type extends TokenType>(
   type: Type,
@@ -83,9 +82,15 @@ export function areClaims<Type extends TokenType>(
   return (
     payload.iss === issuer &&
     payload.aud === audience &&
-    seconds < payload.exp &&
+    isInForce(payload, seconds) &&
     payload.iat <= seconds + leeway[type] &&
     payload.iat < payload.exp &&
     payload.exp - payload.iat <= maxLifetime
   )
+}
+
+/** Checks `exp` and `nbf` (RFC 7519 §4.1.4, §4.1.5). The service sets no `nbf`, but a token may have one. */
+export function isInForce(payload: { exp: number }, seconds: number): boolean {
+  const { exp, nbf = 0 } = payload as { exp: number; nbf?: unknown }
+  return seconds < exp && typeof nbf === 'number' && nbf <= seconds
 }

@@ -1,24 +1,16 @@
-/** What is denied: a token or a session by its id, or what is older than a user's present epoch. */
-export type Denial = {
-  id: string
-  /** Undefined where the id is dead altogether. */
-  epoch?: number | undefined
-  /** Seconds since 1970, after the last token that it concerns has expired. */
-  expires_at: number
-}
+import type { Denial, Denials } from './denials.js'
+import { formatUuid, readUuid } from './uuid.js'
 
-/** So many seconds from now. The database's own word for it follows with the next delta. */
-export const soon = (seconds: number) => Math.ceil(Date.now() / 1_000) + seconds
+// Special values of the epoch.
+const absent = -2
+const denied = -1
 
-/** What find() says of an id that is not there, or is dead altogether; else its epoch. */
-export const absent = -2
-export const dead = -1
-
-const slotWords = 6 // four of the id, its expiry, its epoch
+const slotWords = 6 // the id takes four, the expiry one, the epoch one
 
 /**
- * The denials in memory: open addressing in one typed array, 24 bytes a slot, a third to two thirds
- * of them full. Entries are added and repeated in any order, and leave by sweep().
+ * The denials in memory: a hash table with open addressing, in one typed array with 24 bytes per slot. It doubles
+ * when more than two thirds of the slots are in use. add() accepts entries in any order, also repeatedly.
+ * sweep() removes expired entries.
  */
 export function createEntries(initialSlots = 1_024) {
   let slots = new Int32Array(initialSlots * slotWords)
@@ -35,19 +27,19 @@ export function createEntries(initialSlots = 1_024) {
       return slots.byteLength
     },
 
-    /** An id that is no UUID is not there. */
-    find(id: string): number {
-      if (!readId(id, key)) return absent
-      const at = locate()
-      return slots[at + 4] === 0 ? absent : (slots[at + 5] ?? absent)
+    isDenied: (id: string): boolean => find(id) === denied,
+
+    epochOf(id: string): number | undefined {
+      const epoch = find(id)
+      return epoch < 0 ? undefined : epoch
     },
 
-    /** A death is final, and an epoch only rises. */
-    add({ id, epoch = dead, expires_at }: Denial): void {
-      if (readId(id, key)) put(expires_at, epoch)
+    /** Adds an entry. A denied id stays denied, and the epoch of an id never decreases. */
+    add({ id, epoch = denied, expires_at }: Denial): void {
+      if (readUuid(id, key)) put(expires_at, epoch)
     },
 
-    /** As a database sends them: 28 bytes each, of id, expiry (8) and epoch (4), big-endian. */
+    /** Adds packed entries: id (16 bytes), expiry (8), epoch (4), big-endian. Epoch -1 denies the id. */
     addPacked(packed: Buffer): void {
       for (let at = 0; at + 28 <= packed.length; at += 28) {
         for (let word = 0; word < 4; word += 1) key[word] = packed.readInt32BE(at + word * 4)
@@ -55,25 +47,25 @@ export function createEntries(initialSlots = 1_024) {
       }
     },
 
-    /** What is denied here until after `now` (seconds), and less or not at all in `other`. */
-    missingFrom(other: { find: (id: string) => number }, now: number): Denial[] {
+    /** The denials that have not expired at `now` (seconds) and that are missing from `other`. */
+    missingFrom(other: Denials, now: number): Denial[] {
       const missing: Denial[] = []
       for (let at = 0; at < slots.length; at += slotWords) {
         const expires_at = slots[at + 4] ?? 0
         if (expires_at <= now) continue
-        const id = writeId(slots, at)
-        const mine = slots[at + 5] ?? dead
-        const theirs = other.find(id)
-        if (theirs === dead || (mine !== dead && theirs >= mine)) continue
-        missing.push({ id, epoch: mine === dead ? undefined : mine, expires_at })
+        const id = formatUuid(slots, at)
+        const own = slots[at + 5] ?? denied
+        const epoch = own === denied ? undefined : own
+        const hasOther = epoch !== undefined && (other.epochOf(id) ?? absent) >= epoch
+        if (!hasOther && !other.isDenied(id)) missing.push({ id, epoch, expires_at })
       }
       return missing
     },
 
-    /** Looks at so many slots, from where it stopped; what expired before `now` (seconds) leaves. */
-    sweep(now: number, most = 65_536): void {
-      const count = Math.min(most, mask + 1)
-      for (let looked = 0; looked < count; looked += 1) {
+    /** Removes entries that expired before `now` (seconds). Continues where the last call stopped. */
+    sweep(now: number, maxSlots = 65_536): void {
+      const count = Math.min(maxSlots, mask + 1)
+      for (let checked = 0; checked < count; checked += 1) {
         const expiry = slots[sweptTo * slotWords + 4] ?? 0
         if (expiry !== 0 && expiry < now) remove(sweptTo)
         else sweptTo = (sweptTo + 1) & mask
@@ -81,6 +73,14 @@ export function createEntries(initialSlots = 1_024) {
     },
   }
 
+  /** @returns the epoch, `denied` or `absent`; a malformed id is absent */
+  function find(id: string): number {
+    if (!readUuid(id, key)) return absent
+    const at = locate()
+    return slots[at + 4] === 0 ? absent : (slots[at + 5] ?? absent)
+  }
+
+  /** Adds an entry for `key`. */
   function put(expiresAt: number, epoch: number): void {
     const at = locate()
     const expiry = Math.min(expiresAt, 2_147_483_647)
@@ -92,12 +92,12 @@ export function createEntries(initialSlots = 1_024) {
       if (size * 3 > (mask + 1) * 2) grow()
       return
     }
-    const before = slots[at + 5] ?? dead
+    const before = slots[at + 5] ?? denied
     slots[at + 4] = Math.max(slots[at + 4] ?? 0, expiry)
-    slots[at + 5] = before === dead || epoch === dead ? dead : Math.max(before, epoch)
+    slots[at + 5] = before === denied || epoch === denied ? denied : Math.max(before, epoch)
   }
 
-  /** Where `key` is, or would be. */
+  /** The slot of `key`, or the free slot for it. */
   function locate(): number {
     let slot = home(key, 0)
     for (;;) {
@@ -116,13 +116,13 @@ export function createEntries(initialSlots = 1_024) {
     )
   }
 
-  /** The last words of a UUIDv7 are random; the product spreads them over its high bits. */
+  /** The first slot to try. The last words of a UUIDv7 are random. The product moves their bits to its high bits. */
   function home(words: Int32Array, at: number): number {
     const mixed = Math.imul((words[at + 2] ?? 0) ^ (words[at + 3] ?? 0), 0x9e3779b1)
     return ((mixed >>> 15) ^ mixed) & mask
   }
 
-  /** Those behind it that would be found no more move up (Knuth, volume 3, §6.4, algorithm R). */
+  /** Removes an entry, and moves those that lookups would no longer reach (Knuth, volume 3, §6.4, algorithm R). */
   function remove(slot: number): void {
     let hole = slot
     for (let next = (slot + 1) & mask; ; next = (next + 1) & mask) {
@@ -152,38 +152,3 @@ export function createEntries(initialSlots = 1_024) {
 }
 
 export type Entries = ReturnType<typeof createEntries>
-
-const dash = 45
-
-/** The 16 bytes of a UUID in its usual spelling, as four words; false where it is none. */
-function readId(id: string, words: Int32Array): boolean {
-  if (id.length !== 36) return false
-  let nibbles = 0
-  let word = 0
-  for (let at = 0; at < 36; at += 1) {
-    const code = id.charCodeAt(at)
-    if (at === 8 || at === 13 || at === 18 || at === 23) {
-      if (code !== dash) return false
-      continue
-    }
-    const digit = hexDigit(code)
-    if (digit < 0) return false
-    word = (word << 4) | digit
-    nibbles += 1
-    if ((nibbles & 7) === 0) words[(nibbles >> 3) - 1] = word
-  }
-  return true
-}
-
-function writeId(words: Int32Array, at: number): string {
-  const hex = Array.from(words.subarray(at, at + 4), (word) =>
-    (word >>> 0).toString(16).padStart(8, '0'),
-  ).join('')
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
-}
-
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48
-  const lower = code | 32
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1
-}

@@ -1,6 +1,8 @@
 /**
- * Whether a header came more than once: of most that do, `request.headers` shows the first alone.
- * @param rawHeaders names and values as they came
+ * Whether a request has a header more than once. For some headers, such as Authorization, Node's
+ * `request.headers` keeps only the first.
+ * @param name in lower case
+ * @param rawHeaders `rawHeaders` of the Node request: names and values alternate
  */
 export function isRepeated(name: string, rawHeaders: string[]): boolean {
   let count = 0

@@ -1,12 +1,14 @@
-/** What the service and a verifier of its tokens must agree on. It is no public interface: both are of one release. */
+/** The rules that the service and its verifier share. This is not a public API: both belong to one release. */
 export * from './audiences.js'
 export * from './bearer.js'
 export * from './claims.js'
-export * from './compact.js'
+export * from './denials.js'
 export * from './entries.js'
+export * from './fault.js'
 export * from './headers.js'
-export * from './judge.js'
+export * from './jose-header.js'
+export * from './jws.js'
 export * from './keys.js'
 export * from './revocations.js'
+export * from './signature.js'
 export * from './verified.js'
-export * from './verify-options.js'

@@ -9,7 +9,7 @@ const requiredMembers: Record<string, (keyof JsonWebKey)[]> = {
   RSA: ['e', 'kty', 'n'],
 }
 
-/** RFC 7638 thumbprint, base64url of SHA-256. */
+/** The RFC 7638 thumbprint of a key: SHA-256 in base64url. */
 export function thumbprint(jwk: JsonWebKey): string {
   const members = requiredMembers[jwk.kty ?? ''] ?? []
   const canonical = JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]])))

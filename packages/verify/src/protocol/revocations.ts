@@ -1,35 +1,39 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { revocationsAudienceOf } from './audiences.js'
+import { isInForce, Uuid } from './claims.js'
 
-const Uuid = Type.String({
-  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
-})
+export type RevocationsType = 'revocations+jwt'
 
-/** What was denied since a cursor (`typ: revocations+jwt`), for who verifies tokens on their own. */
+/** The denials since a cursor (`typ: revocations+jwt`), for services that verify tokens locally. */
 export const RevocationClaims = Type.Object({
   iss: Type.String(),
+  aud: Type.String(),
   iat: Type.Integer(),
   exp: Type.Integer(),
-  /** Of when it tells, in milliseconds by the clock of the database. */
+  /** The time of the listed state, in milliseconds since 1970 by the clock of the database. */
   at: Type.Number(),
   /**
-   * The history of the database that it tells of; after a failover it is another, and the list of all
-   * follows. Services of an earlier release do not say.
+   * The name of the database history. A failover changes it, and then the service sends the whole list. Earlier
+   * releases of the service send no name.
    */
   history: Type.Optional(Type.String({ maxLength: 100 })),
-  /** The cursor that was asked about: an answer to another question is none. */
+  /** The cursor of the request. A verifier rejects an answer with another cursor. */
   after: Type.Union([Type.String(), Type.Null()]),
-  /** The cursor to ask about next. */
+  /** The cursor of the next request. */
   next: Type.String({ minLength: 1, maxLength: 2_000 }),
-  /** Whether this is a page of the list of all, since the cursor was none that can be answered. */
+  /** Whether this is a page of the whole list, because the service cannot continue from the cursor. */
   full: Type.Boolean(),
-  /** Whether that list goes on at `next`. */
+  /** Whether the whole list continues at `next`. */
   more: Type.Boolean(),
-  /** The `kid` of every key whose access tokens are good. */
+  /** The `kid` of every key that verifies access tokens. */
   keys: Type.Array(Type.String()),
-  /** How long an access token lives at most, in seconds. */
+  /** The longest lifetime of an access token, in seconds. */
   lifetime: Type.Integer({ minimum: 1 }),
-  /** The id of a token, session, user or client; seconds; the epoch, null where it is dead. */
+  /**
+   * Each denial has the id of a token, session, user or client, the expiry in seconds since 1970, and the lowest
+   * accepted epoch. A `null` epoch denies every token of the id.
+   */
   denials: Type.Array(
     Type.Tuple([
       Uuid,
@@ -42,8 +46,20 @@ export type RevocationClaims = Static<typeof RevocationClaims>
 
 const shape = TypeCompiler.Compile(RevocationClaims)
 
-export const areRevocations = (payload: unknown): payload is RevocationClaims =>
-  shape.Check(payload)
+type Bounds = { issuer: string; now: Date }
 
-/** How long an answer may be relied on, in seconds: it may not be kept and played again. */
+/** Whether a payload with a verified signature is an unexpired list of this issuer. */
+export function areRevocations(
+  payload: unknown,
+  { issuer, now }: Bounds,
+): payload is RevocationClaims {
+  return (
+    shape.Check(payload) &&
+    payload.iss === issuer &&
+    payload.aud === revocationsAudienceOf(issuer) &&
+    isInForce(payload, now.getTime() / 1_000)
+  )
+}
+
+/** The lifetime of an answer in seconds. After it, a recorded answer cannot be replayed. */
 export const revocationsLifetime = 10

@@ -1,42 +1,42 @@
 import type { AccessClaims } from './claims.js'
 
 type Options = {
-  /** Most tokens of a generation; there are two. */
-  most: number
+  /** Tokens in a generation. There are two generations. */
+  max: number
 }
 
 type Verified = { token: string; claims: AccessClaims }
 
 /**
- * Access tokens whose signature and claims were found good, by their text: verifying one again costs a
- * lookup. Two generations: when the younger is full it becomes the older, whose tokens go unless they
- * are used. It knows nothing of revocation, nor of time: who finds claims here still checks both.
+ * A cache of access tokens with verified signature and claims. When the younger generation is full, it replaces
+ * the older one. A used token moves to the younger generation, so unused tokens are dropped. The cache does not
+ * check expiry and revocation: the caller checks both.
  */
-export function createVerifiedTokens({ most }: Options) {
+export function createVerifiedTokens({ max }: Options) {
   let young = new Map<string, Verified>()
   let old = new Map<string, Verified>()
   let version = 0
 
   return {
-    /** What was begun under another version is not to be added. */
+    /** Increases with each clear(). Do not add a token if the version changed during its verification. */
     get version() {
       return version
     },
 
     get(token: string): AccessClaims | undefined {
-      const key = keyOf(token)
-      const fresh = young.get(key)
-      const found = fresh ?? old.get(key)
+      const ending = endingOf(token)
+      const inYoung = young.get(ending)
+      const found = inYoung ?? old.get(ending)
       if (found?.token !== token) return undefined
-      if (!fresh) keep(key, found)
+      if (!inYoung) keep(ending, found)
       return found.claims
     },
 
     add(token: string, claims: AccessClaims): void {
-      keep(keyOf(token), { token, claims })
+      keep(endingOf(token), { token, claims })
     },
 
-    /** For when a key changes: what it signed may no longer be good. */
+    /** Call it when the keys change, because tokens of a removed key are no longer valid. */
     clear(): void {
       version += 1
       young = new Map()
@@ -44,16 +44,16 @@ export function createVerifiedTokens({ most }: Options) {
     },
   }
 
-  function keep(key: string, verified: Verified): void {
-    if (young.size >= most) {
+  function keep(ending: string, verified: Verified): void {
+    if (young.size >= max) {
       old = young
       young = new Map()
     }
-    young.set(key, verified)
+    young.set(ending, verified)
   }
 }
 
-/** The end of its signature, which is quicker to hash than the whole. */
-const keyOf = (token: string) => token.slice(-32)
+/** The map key: the end of the signature, which is faster to hash than the whole token. */
+const endingOf = (token: string) => token.slice(-32)
 
 export type VerifiedTokens = ReturnType<typeof createVerifiedTokens>

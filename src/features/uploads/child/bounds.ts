@@ -1,7 +1,7 @@
 import { AppError } from '../../../errors.js'
 
 export const maxPixels = 25_000_000
-/** Of a picture that is decoded in several passes, and so held in memory as a whole. */
+/** For a picture that is decoded in several passes: the decoder keeps all of it in memory. */
 const maxHeldPixels = 8_000_000
 const maxSide = 16_384
 
@@ -15,7 +15,7 @@ export function requireBounds({ width, height, isHeldWhole }: Bounds): void {
   if (width * height > max) throw invalidPicture('there are too many pixels')
 }
 
-/** The reason is for the log: a client is told that the picture cannot be read. */
+/** The reason is for the log. The reply says only that the picture cannot be read. */
 export function invalidPicture(reason: string): AppError {
   return new AppError('invalid_picture', { cause: new Error(reason) })
 }

@@ -9,16 +9,16 @@ const maxNodes = 500
 const maxDepth = 8
 
 /**
- * A README, taken apart: YAML between two lines of `---` at its very beginning, and the markdown
- * behind it. YAML is read as data (core schema; no aliases, merges, tags or code).
- * @throws AppError `invalid_readme` with what is wrong
+ * Splits a README into front matter and markdown. The front matter is YAML between two lines of `---` at the
+ * start of the file, and contains only data: core schema, no aliases, merge keys or tags.
+ * @throws AppError `invalid_readme` with the field and the fault
  */
 export function readMarkdown(bytes: Buffer): Readme {
   const text = decode(bytes)
   const parts = /^---[ \t]*\n(?:([\s\S]*?)\n)?---[ \t]*(?:\n([\s\S]*))?$/.exec(text)
   if (!parts) {
     if (/^---[^\s-]/.test(text))
-      throw invalidReadme('front_matter', 'is YAML between two lines of ---')
+      throw invalidReadme('front_matter', 'must be YAML between two lines of ---')
     return { markdown: text, front_matter: {} }
   }
   const [, yaml = '', markdown = ''] = parts
@@ -28,7 +28,7 @@ export function readMarkdown(bytes: Buffer): Readme {
 /** @throws AppError `invalid_readme` */
 function parseFrontMatter(yaml: string): FrontMatter {
   if (Buffer.byteLength(yaml) > maxBytes) throw invalidReadme('front_matter', 'is longer than 8 KB')
-  if (isDeep(yaml)) throw invalidReadme('front_matter', 'nests too much')
+  if (isDeep(yaml)) throw invalidReadme('front_matter', 'is nested too deeply')
   let value: unknown
   try {
     const options = { schema: 'core', merge: false, uniqueKeys: true, logLevel: 'error' } as const
@@ -38,17 +38,17 @@ function parseFrontMatter(yaml: string): FrontMatter {
     let nodes = 0
     visit(document, {
       Alias: () => {
-        throw new Error('aliases are not taken')
+        throw new Error('aliases are not supported')
       },
       Node: (_key, { tag }, path) => {
         nodes += 1
         if (nodes > maxNodes || path.filter(isCollection).length > maxDepth) {
-          throw new Error('nests too much')
+          throw new Error('is nested too deeply')
         }
-        if (tag !== undefined) throw new Error('tags are not taken')
+        if (tag !== undefined) throw new Error('tags are not supported')
       },
       Pair: (_key, { key }) => {
-        if (!isScalar(key) || key.value === '<<') throw new Error('a key is a word')
+        if (!isScalar(key) || key.value === '<<') throw new Error('keys must be scalars')
       },
     })
     value = document.toJS({ maxAliasCount: 0 }) as unknown
@@ -64,30 +64,30 @@ function parseFrontMatter(yaml: string): FrontMatter {
 }
 
 /**
- * Whether YAML nests more than data would. The parser keeps what is open on a stack of its own, but
- * what makes nodes of that recurses, to the end of the call stack, where V8 may end the process.
+ * Whether YAML is nested too deeply. The parser keeps its own stack, so it can count the levels. The composer,
+ * which builds the nodes, is recursive: deep nesting would overflow the call stack, where V8 may end the process.
  */
 function isDeep(yaml: string): boolean {
   const parser = new Parser()
   for (const lexeme of new Lexer().lex(yaml)) {
-    Array.from(parser.next(lexeme)) // for its stack alone
-    // The document, a collection for each level, and one scalar.
+    Array.from(parser.next(lexeme)) // advances the parser; only its stack is used
+    // The stack has the document, a collection for each level, and a scalar.
     if (parser.stack.length > maxDepth + 3) return true
   }
   return false
 }
 
-/** Only what JSON can say, and PostgreSQL keep. @throws AppError `invalid_readme` */
+/** Accepts only values that JSON can express and PostgreSQL can store. @throws AppError `invalid_readme` */
 function requireJson(value: unknown): void {
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw invalidReadme('front_matter', 'holds a number that JSON has not')
+    throw invalidReadme('front_matter', 'contains a non-finite number')
   }
   if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
-    throw invalidReadme('front_matter', 'holds what is no text')
+    throw invalidReadme('front_matter', 'contains text that is not valid Unicode')
   }
   if (typeof value !== 'object' || value === null) return
   for (const [key, child] of Object.entries(value)) {
-    if (key === '__proto__') throw invalidReadme('front_matter', 'has a key that is not allowed')
+    if (key === '__proto__') throw invalidReadme('front_matter', 'must not have the key __proto__')
     requireJson(key)
     requireJson(child)
   }

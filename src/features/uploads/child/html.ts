@@ -1,10 +1,10 @@
 import MarkdownIt from 'markdown-it'
 
-// Raw HTML is escaped, and links to javascript:, vbscript: and data: are not made.
+// markdown-it escapes raw HTML, and makes no links to javascript:, vbscript: or data: URLs (except data:image).
 const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false })
 
-// One image could tell a stranger who reads this page, and when.
+// An image from another server would tell that server who opens the page, and when.
 markdown.disable('image')
 
-/** Markdown as HTML that runs nothing and loads nothing. */
+/** Renders markdown as HTML that runs no script and loads no resource. */
 export const toHtml = (text: string) => markdown.render(text)

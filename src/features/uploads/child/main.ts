@@ -1,4 +1,4 @@
-// The child process that decodes pictures and renders READMEs: frames in by stdin, out by stdout.
+// The child process that decodes pictures and renders READMEs. It reads frames from stdin and writes them to stdout.
 import { writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { AppError } from '../../../errors.js'
@@ -14,7 +14,7 @@ readFrames(process.stdin, {
   onFrame: (kind, payload) => void answer(kind, payload),
   onTooLong: () => process.exit(1),
 })
-// The service has ended, in whatever way.
+// The service has ended, perhaps by a crash.
 process.stdin.on('end', () => process.exit())
 process.stdout.on('error', () => process.exit())
 writeFrame(process.stdout, kinds.ready)
@@ -28,7 +28,7 @@ async function answer(kind: number, payload: Buffer): Promise<void> {
       writeFrame(process.stdout, kinds.readme, toJson(readReadme(payload)))
     }
   } catch (error) {
-    // Anything else ends this process, which the service takes as a refusal.
+    // Any other error ends this process, and the service then rejects the file.
     if (!(error instanceof AppError)) throw error
     const { code, fields } = error
     const cause = error.cause instanceof Error ? error.cause.message.slice(0, 500) : undefined
@@ -36,13 +36,13 @@ async function answer(kind: number, payload: Buffer): Promise<void> {
   }
 }
 
-/** The service has the CPU first, and the kernel that lacks memory kills this process first. */
+/** Gives the service priority: it gets the CPU first, and if memory runs out, the kernel kills this process first. */
 function yieldToService(): void {
   try {
     setPriority(5)
     writeFileSync('/proc/self/oom_score_adj', '1000')
   } catch {
-    // Not on every system.
+    // Some systems do not support it.
   }
 }
 

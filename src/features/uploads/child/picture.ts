@@ -6,10 +6,10 @@ import { prepareJpeg } from './jpeg.js'
 import { preparePng } from './png.js'
 import { prepareWebp } from './webp.js'
 
-/** WebP, in two sizes. */
+/** The same picture in two sizes, as WebP. */
 export type Picture = { large: Buffer; small: Buffer }
 
-// Only the loaders of what we take; an SVG labelled as a PNG would be drawn otherwise.
+// Only the loaders for the accepted formats. libvips has others, such as SVG, and selects one by the content.
 sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({
   operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'],
@@ -23,12 +23,13 @@ const largest = 1_024
 const smallest = 128
 
 /**
- * Decodes a picture and encodes it again: upright, bounded, without metadata or trailing bytes.
+ * Decodes a picture and encodes it again. The result is upright, at most 1,024 pixels a side, and has no
+ * metadata or trailing bytes.
  * @throws AppError `invalid_picture`
  */
 export async function readPicture(bytes: Buffer): Promise<Picture> {
   const format = formatOf(bytes)
-  if (!format) throw invalidPicture('the first bytes are of no format that is taken')
+  if (!format) throw invalidPicture('the first bytes match no accepted format')
   try {
     const large = await sharp(prepare[format](bytes), options)
       .autoOrient()

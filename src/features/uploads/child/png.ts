@@ -1,16 +1,17 @@
 import { invalidPicture, requireBounds } from './bounds.js'
 
 const signature = 8
-// libpng writes 8 KB a chunk, so a file of 5 MB has 640.
+// libpng writes chunks of 8 KB, so a file of 5 MB has 640 chunks.
 const maxChunks = 10_000
 const maxProfile = 65_536
 const critical = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND'])
-/** Those that change how the picture looks. None but the profile is compressed. */
+/** The ancillary chunks that change how the picture looks. Only the color profile (`iCCP`) is compressed. */
 const ancillary = new Set(['tRNS', 'gAMA', 'cHRM', 'sRGB', 'cICP', 'iCCP', 'eXIf'])
 
 /**
- * A PNG without the chunks that a decoder would only unpack to drop them, and without what is behind
- * its end. @throws AppError `invalid_picture` for one that would cost too much, or is malformed
+ * Removes the chunks that do not change how a PNG looks, which a decoder would unpack only to discard, and the
+ * bytes after its end.
+ * @throws AppError `invalid_picture` if it is malformed, or would cost too much to decode
  */
 export function preparePng(bytes: Buffer): Buffer {
   const kept = [bytes.subarray(0, signature)]
@@ -19,10 +20,10 @@ export function preparePng(bytes: Buffer): Buffer {
     const length = bytes.readUInt32BE(at)
     const type = bytes.toString('latin1', at + 4, at + 8)
     const end = at + 12 + length
-    if (end > bytes.length) throw invalidPicture('a chunk is cut')
+    if (end > bytes.length) throw invalidPicture('a chunk is truncated')
     if (at === signature) requireHeader(type, bytes.subarray(at + 8, end - 4))
     const isCritical = critical.has(type)
-    // An upper-case first letter: who does not know the chunk cannot show the picture (PNG §5.4).
+    // An upper-case first letter marks a critical chunk: a decoder must not ignore it (PNG §5.4).
     if (!isCritical && /^[A-Z]/.test(type)) throw invalidPicture('a critical chunk is unknown')
     const isFirst = !seen.has(type) && length <= maxProfile
     if (isCritical || (ancillary.has(type) && isFirst)) kept.push(bytes.subarray(at, end))

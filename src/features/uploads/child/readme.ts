@@ -2,7 +2,7 @@ import { invalidReadme, readMarkdown } from './front-matter.js'
 import { toHtml } from './html.js'
 import type { StoredReadme } from '../repository.js'
 
-// 64 KB of markdown become 16 times as much at worst.
+// 64 KB of markdown become at most 16 times as much HTML.
 const maxHtml = 1_048_576
 
 /** @throws AppError `invalid_readme` */

@@ -1,13 +1,13 @@
 import { invalidPicture, requireBounds } from './bounds.js'
 
 const header = 12
-// The decoder goes through the list of all frames for each of them.
+// For each frame the decoder walks the list of all frames.
 const maxFrames = 1_000
 const maxChunks = 2_000
 
 /**
- * A WebP without what is behind its end. @throws AppError `invalid_picture` for one that would cost
- * too much, or is malformed
+ * Removes the bytes after the end of a WebP.
+ * @throws AppError `invalid_picture` if it is malformed, or would cost too much to decode
  */
 export function prepareWebp(bytes: Buffer): Buffer {
   const end = Math.min(bytes.length, 8 + bytes.readUInt32LE(4))
@@ -28,9 +28,9 @@ export function prepareWebp(bytes: Buffer): Buffer {
   return bytes.subarray(0, end)
 }
 
-/** RFC 9649, §2.5 to §2.7: of the canvas, or of the only frame. */
+/** The size of the canvas, or of the only frame (RFC 9649 §2.5 to §2.7). */
 function sizeOf(type: string, payload: Buffer): { width: number; height: number } {
-  if (payload.length < 10) throw invalidPicture('the header is cut')
+  if (payload.length < 10) throw invalidPicture('the header is truncated')
   switch (type) {
     case 'VP8X':
       return { width: 1 + payload.readUIntLE(4, 3), height: 1 + payload.readUIntLE(7, 3) }

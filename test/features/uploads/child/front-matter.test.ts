@@ -4,11 +4,11 @@ import { toHtml } from '../../../../src/features/uploads/child/html.js'
 import { dashes } from '../../../support/hostile.js'
 
 const matter = (yaml: string) => Buffer.from(`---\n${yaml}\n---\n# Ada\n`)
-const nested = { code: 'invalid_readme', fields: [{ message: 'nests too much' }] }
+const nested = { code: 'invalid_readme', fields: [{ message: 'is nested too deeply' }] }
 
 const invalid = { code: 'invalid_readme', fields: [{ message: 'is not valid YAML' }] }
 
-/** Each nests in one more way of YAML's, and most in more than one. */
+/** Every way of nesting in YAML. */
 const deep: Record<string, string> = {
   'lists in one line': `${'- '.repeat(4_000)}a`,
   'lists of maps in one line': `${'- a: - '.repeat(1_100)}a`,
@@ -26,19 +26,19 @@ const deep: Record<string, string> = {
   'keys in brackets': '[? '.repeat(2_700),
 }
 
-/** YAML has no collection behind a property in one line: these do not nest, and are refused as wrong. */
+/** YAML allows no compact collection after a property, so these are invalid, not nested. */
 const flat = new Set(['anchors', 'tags'])
 
-t.test('front matter that nests is refused before its reader recurses', async (t) => {
+t.test('deeply nested front matter is refused before recursion', async (t) => {
   for (const [name, yaml] of Object.entries(deep)) {
-    // The second time is when the stack's end was fatal.
+    // Earlier, the second stack overflow ended the process.
     const refused = flat.has(name) ? invalid : nested
     for (let nth = 0; nth < 2; nth += 1) t.throws(() => readMarkdown(matter(yaml)), refused, name)
   }
   t.throws(() => readMarkdown(Buffer.from(dashes)), nested)
 })
 
-t.test('eight levels are data, whatever they are written in', async (t) => {
+t.test('front matter may have eight levels in any syntax', async (t) => {
   const eight = (open: string, close: string) => `${open.repeat(7)}1${close.repeat(7)}`
   const rows: [yaml: string, value: unknown][] = [
     [`a: ${eight('[', ']')}`, { a: [[[[[[[1]]]]]]] }],
@@ -57,13 +57,13 @@ t.test('eight levels are data, whatever they are written in', async (t) => {
     t.strictSame(readMarkdown(matter(yaml)).front_matter, value, yaml)
 })
 
-t.test('front matter of more than five hundred nodes is refused', async (t) => {
+t.test('front matter with more than 500 nodes is refused', async (t) => {
   const list = (length: number) => matter(`a: [${Array(length).fill(1).join(',')}]`)
   t.strictSame(readMarkdown(list(400)).front_matter, { a: Array(400).fill(1) })
   t.throws(() => readMarkdown(list(500)), invalid)
 })
 
-t.test('markdown nests as deeply as it likes', async (t) => {
+t.test('deeply nested markdown is rendered', async (t) => {
   for (const text of [
     '> '.repeat(32_000),
     '- '.repeat(32_000),

@@ -6,10 +6,10 @@ import { prepareWebp } from '../../../../src/features/uploads/child/webp.js'
 import { comments, framesWebp, png, scansJpeg } from '../../../support/hostile.js'
 import { animated, gradient, picture, pngChunk, withChunk } from '../../../support/pictures.js'
 
-/** What is refused before any decoder sees it, and why. */
+/** The error for a picture that is refused before it is decoded. */
 const refusal = (reason: string) => ({ code: 'invalid_picture', cause: { message: reason } })
 
-t.test('what encoders write is left as it is', async (t) => {
+t.test('the output of common encoders stays unchanged', async (t) => {
   const source = () => gradient(300, 200)
   for (const progressive of [false, true]) {
     const jpeg = await source().jpeg({ progressive, mozjpeg: progressive }).toBuffer()
@@ -32,8 +32,12 @@ t.test('what encoders write is left as it is', async (t) => {
   }
 })
 
-t.test('scans of a JPEG are counted, wherever its decoder would find them', async (t) => {
-  t.equal((await sharp(scansJpeg(64, 48, 2_647)).metadata()).format, 'jpeg', 'it is legal')
+t.test('all scans of a JPEG are counted that the decoder would find', async (t) => {
+  t.equal(
+    (await sharp(scansJpeg(64, 48, 2_647)).metadata()).format,
+    'jpeg',
+    'the decoder accepts it',
+  )
   t.ok(prepareJpeg(scansJpeg(64, 48, 64)))
   const many = scansJpeg(64, 48, 65)
   t.throws(() => prepareJpeg(many), refusal('there are too many scans'))
@@ -45,11 +49,11 @@ t.test('scans of a JPEG are counted, wherever its decoder would find them', asyn
   }
 })
 
-t.test('a JPEG ends at its end, and has one frame and few segments', async (t) => {
+t.test('a JPEG is cut after its end; frames and segments are limited', async (t) => {
   const jpeg = await picture('jpeg')
   t.strictSame(prepareJpeg(Buffer.concat([jpeg, scansJpeg(64, 48, 2_647)])), jpeg)
   const cut = jpeg.subarray(0, -2)
-  t.strictSame(prepareJpeg(cut), cut, 'one that is cut is left to the decoder')
+  t.strictSame(prepareJpeg(cut), cut, 'a truncated JPEG is left to the decoder')
   const behindHead = (inserted: Buffer) =>
     Buffer.concat([jpeg.subarray(0, 2), inserted, jpeg.subarray(2)])
   const comment = Buffer.from('fffe0003aa', 'hex')
@@ -58,14 +62,14 @@ t.test('a JPEG ends at its end, and has one frame and few segments', async (t) =
   const frame = Buffer.from('ffc0000b080001000101011100', 'hex')
   t.throws(() => prepareJpeg(behindHead(frame)), refusal('there are two frames'))
   const lossless = Buffer.from('ffc3000b080001000101011100', 'hex')
-  t.throws(() => prepareJpeg(behindHead(lossless)), refusal('the frame is of another kind'))
+  t.throws(() => prepareJpeg(behindHead(lossless)), refusal('the kind of frame is not supported'))
   const five = Buffer.from('ffc0000b080001000105011100', 'hex')
   t.throws(() => prepareJpeg(behindHead(five)), refusal('there are too many components'))
   t.throws(() => prepareJpeg(jpeg.subarray(0, 20)), refusal('there is no scan'))
 })
 
 t.test(
-  'sides and pixels are bounded, the more so where a picture is held as a whole',
+  'sides and pixels are limited; pictures that are decoded in memory have a lower limit',
   async (t) => {
     const rows: [width: number, height: number, interlaced: boolean, reason: string | undefined][] =
       [
@@ -104,19 +108,19 @@ t.test(
   },
 )
 
-t.test('of a PNG only the chunks that show are decoded', async (t) => {
+t.test('a PNG loses the chunks that do not change how it looks', async (t) => {
   const plain = await picture('png')
   const loud = comments(3, 1_000).reduce(withChunk, plain)
   t.ok(loud.length > plain.length)
   t.strictSame(preparePng(loud), preparePng(plain), 'comments')
-  t.strictSame(preparePng(Buffer.concat([plain, loud])), preparePng(plain), 'what is behind it')
+  t.strictSame(preparePng(Buffer.concat([plain, loud])), preparePng(plain), 'bytes after the end')
   const profile = await gradient(30, 20).png().withIccProfile('p3').toBuffer()
-  t.ok((await sharp(preparePng(profile)).metadata()).icc, 'a profile is kept')
+  t.ok((await sharp(preparePng(profile)).metadata()).icc, 'the color profile is kept')
   const long = withChunk(plain, pngChunk('iCCP', Buffer.alloc(65_537)))
-  t.strictSame(preparePng(long), preparePng(plain), 'but a long one')
+  t.strictSame(preparePng(long), preparePng(plain), 'a color profile over 64 KB is removed')
   const gamma = pngChunk('gAMA', Buffer.from('0000b18f', 'hex'))
   const once = withChunk(plain, gamma)
-  t.strictSame(preparePng(withChunk(once, gamma)), preparePng(once), 'what comes again')
+  t.strictSame(preparePng(withChunk(once, gamma)), preparePng(once), 'a repeated chunk is removed')
   const turned = await gradient(30, 20).png().withMetadata({ orientation: 6 }).toBuffer()
   t.equal((await sharp(preparePng(turned)).metadata()).orientation, 6, 'the orientation is kept')
   const unknown = withChunk(plain, pngChunk('ABCD', Buffer.alloc(1)))
@@ -127,20 +131,20 @@ t.test('of a PNG only the chunks that show are decoded', async (t) => {
     refusal('there are too many chunks'),
   )
   t.throws(() => preparePng(plain.subarray(0, -12)), refusal('the end is missing'))
-  t.throws(() => preparePng(plain.subarray(0, -13)), refusal('a chunk is cut'))
+  t.throws(() => preparePng(plain.subarray(0, -13)), refusal('a chunk is truncated'))
 })
 
 t.test('the frames and chunks of a WebP are counted', async (t) => {
   const still = await gradient(16, 16).webp({ lossless: true }).toBuffer()
   const some = framesWebp(still, 16, 16, 3)
-  t.equal((await sharp(some).metadata()).pages, 3, 'it is legal')
+  t.equal((await sharp(some).metadata()).pages, 3, 'the decoder accepts it')
   t.strictSame(prepareWebp(some), some)
-  t.strictSame(prepareWebp(Buffer.concat([some, still])), some, 'what is behind it is cut off')
+  t.strictSame(prepareWebp(Buffer.concat([some, still])), some, 'bytes after the end are removed')
   const frames = framesWebp(still, 16, 16, 1_001)
   t.throws(() => prepareWebp(frames), refusal('there are too many frames'))
   const chunks = Buffer.concat([some, Buffer.alloc(2_000 * 8, 'JUNK\0\0\0\0')])
   chunks.writeUInt32LE(chunks.length - 8, 4)
   t.throws(() => prepareWebp(chunks), refusal('there are too many chunks'))
   t.throws(() => prepareWebp(some.subarray(0, 16)), refusal('there is no chunk'))
-  t.throws(() => prepareWebp(some.subarray(0, 24)), refusal('the header is cut'))
+  t.throws(() => prepareWebp(some.subarray(0, 24)), refusal('the header is truncated'))
 })

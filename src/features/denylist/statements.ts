@@ -1,0 +1,73 @@
+// A row may have expires_at = 'infinity', so the expiry is bounded. In seconds since 1970.
+const expiry = 'greatest(1, least(2147483647, ceil(extract(epoch from expires_at))))::bigint'
+
+const packed = `coalesce(string_agg(
+  uuid_send(id) || int8send(${expiry}) || int4send(coalesce(epoch, -1)), ''), '')`
+
+// Two numbers are subtracted, because created_at may be 'infinity', which has no interval.
+const age = 'extract(epoch from clock_timestamp()) - extract(epoch from min(created_at))'
+
+// Every statement that reads denials also reads the history, because a failover may come between two.
+const history = '(select database_history()) as history'
+const position = `${history}, pg_current_snapshot()::text as snapshot`
+
+// False if the snapshot $1 is ahead of this server. Then it is of another history, even with the same name.
+const known = `coalesce(pg_snapshot_xmax($1::pg_snapshot)
+      <= pg_snapshot_xmax(pg_current_snapshot()), false) as known`
+
+const deltaWith = (more = '') => `
+  select ${position}, ${known},
+    (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
+    (select revision::float8 from key_ring) as keys, packed, lag${more}
+  from (
+    select ${packed} as packed, (${age})::float8 as lag from token_denylist
+    where xid >= pg_snapshot_xmax($1::pg_snapshot)
+      or xid = any (array(select pg_snapshot_xip($1::pg_snapshot)))) news`
+
+/** The NOTIFY channel for new denials. */
+export const channel = 'gatehouse'
+
+/** The statements of the feed, for the pool or for a connection of its own. */
+export const replicaSql = {
+  /** Gives the history a name if it has none. */
+  begin: 'insert into database_incarnation default values on conflict do nothing',
+
+  listen: `listen ${channel}`,
+
+  /** The process id of the server process behind this connection. */
+  pid: 'select pg_backend_pid() as pid',
+
+  position: `select ${position}`,
+
+  history: `select ${history}`,
+
+  /** The denials of all transactions that the snapshot $1 does not show. */
+  delta: deltaWith(),
+
+  /** `delta`, with the channels that this connection listens to. */
+  deltaAndChannels: deltaWith(', array(select pg_listening_channels()) as channels'),
+
+  /** The next $2 denials after the id $1, in the order of ids. */
+  page: `
+    select ${history}, ${packed} as packed,
+      (array_agg(id order by id desc))[1] as last, count(*)::integer as count
+    from (select * from token_denylist where id > $1 order by id limit $2) page`,
+}
+
+// `at` must not be later than the snapshot, because later commits are not in the list.
+const list = (entries: string) => `
+  select ${position}, ${known},
+    (extract(epoch from statement_timestamp()) * 1000)::float8 as at,
+    (select revision::float8 from key_ring) as keys,
+    (select coalesce(json_agg(json_build_array(
+        id, ${expiry}, epoch) order by id), '[]')
+     from (select id, expires_at, epoch from token_denylist where ${entries} limit $2) found
+    ) as denials`
+
+/** At most $2 denials of transactions that the snapshot $1 does not show. A client may invent $1. */
+export const listSinceSql = list(
+  'xid >= pg_snapshot_xmax($1) or xid = any (array(select pg_snapshot_xip($1)))',
+)
+
+/** The next $2 denials after the id $3, in the order of ids. */
+export const listAfterSql = list('id > $3 order by id')

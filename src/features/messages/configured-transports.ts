@@ -1,0 +1,31 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../../concurrency/clock.js'
+import type { Config } from '../../config/load.js'
+import {
+  createLogTransport,
+  createSmsTransport,
+  createSmtpTransport,
+  type Transport,
+} from './transports.js'
+
+/**
+ * Creates the transports of the configuration, by kind of address. For a kind without a transport,
+ * production drops each message with a log line, and development logs the message itself.
+ */
+export function createTransports(
+  config: Config,
+  log: FastifyBaseLogger,
+  clock: Clock,
+): { email?: Transport; mobile?: Transport } {
+  const { MAIL_URL, MAIL_FROM, PUBLIC_URL, SMS_WEBHOOK_URL, SMS_WEBHOOK_SECRET = '' } = config
+  const toLog = config.NODE_ENV === 'production' ? undefined : createLogTransport(log)
+  const email =
+    MAIL_URL === undefined || MAIL_URL === 'log'
+      ? toLog
+      : createSmtpTransport({ url: MAIL_URL, from: MAIL_FROM, host: new URL(PUBLIC_URL).hostname })
+  const mobile =
+    SMS_WEBHOOK_URL === undefined
+      ? toLog
+      : createSmsTransport({ url: SMS_WEBHOOK_URL, secret: SMS_WEBHOOK_SECRET, clock })
+  return { ...(email && { email }), ...(mobile && { mobile }) }
+}

@@ -1,0 +1,120 @@
+import { errorResponses } from './errors.js'
+import { refTo, type HeaderName } from './headers.js'
+import type { Content, Operation, Response, Schema } from './types.js'
+
+/** Completes an operation: its name, who may call it, what its replies are and which headers they have. */
+export function describeOperation(method: string, path: string, operation: Operation): void {
+  operation.operationId ??= nameOf(method, path)
+  operation.description ??= operation.summary ?? ''
+  // An empty requirement: the operation needs no credentials.
+  operation.security ??= [{}]
+  for (const { schema } of operation.parameters ?? []) readAsInteger(schema)
+  allowNoBody(operation)
+  const isPage = operation.tags?.includes('pages') ?? false
+  operation.responses = describeResponses(method, operation, isPage)
+}
+
+/** `POST /api/users/{id}/disable` is `postApiUsersByIdDisable`. */
+function nameOf(method: string, path: string): string {
+  const words = path
+    .replaceAll(/\{(\w+)\}/g, 'by-$1')
+    .split(/[^A-Za-z0-9]+/)
+    .filter((word) => word !== '')
+  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+}
+
+/** A number in a query is text on the wire, which `x-integer` describes. */
+function readAsInteger(schema: Schema & { 'x-integer'?: Schema }): void {
+  const { 'x-integer': integer } = schema
+  if (integer === undefined) return
+  delete schema['x-integer']
+  delete schema.pattern
+  Object.assign(schema, { type: 'integer', ...integer })
+  if (schema.default !== undefined) schema.default = Number(schema.default)
+}
+
+/** A body that may be null may be left out. */
+function allowNoBody({ requestBody }: Operation): void {
+  if (!requestBody) return
+  for (const media of Object.values(requestBody.content)) {
+    const { anyOf = [] } = media.schema
+    const [body, ...others] = anyOf.filter(({ type }) => type !== 'null')
+    if (!body || others.length > 0 || anyOf.length === 1) continue
+    media.schema = body
+    requestBody.required = false
+  }
+}
+
+function describeResponses(
+  method: string,
+  operation: Operation,
+  isPage: boolean,
+): Operation['responses'] {
+  const content = operation.responses['4XX']?.content
+  const ofCodes = isPage ? {} : errorResponses(method, operation, content)
+  const all = { ...ofCodes, ...operation.responses }
+  delete operation['x-errors']
+  return Object.fromEntries(
+    Object.entries(all).map(([status, response]) => [status, complete(status, response, isPage)]),
+  )
+}
+
+function complete(status: string, response: Response, isPage: boolean): Response {
+  const { description, content } = response
+  const isError = /^[45]/.test(status)
+  return {
+    description: describe(description, status),
+    headers: Object.fromEntries(headersOf(status).map((name) => [name, refTo(name)])),
+    ...(content && { content: isError ? errorContent(content, isPage) : byMediaType(content) }),
+  }
+}
+
+const phrases: Record<string, string> = {
+  '200': 'Success',
+  '201': 'Created',
+  '202': 'Accepted',
+  '204': 'Success, without a body',
+  '302': 'Go to `Location`',
+  '303': 'Go to `Location`',
+  '304': 'The copy of the client is current',
+  '4XX': 'The request is refused',
+  '5XX': 'The service cannot answer now',
+}
+
+function describe(description: string, status: string): string {
+  return description === 'Default Response' ? (phrases[status] ?? 'Reply') : description
+}
+
+function headersOf(status: string): HeaderName[] {
+  const names: HeaderName[] = ['X-Request-Id', 'Cache-Control', 'Access-Control-Allow-Origin']
+  if (/^[24]/.test(status)) names.push('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset')
+  if (/^(4XX|429|5XX|503)$/.test(status)) names.push('Retry-After')
+  if (/^4(01|XX)$/.test(status)) names.push('WWW-Authenticate')
+  if (status === '4XX') names.push('Allow')
+  if (/^(201|30[1-8]|401|4XX)$/.test(status)) names.push('Location')
+  names.push('Set-Cookie')
+  return names
+}
+
+/** Text has the media type that its schema names, such as `text/html`, and everything else the type of the route. */
+function byMediaType(content: Content): Content {
+  const split: Content = {}
+  for (const [type, { schema }] of Object.entries(content)) {
+    const { anyOf = [] } = schema
+    if (!anyOf.some(({ contentMediaType }) => contentMediaType)) add(type, schema)
+    else for (const one of anyOf) add(type, one)
+  }
+  return split
+
+  function add(type: string, schema: Schema): void {
+    split[schema.contentMediaType ?? type] = { schema }
+  }
+}
+
+/** Errors are JSON. A page shows them as HTML to a browser. */
+function errorContent(content: Content, isPage: boolean): Content {
+  const [media] = Object.values(content)
+  if (!media) return content
+  const html = { schema: { type: 'string', contentMediaType: 'text/html' } }
+  return { 'application/json': media, ...(isPage && { 'text/html': html }) }
+}

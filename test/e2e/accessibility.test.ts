@@ -1,0 +1,103 @@
+import { mkdirSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { violationsOf } from '../support/axe.js'
+import { ada, listeningApp, signUp } from '../support/app.js'
+import { openBrowser, openPage } from '../support/browser.js'
+
+const screenshots = process.env.SCREENSHOTS
+if (screenshots) mkdirSync(screenshots, { recursive: true })
+
+const env = { GITHUB_CLIENT_ID: 'an-id', GITHUB_CLIENT_SECRET: 'a-secret' }
+const { app, origin } = await listeningApp(t, { env })
+await signUp(app, { ...ada, name: 'Ada Lovelace', username: 'ada' })
+const browser = await openBrowser(t)
+
+const devices = {
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true },
+}
+
+for (const [device, shape] of Object.entries(devices)) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    t.test(`axe finds nothing on any page, on a ${device}, ${colorScheme}`, (t) =>
+      visitAll(t, { ...shape, colorScheme }, `${device}-${colorScheme}`),
+    )
+  }
+}
+
+async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: string) {
+  const { page, complaints } = await openPage(browser, options)
+
+  async function check(what: string) {
+    if (screenshots) {
+      await page.screenshot({ path: `${screenshots}/${name}-${what}.png`, fullPage: true })
+    }
+    t.strictSame(await violationsOf(page), [], what)
+    const [width, screen] = await page.evaluate<[number, number]>(
+      '[document.documentElement.scrollWidth, innerWidth]',
+    )
+    t.ok(width <= screen, `${what}: nothing is wider than the screen`)
+    t.strictSame(await page.evaluate(coveredByFocus), [], `${what}: the focus ring covers no text`)
+  }
+
+  const submit = (button: string) => page.locator('main').getByRole('button', { name: button })
+  for (const [what, path] of Object.entries({
+    home: '/',
+    login: '/login?next=/welcome',
+    register: '/register',
+    forgot: '/forgot',
+    activate: '/activate?token=x',
+    reset: '/reset?token=x',
+    confirm: '/confirm?token=x',
+    logout: '/logout',
+    'not-found': '/nothing',
+    docs: '/docs',
+  })) {
+    await page.goto(origin + path)
+    await check(what)
+  }
+
+  await page.goto(`${origin}/register`)
+  await page.getByLabel('Name', { exact: true }).fill('Eve')
+  await page.getByLabel('E-mail address').fill(ada.email)
+  await page.getByLabel('Password').fill('password123')
+  await submit('Register').click()
+  await check('register-refused')
+  await page.goto(`${origin}/reset?token=x`)
+  await page.getByLabel('New password').fill('a better horse battery')
+  await submit('Set the password').click()
+  await check('reset-refused')
+  await page.goto(`${origin}/forgot`)
+  await page.getByLabel('E-mail address or mobile number').fill('ada')
+  await submit('Send me a message').click()
+  await check('forgot-refused')
+  await page.getByLabel('E-mail address or mobile number').fill(ada.email)
+  await submit('Send me a message').click()
+  await check('forgot-sent')
+
+  await page.goto(`${origin}/welcome`)
+  await page.getByLabel('E-mail address, username or mobile number').fill('ada')
+  await page.getByLabel('Password').fill('wrong horse battery')
+  await submit('Log in').click()
+  await check('login-refused')
+  await page.getByLabel('Password').fill(ada.password)
+  await submit('Log in').click()
+  await check('welcome')
+  await page.goto(origin)
+  await check('home-signed-in')
+  t.strictSame(complaints, [])
+}
+
+/** The labels and hints that lie below the focus ring of a field. */
+const coveredByFocus = `[...document.querySelectorAll('main input:not([type=hidden], [hidden])')].flatMap((field) => {
+  field.focus()
+  const { outlineWidth, outlineOffset } = getComputedStyle(field)
+  const ring = parseFloat(outlineWidth) + parseFloat(outlineOffset)
+  const { top, bottom } = field.getBoundingClientRect()
+  return [...document.querySelectorAll('label, small')]
+    .filter((text) => {
+      const box = text.getBoundingClientRect()
+      return box.bottom > top - ring && box.top < bottom + ring
+    })
+    .map((text) => text.textContent)
+})`
