@@ -1,14 +1,14 @@
-import type { Db } from './pool.js'
+import type { Pool } from './pool.js'
 import { readSchema } from './schema.js'
 
 /** The state of the database itself, for health checks and `gatehouse doctor`. */
-export function createDatabaseState(db: Db) {
+export function createDatabaseState(db: Pick<Pool, 'query' | 'queryWithoutWaiting'>) {
   const one = async <Row>(text: string) => (await db.query<Row>(text)).rows[0] as Row
 
   return {
-    /** @throws AppError `unavailable` if the database does not answer */
+    /** Does not wait for a busy pool. @throws AppError `unavailable` if the database does not answer */
     async ping(): Promise<void> {
-      await db.query('select 1')
+      await db.queryWithoutWaiting('select 1')
     },
 
     /** The version of the server, for example `16.3`. */

@@ -75,11 +75,16 @@ export const health = fp<Options>(
       return reply.code(204).header('allow', 'GET, HEAD, OPTIONS').send()
     })
 
+    let pinging: Promise<void> | undefined
+    /** Checks at the same time share one query: they are public, and each may be sent many times. */
+    const reach = () =>
+      (pinging ??= withDeadline(ping(), patience).finally(() => (pinging = undefined)))
+
     /** A database that does not answer makes the denylist stale too, so it is asked first. */
     async function findFault(): Promise<Fault | undefined> {
       if (app.isDraining()) return 'draining'
       try {
-        await withDeadline(ping(), patience)
+        await reach()
       } catch {
         return 'database_unreachable'
       }

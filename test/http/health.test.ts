@@ -67,3 +67,37 @@ t.test('the reason names what is wrong first, and no more', async (t) => {
   app.drain()
   t.match(await ready(), { reason: 'draining' })
 })
+
+t.test('checks at the same time share one query, and the next check sends another', async (t) => {
+  let pings = 0
+  const answers: (() => void)[] = []
+  const ping = () => {
+    pings += 1
+    return new Promise<void>((resolve) => answers.push(resolve))
+  }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(errors, { log: pino({ level: 'silent' }) })
+  await app.register(drain)
+  await app.register(health, { ping, faultOf: () => undefined })
+  const checks = Array.from({ length: 100 }, () => app.inject('/health/ready'))
+  while (answers.length === 0) await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  answers.forEach((answer) => answer())
+  t.ok((await Promise.all(checks)).every(({ statusCode }) => statusCode === 200))
+  t.equal(pings, 1)
+  const later = app.inject('/health/ready')
+  while (answers.length === 1) await new Promise(setImmediate)
+  answers.at(-1)!()
+  t.equal((await later).statusCode, 200)
+  t.equal(pings, 2)
+})
+
+t.test('a check does not wait for a pool whose connections are all busy', async (t) => {
+  const { app, db, config } = await testApp(t)
+  const busy = Array.from({ length: config.DATABASE_POOL_SIZE }, () =>
+    db.query('select pg_sleep(1.5)'),
+  )
+  t.equal((await app.inject('/health/ready')).statusCode, 200)
+  await Promise.all(busy)
+})
