@@ -21,16 +21,7 @@ const bands = [
   ['config/', 'db/', 'http/', 'log/'],
   ['features/'],
   ['pages/', 'compat/', 'forward-auth/'],
-  [
-    'app.ts',
-    'app-base.ts',
-    'services.ts',
-    'shared-services.ts',
-    'store.ts',
-    'open-resources.ts',
-    'shutdown.ts',
-    'start/',
-  ],
+  ['app.ts', 'app-base.ts', 'services.ts', 'shared-services.ts', 'store.ts', 'process/'],
   ['commands/'],
   ['server.ts', 'cli.ts', 'verify.ts'],
 ]

@@ -7,10 +7,10 @@ import { logWarnings } from './config/warnings.js'
 import { createOutputForPeople } from './log/for-people.js'
 import { createLogger } from './log/logger.js'
 import { createLogOutput } from './log/output.js'
-import { openResources, type Closers } from './open-resources.js'
-import { stopOnSignal } from './shutdown.js'
-import { bannerOf } from './start/banner.js'
-import { toListenError, toOperatorError } from './start/faults.js'
+import { openResources, type Closers } from './process/resources.js'
+import { stopOnSignal } from './process/shutdown.js'
+import { bannerOf } from './process/banner.js'
+import { toListenError, toOperatorError } from './process/faults.js'
 
 const config = readConfig()
 const isTerminal = process.stdout.isTTY

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { loadConfig } from '../../src/config/load.js'
-import { openResources } from '../../src/open-resources.js'
+import { openResources } from '../../src/process/resources.js'
 import { createServices } from '../../src/services.js'
 
 /** The services on the database of DATABASE_URL, or on a new one that is deleted afterwards. */

@@ -8,7 +8,7 @@ import { buildBase } from '../../src/app-base.js'
 import { loadConfig } from '../../src/config/load.js'
 import { forwardAuthRoutes } from '../../src/forward-auth/routes.js'
 import { isForwardedChange } from '../../src/forward-auth/original.js'
-import { openResources } from '../../src/open-resources.js'
+import { openResources } from '../../src/process/resources.js'
 import { openSessions } from './services.js'
 import { serve } from './serve.js'
 

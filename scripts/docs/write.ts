@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { buildApp } from '../../src/app.js'
 import { loadConfig } from '../../src/config/load.js'
 import { createLogger } from '../../src/log/logger.js'
-import { openResources, type Closers } from '../../src/open-resources.js'
+import { openResources, type Closers } from '../../src/process/resources.js'
 import { generated } from './pages.js'
 import type { Document } from './routes.js'
 

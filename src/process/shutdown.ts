@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { OperatorError } from './errors.js'
+import { OperatorError } from '../errors.js'
 
 type Options = {
   log: Pick<Logger, 'info' | 'error' | 'fatal'>

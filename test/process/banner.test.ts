@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../src/config/load.js'
-import { bannerOf } from '../../src/start/banner.js'
+import { bannerOf } from '../../src/process/banner.js'
 
 const address = 'http://127.0.0.1:3000'
 

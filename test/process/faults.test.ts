@@ -8,7 +8,7 @@ import { loadOrCreateLocalSecret } from '../../src/config/local-secret.js'
 import { loadConfig } from '../../src/config/load.js'
 import { createPool } from '../../src/db/pool.js'
 import { AppError, OperatorError } from '../../src/errors.js'
-import { toListenError, toOperatorError } from '../../src/start/faults.js'
+import { toListenError, toOperatorError } from '../../src/process/faults.js'
 
 const url = 'postgres://ada:hunter2@db.example.org:5433/gate'
 const config = loadConfig({ DATABASE_URL: url })

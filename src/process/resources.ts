@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import type { Logger } from 'pino'
-import type { Config } from './config/load.js'
-import { migrate } from './db/migrate.js'
-import { createPool, type Pool } from './db/pool.js'
-import { retryWhileUnreachable } from './db/reach.js'
-import { loadOrCreateLocalSecret } from './config/local-secret.js'
-import { createDigest } from './log/digest.js'
+import type { Config } from '../config/load.js'
+import { migrate } from '../db/migrate.js'
+import { createPool, type Pool } from '../db/pool.js'
+import { retryWhileUnreachable } from '../db/reach.js'
+import { loadOrCreateLocalSecret } from '../config/local-secret.js'
+import { createDigest } from '../log/digest.js'
 
 /** Functions that close what was opened, in the order of opening. Call them in reverse order. */
 export type Closers = (() => Promise<unknown>)[]
@@ -52,7 +52,7 @@ async function startLocalDatabase({
   log,
   closers,
 }: LocalOptions): Promise<string> {
-  const { startEmbeddedPostgres } = await import('./db/embedded/start.js')
+  const { startEmbeddedPostgres } = await import('../db/embedded/start.js')
   const { url, stop } = await startEmbeddedPostgres({ dataDir, shared })
   closers.push(stop)
   log.info('using the embedded database, for development only; set DATABASE_URL to use another')
