@@ -124,7 +124,7 @@ export default defineConfig(
   ...packageRules,
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/app.ts', ...entries],
+    ignores: ['src/app.ts', 'src/process/resources.ts', ...entries],
     rules: {
       'no-restricted-syntax': [
         'error',
