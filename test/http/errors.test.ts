@@ -22,7 +22,8 @@ t.test('what nobody foresaw is answered without a word of it, and logged', async
 t.test('a database that is gone is 503 with Retry-After, and health says so', async (t) => {
   const { app, db } = await testApp(t)
   const { access_token } = await signUp(app)
-  db.query = db.queryWithoutWaiting = () => Promise.reject(new AppError('unavailable'))
+  db.query = () => Promise.reject(new AppError('unavailable'))
+  db.queryWithoutWaiting = db.query
   const requests = [
     { url: '/api/user', headers: bearer(access_token) },
     { url: '/health/ready' },
