@@ -1,15 +1,14 @@
-// Runs test files: `node scripts/test.js FOLDER|FILE… [--OPTION=VALUE of tap…]`. The files of a folder share
-// a process: to start the process, its loader and the service costs more CPU than most files do.
+// Runs test files: `node scripts/test.js FOLDER|FILE… [--OPTION=VALUE of tap…]`. Files share a process: to start
+// the process, its loader and the service costs more CPU than most files do.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const entries = join(root, '.tap/entries')
 // These start processes, need browsers or take long: they run when they are named.
 const slow = ['test/system', 'test/e2e', 'test/long']
-const perProcess = 22
 const slowPerProcess = 4
 
 const args = process.argv.slice(2)
@@ -17,13 +16,7 @@ const options = args.filter((arg) => arg.startsWith('-'))
 const paths = args.filter((arg) => !arg.startsWith('-'))
 const files = paths.length > 0 ? paths.flatMap(testsIn) : testsIn('test').filter(isQuick)
 
-rmSync(entries, { recursive: true, force: true })
-mkdirSync(entries, { recursive: true })
-const written = groupsOf(files).map((group, nth) => {
-  const entry = join(entries, `${nth + 1}.test.ts`)
-  writeFileSync(entry, entryFor(group))
-  return entry
-})
+const written = writeEntries(files)
 
 const { status } = spawnSync('tap', ['run', '--exclude=none', ...options, ...written], {
   cwd: root,
@@ -43,17 +36,43 @@ function isQuick(file) {
   return !slow.some((folder) => file.startsWith(`${folder}/`))
 }
 
-/** Deals the files out to `count` groups, so that each has some of every folder. */
-function groupsOf(files) {
-  const limit = files.every(isQuick) ? perProcess : slowPerProcess
-  const count = Math.ceil(files.length / limit)
-  return Array.from({ length: count }, (_, nth) => files.filter((_, at) => at % count === nth))
+/** Each entry is a process that takes the next file that no other has taken, so that all end together. */
+function writeEntries(files) {
+  const jobs = Number(options.findLast((option) => option.startsWith('--jobs='))?.slice(7) ?? 2)
+  const count = files.every(isQuick) ? jobs : Math.ceil(files.length / slowPerProcess)
+  const limit = files.every(isQuick) ? files.length : slowPerProcess
+  rmSync(entries, { recursive: true, force: true })
+  mkdirSync(join(entries, 'taken'), { recursive: true })
+  return Array.from({ length: Math.min(count, files.length) }, (_, nth) => {
+    const entry = join(entries, `${nth + 1}.test.ts`)
+    writeFileSync(entry, entryFor(files, limit))
+    return entry
+  })
 }
 
 /** Imports each file within a test: tap ends a process whose root test has nothing to do. */
-function entryFor(files) {
+function entryFor(files, limit) {
   const named = files.map((file) => [file, pathToFileURL(resolve(root, file)).href])
-  return `import t from 'tap'
-for (const [file, url] of ${JSON.stringify(named)}) await t.test(file, () => import(url))
+  return `import { mkdirSync } from 'node:fs'
+import t from 'tap'
+
+function take(nth) {
+  try {
+    mkdirSync(new URL(\`taken/\${nth}\`, import.meta.url))
+    return true
+  } catch (error) {
+    if (error.code === 'EEXIST') return false
+    throw error
+  }
+}
+
+let count = 0
+for (const [nth, [file, url]] of ${JSON.stringify(named)}.entries()) {
+  if (count === ${limit}) break
+  if (!take(nth)) continue
+  count += 1
+  await t.test(file, () => import(url))
+}
+if (count === 0) t.pass('the others have taken every file')
 `
 }

@@ -97,12 +97,16 @@ t.test('of concurrent guesses, at most a hundred in a row are checked', async (t
       attempt(nth % 2 === 0 ? app : other, { from: `198.51.100.${nth}` }),
     ),
   )
-  t.same(new Set(answers.map(({ statusCode }) => statusCode)), new Set([401]))
+  const count = (status: number) => answers.filter(({ statusCode }) => statusCode === status).length
+  const unjudged = count(503) // by a busy database
+  t.equal(count(401) + unjudged, answers.length)
   const events = await sql<{ blocked: boolean }>(
     `select detail ? 'blocked' as blocked from audit_log where event = 'login.failed'`,
   )
-  t.equal(events.filter(({ blocked }) => !blocked).length, 1 + 10)
-  t.equal(events.filter(({ blocked }) => blocked).length, 40)
+  const blocked = events.filter(({ blocked }) => blocked).length
+  const checked = events.length - blocked
+  t.ok(checked <= 1 + 10 && checked + unjudged >= 1 + 10, `${checked} were checked`)
+  t.ok(blocked <= 40 && blocked + unjudged >= 40, `${blocked} were blocked`)
 })
 
 t.test('a password reset or change ends the block of the account', async (t) => {
