@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createConfirm } from './commands/confirm.js'
 import { createProgram } from './commands/program.js'
-import { sentenceOf } from './commands/sentences.js'
+import { describeError } from './commands/sentences.js'
 import { addEnvFile } from './config/env-file.js'
 import { loadConfig, type Config } from './config/load.js'
 import { unknownVariables } from './config/unknown.js'
@@ -104,7 +104,7 @@ async function reportErrors(work: () => Promise<void>): Promise<void> {
   } catch (error) {
     if (error === stdoutError) return
     process.exitCode = 1
-    const sentence = sentenceOf(error)
+    const sentence = describeError(error)
     if (sentence === undefined) throw error
     printError(sentence)
   }

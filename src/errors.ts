@@ -59,7 +59,7 @@ export type ErrorCode = keyof typeof errors
 
 /** The cause or the fix of each error, for docs/reference/errors.md. */
 export const help: Record<ErrorCode, string> = {
-  validation_failed: 'A field is missing, unknown or malformed: correct the fields in `errors`',
+  validation_failed: 'A field is missing, unknown or malformed: correct every field in `errors`',
   invalid_json: 'Send UTF-8 JSON without duplicate keys, with `Content-Type: application/json`',
   weak_password: 'Choose a longer or less common password: `errors` says which rule failed',
   invalid_code:
@@ -114,7 +114,11 @@ export const help: Record<ErrorCode, string> = {
     'The database does not answer, or the instance is stopping: try again after `Retry-After` seconds',
 }
 
-export type FieldError = { field: string; message: string }
+/**
+ * What is wrong with a field of a request. `message` continues a sentence that begins with the field, which
+ * http/sentences.ts writes. `label` names the field to people; it follows from `field` if it is left out.
+ */
+export type FieldError = { field: string; message: string; label?: string }
 
 type Details = {
   fields?: FieldError[]

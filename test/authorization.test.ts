@@ -196,7 +196,11 @@ t.test('a body cannot say who somebody is, or what they may', async (t) => {
       const body = { ...bodies[nameOf(route)]?.(victim), [field]: value }
       const answer = await ask(service, route, victim, admin, body)
       isAnsweredBy(t, answer, 'validation_failed', name)
-      t.match(answer.json(), { errors: [{ field, message: 'is not a known field' }] }, name)
+      t.match(
+        answer.json(),
+        { errors: [{ field, message: `"${field}" is not a known field.` }] },
+        name,
+      )
     }
   }
 })

@@ -1,7 +1,6 @@
 import { ConfigError } from '../config/load.js'
 import { AppError, OperatorError, type ErrorCode } from '../errors.js'
-
-const labels: Record<string, string> = { email: 'e-mail address', mobile: 'mobile number' }
+import { sentenceOf } from '../http/sentences.js'
 
 /** Replaces the errors of `work` with these codes by sentences about the arguments of a command. */
 export async function withSentences<Result>(
@@ -24,19 +23,13 @@ export const takenSentences = (user: { username?: string; email?: string; mobile
 })
 
 /** What a command prints about an error that the operator can fix; undefined for a bug. */
-export function sentenceOf(error: unknown): string | undefined {
+export function describeError(error: unknown): string | undefined {
   if (error instanceof ConfigError) return error.message
   if (error instanceof OperatorError) return withPeriod(error.message)
   if (!(error instanceof AppError)) return undefined
-  if (error.fields?.length) return error.fields.map(fieldSentence).join(' ')
+  if (error.fields?.length) return error.fields.map(sentenceOf).join(' ')
   const { cause } = error
   return withPeriod(cause instanceof Error ? `${error.message} (${cause.message})` : error.message)
-}
-
-/** Some messages continue a sentence that begins with the field; others are whole sentences. */
-function fieldSentence({ field, message }: { field: string; message: string }): string {
-  const isWhole = /^\p{Lu}/u.test(message)
-  return withPeriod(isWhole ? message : `The ${labels[field] ?? field} ${message}`)
 }
 
 const withPeriod = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`)

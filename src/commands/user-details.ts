@@ -132,6 +132,6 @@ const noRole = (names: string[]) =>
 
 /** HTTP checks it with the schema. */
 function requireName(name = 'x'): void {
-  if (name.length > 200 || !new RegExp(oneLine, 'u').test(name))
+  if (name.length > 200 || !new RegExp(oneLine.pattern, 'u').test(name))
     throw new OperatorError('The name must be one line of at most 200 characters')
 }

@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { addCookieLines } from './cookies.js'
-import { AppError, errors as errorTable, type ErrorCode, type FieldError } from '../errors.js'
+import { AppError, errors as errorTable, type ErrorCode } from '../errors.js'
 import { createDigest, createQuota } from '../log/digest.js'
+import { sentenceOf } from './sentences.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -57,7 +58,8 @@ export function sendError(
   reply: FastifyReply,
 ) {
   const { code, message, fields } = prepareError(thrown, request, reply)
-  return reply.send({ status: 'error', code, message, ...(fields && { errors: fields }) })
+  const faults = fields?.map((fault) => ({ field: fault.field, message: sentenceOf(fault) }))
+  return reply.send({ status: 'error', code, message, ...(faults && { errors: faults }) })
 }
 
 /** Logs an error and sets the status and headers of the reply. The caller sends the body. */
@@ -99,23 +101,9 @@ const codeOfStatus: Record<number, ErrorCode> = {
 /** Replaces errors of Fastify, its plugins or bugs: their messages may contain secrets. */
 function toAppError(error: FastifyError | AppError): AppError {
   if (error instanceof AppError) return error
-  if (error.validation) return new AppError('validation_failed', { fields: fieldsOf(error) })
   const status = error.statusCode ?? 500
   const code = codeOfStatus[status] ?? (status >= 400 && status < 500 ? 'bad_request' : 'internal')
   return new AppError(code, { cause: error })
-}
-
-function fieldsOf({ validation = [], validationContext }: FastifyError): FieldError[] {
-  return validation.map(({ instancePath, params, message = 'is not valid' }) => {
-    const { missingProperty, additionalProperty } = params as Record<string, string | undefined>
-    const path = instancePath.slice(1).replaceAll('/', '.')
-    const name = missingProperty ?? additionalProperty
-    const field =
-      [path, name].filter(Boolean).join('.').slice(0, 100) || validationContext || 'body'
-    if (missingProperty !== undefined) return { field, message: 'is required' }
-    if (additionalProperty !== undefined) return { field, message: 'is not a known field' }
-    return { field, message }
-  })
 }
 
 /** A whole HTTP reply as text, for bytes that are no HTTP request and so have no reply object. */

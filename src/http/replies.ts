@@ -1,16 +1,21 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { errors } from '../errors.js'
+import { maxFaults } from './faults.js'
+import { matching } from './patterns.js'
 
 /** A UUID in its usual form. The format `uuid` would also accept `urn:uuid:…`, which PostgreSQL rejects. */
 export const Id = (description?: string) =>
   Type.String({
-    pattern: '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$',
+    ...matching(
+      '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$',
+      'must be an id such as 0192f3a4-5b6c-7d8e-9f01-23456789abcd',
+    ),
     ...(description && { description }),
   })
 
 /** How many entries a page of a list has, as text in the query. */
 export const Limit = Type.String({
-  pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$',
+  ...matching('^([1-9][0-9]?|1[0-9]{2}|200)$', 'must be between 1 and 200'),
   default: '50',
   'x-integer': { minimum: 1, maximum: 200, format: 'int32' },
 })
@@ -22,12 +27,29 @@ export const ErrorReply = Type.Object(
     code: Type.String({ enum: Object.keys(errors), description: 'stable; for programs' }),
     message: Type.String({ description: 'for people' }),
     errors: Type.Optional(
-      Type.Array(Type.Object({ field: Type.String(), message: Type.String() }), {
-        description: 'the invalid fields',
-      }),
+      Type.Array(
+        Type.Object({
+          field: Type.String({ description: 'the name in the request' }),
+          message: Type.String({ description: 'a sentence for the user' }),
+        }),
+        { maxItems: maxFaults, description: 'the fault of each invalid field' },
+      ),
     ),
   },
-  { title: 'Error' },
+  {
+    title: 'Error',
+    examples: [
+      {
+        status: 'error',
+        code: 'validation_failed',
+        message: errors.validation_failed[1],
+        errors: [
+          { field: 'email', message: 'E-mail must be an e-mail address.' },
+          { field: 'password', message: 'Password must have at least 8 characters.' },
+        ],
+      },
+    ],
+  },
 )
 
 /** The body of a success without data. */

@@ -63,7 +63,7 @@ export const forgotPages: FastifyPluginAsyncTypebox<Options> = async (
         await accounts.forgot('username' in name ? { email: address || ' ' } : name, caller)
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
-        const faults = { address: 'It must be an e-mail address or a mobile number.' }
+        const faults = { address: 'Enter an e-mail address or a mobile number.' }
         return send(reply, error.statusCode, { title, content: [forgotForm(address, faults)] })
       }
       const flash = 'If there is an account, a message is on its way.'

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { AppError } from '../errors.js'
 import { replies } from '../http/replies.js'
+import { sentenceOf } from '../http/sentences.js'
 import type { Field } from './layout.js'
 
 export const Html = Type.String({ description: 'an HTML page', contentMediaType: 'text/html' })
@@ -17,7 +18,7 @@ export const pageReplies = replies({ 200: Html, 303: Type.Null() })
 
 /** The fault of each field, as a sentence. */
 export function faultsOf({ fields = [] }: AppError): Record<string, string> {
-  return Object.fromEntries(fields.map(({ field, message }) => [field, `It ${message}.`]))
+  return Object.fromEntries(fields.map((fault) => [fault.field, sentenceOf(fault)]))
 }
 
 /** A field that password managers fill with a new password. */

@@ -7,6 +7,7 @@ import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { prepareError, sendError } from '../http/errors.js'
+import { sentenceOf } from '../http/sentences.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { IdentityService } from '../features/identities/identities.js'
 import type { SocialService } from '../features/identities/service.js'
@@ -63,8 +64,9 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   app.setErrorHandler((error: AppError, request, reply) => {
     if (!wantsHtml(request)) return sendError(error, request, reply)
     // The status, headers and log of any other error, but the body is a page.
-    const { statusCode, message } = prepareError(error, request, reply)
-    return send(reply, statusCode, { title: 'Sorry', fault: `${message}.`, content: [] })
+    const { statusCode, message, fields } = prepareError(error, request, reply)
+    const fault = fields?.map(sentenceOf).join(' ') ?? `${message}.`
+    return send(reply, statusCode, { title: 'Sorry', fault, content: [] })
   })
 
   // Apply the rules for text in JSON bodies to forms.

@@ -93,7 +93,7 @@ t.test('what is wrong with a client or a key is a sentence', async (t) => {
     [['keys', 'remove', 'x'], 'There is no key x: see gatehouse keys list.'],
     [
       ['create-admin', 'root', 'root@example.org', 'short'],
-      'The password must have at least 8 characters.',
+      'Password must have at least 8 characters.',
     ],
   ]
   for (const [args, errors] of refusals) {

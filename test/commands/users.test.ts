@@ -95,8 +95,8 @@ t.test('a user is created with roles and gets an invitation', async (t) => {
   t.match(shown, { name: 'Bob', roles: ['editor', 'user'] })
   t.same(await run(create), refused('The e-mail address bob@example.org is already used.'))
   const cases: [string[], string][] = [
-    [['--username', 'carol'], 'The e-mail address is required unless a mobile number is given.'],
-    [['--email', 'carol'], 'The e-mail address must be an e-mail address.'],
+    [['--username', 'carol'], 'E-mail is required unless a mobile number is given.'],
+    [['--email', 'carol'], 'E-mail must be an e-mail address.'],
     [
       ['--email', 'c@example.org', '--role', 'boss'],
       'There is no role boss: create it with POST /api/roles.',

@@ -146,16 +146,21 @@ t.test('the error of a field is linked to it by aria-describedby', async (t) => 
   const { visitor } = await site(t)
   const good = { name: 'Eve', email: 'eve@example.org', password: ada.password }
   const table: [string, Record<string, string>, string, string][] = [
-    ['/register', { ...good, email: 'eve' }, 'email', 'It must be an e-mail address.'],
+    ['/register', { ...good, email: 'eve' }, 'email', 'E-mail must be an e-mail address.'],
     [
       '/register',
       { ...good, password: 'short' },
       'password',
-      'It must have at least 8 characters.',
+      'Password must have at least 8 characters.',
     ],
-    ['/register', { ...good, username: '-' }, 'username', 'It must be 1 to 64 letters and digits'],
-    ['/register', { ...good, email: ada.email }, 'email', 'It is already used.'],
-    ['/forgot', { address: 'eve' }, 'address', 'It must be an e-mail address or a mobile number.'],
+    [
+      '/register',
+      { ...good, username: '-' },
+      'username',
+      'Username must be 1 to 64 letters and digits',
+    ],
+    ['/register', { ...good, email: ada.email }, 'email', 'E-mail is already used.'],
+    ['/forgot', { address: 'eve' }, 'address', 'Enter an e-mail address or a mobile number.'],
   ]
   for (const [path, fields, name, message] of table) {
     const { status, html } = await visitor.post(path, fields)

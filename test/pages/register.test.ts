@@ -84,3 +84,28 @@ t.test('"Welcome back" greets only a user who has logged in before', async (t) =
   t.equal(await greeting(), 'You are logged in.')
   t.equal(await greeting(), 'Welcome back.')
 })
+
+t.test('the page shows the fault of every field beside it', async (t) => {
+  const { origin, sql } = await listeningApp(t)
+  const browser = browserSession(origin)
+  const typed = { username: '-', email: 'eve', password: 'short' }
+  const { status, html } = await browser.post('/register', typed)
+  t.equal(status, 400)
+  const faults = {
+    username: 'Username must be 1 to 64 letters and digits',
+    email: 'E-mail must be an e-mail address.',
+    password: 'Password must have at least 8 characters.',
+  }
+  for (const [field, sentence] of Object.entries(faults)) {
+    t.match(html, `<small class="fault" id="${field}-fault">${sentence}`, field)
+  }
+  t.strictSame(await sql('select from users'), [])
+})
+
+t.test('a form that cannot be read is answered with a sentence for each field', async (t) => {
+  const { origin } = await listeningApp(t)
+  const form = { name: 'a'.repeat(1_025), role: 'admin', password }
+  const { status, html } = await browserSession(origin).post('/register', form)
+  t.equal(status, 400)
+  t.match(html, '&quot;role&quot; is not a known field. Name must have at most 1,024 characters.')
+})

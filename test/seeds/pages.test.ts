@@ -152,7 +152,7 @@ t.test('a registration at fault comes again with what was typed and what is wron
   const account = { name: 'Eve', email: 'eve@example.org', password: 'short' }
   const weak = await browser.post('/register', account)
   t.equal(weak.status, 400)
-  t.match(weak.html, 'It must have at least 8 characters.')
+  t.match(weak.html, 'Password must have at least 8 characters.')
   t.strictSame(await sql('select email from users'), [{ email: ada.email }])
 })
 

@@ -77,14 +77,14 @@ for (const [path, names] of [
     for (const name of names) {
       for (const value of [1, true, null, ['ada'], { $ne: '' }]) {
         const answer = await call('POST', path, { ...whole, [name]: value })
-        const expected = { status: 400, body: { error: `${name} must be string` } }
+        const expected = { status: 400, body: { error: `${name} must be text` } }
         t.strictSame(answer, expected, `${name}: ${JSON.stringify(value)}`)
       }
     }
     const unknown = await call('POST', path, { ...whole, roles: ['admin'] })
     t.strictSame(unknown, { status: 400, body: { error: 'roles is not a known field' } })
     const none = await call('POST', path)
-    t.strictSame(none, { status: 400, body: { error: 'body must be object' } })
+    t.strictSame(none, { status: 400, body: { error: 'body must be an object' } })
     t.strictSame(await sql('select from users'), [])
   })
 }

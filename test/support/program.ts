@@ -2,7 +2,7 @@ import { CommanderError } from 'commander'
 import { pino } from 'pino'
 import { createProgram } from '../../src/commands/program.js'
 import { openRotation } from '../../src/commands/rotation.js'
-import { sentenceOf } from '../../src/commands/sentences.js'
+import { describeError } from '../../src/commands/sentences.js'
 import { createServices } from '../../src/services.js'
 import { keysSecret, type TestApp } from './app.js'
 
@@ -49,7 +49,7 @@ export function commandsOn({ config, db, url }: TestApp) {
       () => 0,
       (error: unknown) => {
         if (error instanceof CommanderError) return error.exitCode
-        const sentence = sentenceOf(error)
+        const sentence = describeError(error)
         if (sentence === undefined) throw error
         errors.push(sentence)
         return 1

@@ -39,7 +39,7 @@ t.test('an administrator from the command line logs in and administers', async (
   const users = await app.inject({ url: '/api/users', headers: bearer(access_token) })
   t.equal(users.statusCode, 200)
   const weak = await gatehouse(url, ['create-admin', 'two', 'two@example.org', 'short'])
-  t.match(weak, { code: 1, errors: 'password must have at least 8 characters' })
+  t.match(weak, { code: 1, errors: 'Password must have at least 8 characters' })
 })
 
 t.test(

@@ -1,5 +1,5 @@
 import type { Caller } from '../../http/caller.js'
-import { AppError, invalidField, taken } from '../../errors.js'
+import { AppError, taken } from '../../errors.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { RoleGrant, RoleService } from '../roles/service.js'
@@ -7,7 +7,12 @@ import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { newProfile } from '../users/profile.js'
-import { addressKinds, identifierKinds, readIdentifier } from '../identifiers/identifiers.js'
+import {
+  addressKinds,
+  faultsOfNone,
+  isAddress,
+  readIdentifiers,
+} from '../identifiers/identifiers.js'
 import type { NewUser, UserRepository } from '../users/repository.js'
 import type { Account, CreateAccountBody } from './schemas.js'
 
@@ -40,12 +45,16 @@ export function createAccountCreation(dependencies: Dependencies) {
       caller: Caller,
       { roles: names = [], ...body }: CreateAccountBody,
     ): Promise<Account> {
-      const user = readNewUser(body)
-      const address = addressOf(body)
-      if (!address) throw invalidField('email', 'is required unless a mobile number is given')
+      const { user, faults } = readNewUser(body)
+      const [address] = user.identifiers.filter(isAddress)
+      if (!address || faults.length > 0) {
+        const fields = [...faults, ...faultsOfNone(addressKinds, body)]
+        throw new AppError('validation_failed', { fields })
+      }
       await store.transaction(async (tx) => {
         await insert(tx, caller, user, names)
-        await tx.outbox.put({ message: 'invitation', ...address, user_id: user.id })
+        const { kind, text } = address
+        await tx.outbox.put({ message: 'invitation', kind, address: text, user_id: user.id })
       })
       return get(user.id)
     },
@@ -58,11 +67,9 @@ export function createAccountCreation(dependencies: Dependencies) {
       caller: Caller,
       { password, ...body }: CreateAccountBody & { password: string },
     ): Promise<Account> {
-      const user = readNewUser(body)
-      await policy.check(
-        password,
-        user.identifiers.map(({ canonical }) => canonical),
-      )
+      const { user, faults } = readNewUser(body)
+      const names = user.identifiers.map(({ canonical }) => canonical)
+      await policy.check(password, names, { others: faults })
       const password_hash = await passwords.hash(password)
       await store.transaction((tx) =>
         insert(tx, caller, { ...user, password_hash, activated: true }, ['admin']),
@@ -71,12 +78,9 @@ export function createAccountCreation(dependencies: Dependencies) {
     },
   }
 
-  function readNewUser(body: Omit<CreateAccountBody, 'roles'>): NewUser {
-    const identifiers = identifierKinds.flatMap((kind) => {
-      const typed = body[kind]
-      return typed === undefined ? [] : [readIdentifier(kind, typed)]
-    })
-    return {
+  function readNewUser(body: Omit<CreateAccountBody, 'roles'>) {
+    const { identifiers, faults } = readIdentifiers(body)
+    const user: NewUser = {
       id: newId(),
       ...newProfile(body),
       identifiers,
@@ -84,6 +88,7 @@ export function createAccountCreation(dependencies: Dependencies) {
       activated: false,
       verified: true,
     }
+    return { user, faults }
   }
 
   async function insert(tx: CreationRepositories, caller: Caller, user: NewUser, names: string[]) {
@@ -94,9 +99,4 @@ export function createAccountCreation(dependencies: Dependencies) {
     for (const name of names) await roles.grantIn(tx, caller, user.id, name)
     await tx.audit.add({ event: 'user.created', caller, user_id: user.id })
   }
-}
-
-function addressOf(user: { email?: string | null; mobile?: string | null }) {
-  const kind = addressKinds.find((name) => user[name] != null)
-  return kind && { kind, address: readIdentifier(kind, user[kind] ?? '').text }
 }

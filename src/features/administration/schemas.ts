@@ -38,7 +38,7 @@ export const AccountsQuery = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 200,
-        pattern: oneLine,
+        ...oneLine,
         description: 'part of a name, username, e-mail address or mobile number',
       }),
     ),

@@ -1,6 +1,11 @@
 import type { Caller } from '../../http/caller.js'
 import { AppError, invalidField } from '../../errors.js'
-import { addressKinds, readIdentifier, type Identifier } from '../identifiers/identifiers.js'
+import {
+  addressKinds,
+  faultsOfNone,
+  readIdentifier,
+  type Identifier,
+} from '../identifiers/identifiers.js'
 import type { AuditRepository } from '../audit/repository.js'
 import { askerOf, type Asker } from './asker.js'
 import type { CodeRepository, GuessedCode, OneTimeCode, Purpose } from './repository.js'
@@ -95,8 +100,12 @@ export function createCodeService({ store, secrets, newId }: Dependencies) {
       return found && { ...found, is_right: true }
     }
     const [kind, second] = kinds
-    if (code === undefined) throw invalidField('code', 'is required if no token is given')
-    if (kind === undefined) throw invalidField('email', 'is required if no mobile number is given')
+    if (code === undefined || kind === undefined) {
+      const needsCode = { field: 'code', message: 'is required if no token is given' }
+      const faults = code === undefined ? [needsCode] : []
+      const fields = [...faults, ...faultsOfNone(addressKinds, addresses)]
+      throw new AppError('validation_failed', { fields })
+    }
     if (second !== undefined) throw invalidField(second, 'must not be given with another address')
     const { canonical } = readIdentifier(kind, addresses[kind] ?? '')
     const hash = secrets.hashCode(code, canonical)

@@ -1,4 +1,4 @@
-import { invalidField } from '../../errors.js'
+import { invalidField, type FieldError } from '../../errors.js'
 
 /** The kinds of identifiers that users log in with. */
 export const identifierKinds = ['email', 'username', 'mobile'] as const
@@ -10,6 +10,15 @@ export type AddressKind = (typeof addressKinds)[number]
 
 /** An identifier as the user typed it (`text`), and in the form that must be unique (`canonical`). */
 export type Identifier = { kind: IdentifierKind; text: string; canonical: string }
+
+/** An identifier that receives messages. */
+export type Address = Identifier & { kind: AddressKind }
+
+export const isAddress = (identifier: Identifier): identifier is Address =>
+  identifier.kind !== 'username'
+
+/** Identifiers as a user typed them. */
+type Typed = Partial<Record<IdentifierKind, string | undefined>>
 
 // RFC 5321 §4.5.3.1: at most 64 octets before the @, 254 in all. Quoted local parts are not accepted.
 const email =
@@ -38,13 +47,48 @@ const rules: Record<IdentifierKind, { isValid: (text: string) => boolean; messag
  * @throws AppError `validation_failed` with the field
  */
 export function readIdentifier(kind: IdentifierKind, typed: string): Identifier {
+  const identifier = parse(kind, typed)
+  if (!identifier) throw invalidField(kind, rules[kind].message)
+  return identifier
+}
+
+/** Reads every identifier that is given, as readIdentifier() does, and collects the faults. */
+export function readIdentifiers(typed: Typed): {
+  identifiers: Identifier[]
+  faults: FieldError[]
+} {
+  const identifiers: Identifier[] = []
+  const faults: FieldError[] = []
+  for (const kind of identifierKinds) {
+    const text = typed[kind]
+    if (text === undefined) continue
+    const identifier = parse(kind, text)
+    if (identifier) identifiers.push(identifier)
+    else faults.push({ field: kind, message: rules[kind].message })
+  }
+  return { identifiers, faults }
+}
+
+const names: Record<IdentifierKind, string> = {
+  email: 'an e-mail address',
+  username: 'a username',
+  mobile: 'a mobile number',
+}
+
+/** The fault of a user without an identifier of any of these kinds, the first of which is `email`. */
+export function faultsOfNone(kinds: readonly IdentifierKind[], typed: Typed): FieldError[] {
+  if (kinds.some((kind) => typed[kind] !== undefined)) return []
+  const [field = 'email', ...others] = kinds
+  const either = others.map((kind) => names[kind]).join(' or ')
+  return [{ field, message: `is required unless ${either} is given` }]
+}
+
+function parse(kind: IdentifierKind, typed: string): Identifier | undefined {
   const text = typed.normalize('NFKC').trim()
-  const { isValid, message } = rules[kind]
   const canonical = canonicalise(kind, text)
   // Control and format characters, fillers, joiners and variation selectors.
   const hasInvisible = /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(text)
-  if (hasInvisible || !isValid(canonical)) throw invalidField(kind, message)
-  return { kind, text, canonical }
+  return hasInvisible || !rules[kind].isValid(canonical) ? undefined : { kind, text, canonical }
 }
 
 function canonicalise(kind: IdentifierKind, text: string): string {

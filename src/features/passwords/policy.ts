@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js'
+import { AppError, type FieldError } from '../../errors.js'
 
 /** Longer passwords are rejected, never truncated. */
 export const maxPasswordBytes = 1_024
@@ -14,12 +14,13 @@ export function createPasswordPolicy(minLength: number) {
   return {
     /**
      * @param context the names, addresses and numbers of the user, which the password must not equal
-     * @throws AppError `weak_password`
+     * @param others the faults of other fields. The error has them too, and is then `validation_failed`.
+     * @throws AppError `weak_password`, `validation_failed`
      */
     async check(
       password: string,
       context: (string | null | undefined)[],
-      field = 'password',
+      { field = 'password', others = [] }: { field?: string; others?: FieldError[] } = {},
     ): Promise<void> {
       const normal = password.normalize('NFC')
       const fault =
@@ -32,7 +33,9 @@ export function createPasswordPolicy(minLength: number) {
               : isPersonal(normal, context)
                 ? 'must not be a name, address or number of the account: choose another'
                 : undefined
-      if (fault) throw new AppError('weak_password', { fields: [{ field, message: fault }] })
+      const fields = fault ? [...others, { field, message: fault }] : others
+      if (others.length > 0) throw new AppError('validation_failed', { fields })
+      if (fault) throw new AppError('weak_password', { fields })
     },
   }
 }

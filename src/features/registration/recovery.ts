@@ -75,7 +75,7 @@ export function createRecovery(dependencies: Dependencies) {
       const user = await store.users.find(user_id)
       if (!user) throw new AppError('invalid_code')
       const names = isClaim ? [address] : [user.name, user.username, user.email, user.mobile]
-      await policy.check(new_password, names, 'new_password')
+      await policy.check(new_password, names, { field: 'new_password' })
       const hash = await passwords.hash(new_password)
       if (isClaim)
         return markDevice({ id: await claims.redeem(code, hash, caller), version: 0 }, caller)

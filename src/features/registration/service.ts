@@ -3,7 +3,7 @@ import type { Caller } from '../../http/caller.js'
 import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
-import { AppError, invalidField, taken } from '../../errors.js'
+import { AppError, taken } from '../../errors.js'
 import type { DeviceMarks } from '../limits/device.js'
 import type { Limits } from '../limits/limits.js'
 import { revokeCodes, type CodeRepositories } from '../messages/codes.js'
@@ -12,10 +12,12 @@ import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import {
+  addressKinds,
+  faultsOfNone,
   identifierKinds,
-  readIdentifier,
+  isAddress,
+  readIdentifiers,
   type AddressKind,
-  type Identifier,
 } from '../identifiers/identifiers.js'
 import { newProfile } from '../users/profile.js'
 import type { NewUser, UserRepository } from '../users/repository.js'
@@ -72,21 +74,15 @@ export function createAccountService(dependencies: Dependencies) {
       rules: RegistrationRules = registration,
     ): Promise<User> {
       const { activation, discreet } = rules
-      const identifiers = identifierKinds.flatMap((kind) => {
-        const typed = body[kind]
-        return typed === undefined ? [] : [readIdentifier(kind, typed)]
-      })
+      const { identifiers, faults } = readIdentifiers(body)
       const [address] = identifiers.filter(isAddress)
-      if (identifiers.length === 0) {
-        throw invalidField('email', 'is required unless a username or a mobile number is given')
-      }
-      if (activation && !address)
-        throw invalidField('email', 'is required unless a mobile number is given')
       const profile = newProfile(body)
-      await policy.check(body.password, [
-        profile.name,
-        ...identifiers.map(({ canonical }) => canonical),
-      ])
+      const missing = faultsOfNone(activation ? addressKinds : identifierKinds, body)
+      await policy.check(
+        body.password,
+        [profile.name, ...identifiers.map(({ canonical }) => canonical)],
+        { others: [...faults, ...missing] },
+      )
       const user: NewUser = {
         id: newId(),
         ...profile,
@@ -176,7 +172,3 @@ export function createAccountService(dependencies: Dependencies) {
 }
 
 export type AccountService = ReturnType<typeof createAccountService>
-
-type Address = Identifier & { kind: AddressKind }
-
-const isAddress = (identifier: Identifier): identifier is Address => identifier.kind !== 'username'

@@ -1,8 +1,12 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { matching } from '../../http/patterns.js'
 import { Id } from '../../http/replies.js'
 
 export const RoleName = Type.String({
-  pattern: '^[a-z][a-z0-9_-]{0,62}$',
+  ...matching(
+    '^[a-z][a-z0-9_-]{0,62}$',
+    'must be 1 to 63 of a-z, 0-9, "_" and "-", beginning with a letter',
+  ),
   description: 'lower case letters, digits, `_` and `-`',
 })
 

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { base64Url256 } from '../../http/patterns.js'
 import { Id } from '../../http/replies.js'
 
 export const Readme = Type.Object(
@@ -35,7 +36,7 @@ export const PictureQuery = Type.Object(
     ),
     v: Type.Optional(
       Type.String({
-        pattern: '^[A-Za-z0-9_-]{43}$',
+        ...base64Url256,
         description: 'the version of the picture, as in `picture_url`',
       }),
     ),

@@ -1,6 +1,8 @@
+import { AppError } from '../../errors.js'
 import {
   identifierKinds,
   readIdentifier,
+  readIdentifiers,
   type AddressKind,
   type Identifier,
   type IdentifierKind,
@@ -22,12 +24,16 @@ export const isNewAddress = (change: IdentifierChange): change is NewAddress =>
 
 /** Returns the identifiers that really change. @throws AppError `validation_failed` */
 export function readIdentifierChanges(body: ChangesBody, before: User): IdentifierChange[] {
-  return identifierKinds.flatMap((kind): IdentifierChange[] => {
-    const typed = body[kind]
+  const changed = identifierKinds.filter(
+    (kind) => body[kind] !== undefined && body[kind] !== before[kind],
+  )
+  const typed = Object.fromEntries(changed.map((kind) => [kind, body[kind] ?? undefined]))
+  const { identifiers, faults } = readIdentifiers(typed)
+  if (faults.length > 0) throw new AppError('validation_failed', { fields: faults })
+  return changed.flatMap((kind): IdentifierChange[] => {
+    const identifier = identifiers.find((one) => one.kind === kind)
+    if (!identifier) return [{ kind, identifier: null }]
     const current = before[kind]
-    if (typed === undefined || typed === current) return []
-    if (typed === null) return [{ kind, identifier: null }]
-    const identifier = readIdentifier(kind, typed)
     const isSame =
       current !== null && readIdentifier(kind, current).canonical === identifier.canonical
     // An address in another form (case, spaces) is the same address; a username may change its case.

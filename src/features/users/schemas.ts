@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { matching } from '../../http/patterns.js'
 import { Id } from '../../http/replies.js'
 
 const Nullable = (description: string) =>
@@ -46,8 +47,12 @@ export const Password = Type.String({
 
 // No line breaks, because names appear in mail headers, and no bidirectional overrides, which reverse the
 // displayed text (Unicode TR 36 §2.4).
-export const oneLine = '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$'
-const OneLine = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: oneLine })
+export const oneLine = matching(
+  '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$',
+  'must be one line without control characters',
+)
+
+const OneLine = (maxLength: number) => Type.String({ minLength: 1, maxLength, ...oneLine })
 
 /** The profile fields of a new user. */
 export const profile = {
@@ -55,9 +60,9 @@ export const profile = {
   gender: Type.Optional(OneLine(40)),
 }
 
-const OrNull = (maxLength: number, pattern = '') =>
+const OrNull = (maxLength: number, form: { pattern?: string } = {}) =>
   Type.Optional(
-    Type.Unsafe<string | null>({ type: ['string', 'null'], minLength: 1, maxLength, pattern }),
+    Type.Unsafe<string | null>({ type: ['string', 'null'], minLength: 1, maxLength, ...form }),
   )
 
 /** The fields that can be changed; `null` removes a value. */

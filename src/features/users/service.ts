@@ -116,11 +116,9 @@ export function createUserService(dependencies: Dependencies) {
     ): Promise<{ device: string }> {
       const oldHash = await reauthentication.byPassword(caller, old_password)
       const user = await store.users.get(caller.user_id)
-      await policy.check(
-        new_password,
-        [user.name, user.username, user.email, user.mobile],
-        'new_password',
-      )
+      await policy.check(new_password, [user.name, user.username, user.email, user.mobile], {
+        field: 'new_password',
+      })
       const newHash = await passwords.hash(new_password)
       const version = await store.transaction(async (tx) => {
         const changed = await tx.users.changePassword(user.id, oldHash, newHash)

@@ -71,6 +71,23 @@ t.test(
   },
 )
 
+t.test('every faulty field of a new account or an edit is named', async (t) => {
+  const { admin, user } = await service(t)
+  const faulty = { name: 'Ada', email: 'ada', username: '-' }
+  const errors = [{ field: 'email' }, { field: 'username' }]
+  const code = 'validation_failed'
+  for (const [method, path] of [
+    ['POST', '/api/users'],
+    ['PATCH', `/api/users/${user.id}`],
+  ] as const) {
+    const { body } = await admin.send(method, path, faulty)
+    t.match(body, { code, errors }, path)
+    t.equal((body.errors as object[]).length, 2, path)
+  }
+  const { body } = await admin.send('POST', '/api/users', { username: '-' })
+  t.match(body, { code, errors: [{ field: 'username' }, { field: 'email' }] })
+})
+
 t.test('an edit counts at once, and the old address hears of it', async (t) => {
   const { admin, user, sql, messages } = await service(t)
   await sql('update users set email_verified_at = now() where id = $1', [user.id])

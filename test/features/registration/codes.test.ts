@@ -53,6 +53,18 @@ t.test('a code or link is good for its own purpose and address, and for no other
   }
 })
 
+t.test('a proof without a code and an address names both', async (t) => {
+  t.match(await post('/api/activate', {}), {
+    status: 400,
+    body: {
+      errors: [
+        { field: 'code', message: 'Code is required if no token is given.' },
+        { field: 'email', message: 'E-mail is required unless a mobile number is given.' },
+      ],
+    },
+  })
+})
+
 t.test('a newer message takes the place of the older one', async (t) => {
   const ada = person()
   const { email } = ada

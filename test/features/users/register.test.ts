@@ -169,10 +169,48 @@ t.test('nothing but the known fields can be set', async (t) => {
     const answer = await register(test, { ...ada, [field]: value })
     t.match(answer.json(), {
       code: 'validation_failed',
-      errors: [{ field, message: 'is not a known field' }],
+      errors: [{ field, message: `"${field}" is not a known field.` }],
     })
   }
   t.equal((await test.sql('select from users')).length, 0)
+})
+
+t.test('the faults of several fields are one answer, each a sentence', async (t) => {
+  const test = await testApp(t)
+  const answer = await register(test, { email: 'ada', username: '-', mobile: '1', password: 'a' })
+  t.equal(answer.statusCode, 400)
+  t.strictSame(answer.json(), {
+    status: 'error',
+    code: 'validation_failed',
+    message: 'The request is not valid',
+    errors: [
+      { field: 'email', message: 'E-mail must be an e-mail address.' },
+      {
+        field: 'username',
+        message: 'Username must be 1 to 64 letters and digits; . _ - are allowed between them.',
+      },
+      {
+        field: 'mobile',
+        message: 'Mobile number must be 6 to 15 digits, with or without a leading +.',
+      },
+      { field: 'password', message: 'Password must have at least 8 characters.' },
+    ],
+  })
+  t.match((await register(test, { password: 'a' })).json(), {
+    code: 'validation_failed',
+    errors: [
+      {
+        field: 'email',
+        message: 'E-mail is required unless a username or a mobile number is given.',
+      },
+      { field: 'password' },
+    ],
+  })
+  t.match((await register(test, { ...ada, password: 'a' })).json(), {
+    code: 'weak_password',
+    errors: [{ field: 'password', message: 'Password must have at least 8 characters.' }],
+  })
+  t.strictSame(await test.sql('select from users'), [])
 })
 
 t.test('of many that register one name at once, one has it', async (t) => {

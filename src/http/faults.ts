@@ -1,0 +1,99 @@
+import type { FieldError } from '../errors.js'
+import { ruleOf } from './patterns.js'
+
+/** An error of ajv, as far as it is read here. */
+export type SchemaError = {
+  keyword: string
+  instancePath: string
+  params: Record<string, unknown>
+}
+
+/** The part of a request that a schema describes. */
+export type Part = 'body' | 'querystring' | 'params' | 'headers'
+
+// One body can have thousands of faults.
+export const maxFaults = 16
+const maxName = 100
+
+/** The first fault of each field, at most 16 in all. A field without a name is called like its part. */
+export function faultsOf(errors: SchemaError[], part: Part): FieldError[] {
+  const faults = new Map<string, FieldError>()
+  for (const error of errors) {
+    if (isAboutAbsence(error)) continue
+    const fault = faultOf(error, part)
+    if (!faults.has(fault.field)) faults.set(fault.field, fault)
+    if (faults.size === maxFaults) break
+  }
+  return [...faults.values()]
+}
+
+/** A body that may be absent is an object or null: only the faults of the object are of use. */
+const isAboutAbsence = ({ keyword, params }: SchemaError) =>
+  keyword === 'anyOf' || (keyword === 'type' && params.type === 'null')
+
+function faultOf({ keyword, instancePath, params }: SchemaError, part: Part): FieldError {
+  const path = instancePath.slice(1).replaceAll('/', '.')
+  const name = (params.missingProperty ?? params.additionalProperty ?? '') as string
+  const field = [path, name].filter(Boolean).join('.').slice(0, maxName) || part
+  const fault = { field, message: messageOf(keyword, params, part) }
+  // The client chose this name: it has no label of ours.
+  return keyword === 'additionalProperties'
+    ? { ...fault, label: JSON.stringify(name.slice(0, maxName)) }
+    : fault
+}
+
+/** Continues a sentence that begins with the field. */
+function messageOf(keyword: string, params: Record<string, unknown>, part: Part): string {
+  const limit = Number(params.limit)
+  switch (keyword) {
+    case 'required':
+      return 'is required'
+    case 'additionalProperties':
+      return 'is not a known field'
+    case 'type':
+      // The texts of a query are an array if the parameter is repeated.
+      return part === 'querystring' ? 'must not be repeated' : `must be ${nameTypes(params.type)}`
+    case 'minLength':
+      return limit === 1 ? 'must not be empty' : `must have at least ${count(limit, 'character')}`
+    case 'maxLength':
+      return `must have at most ${count(limit, 'character')}`
+    case 'maxItems':
+      return `must have at most ${count(limit, 'entry')}`
+    case 'minProperties':
+      return `must have at least ${count(limit, 'field')}`
+    case 'enum':
+      return `must be ${either(params.allowedValues as string[])}`
+    case 'const':
+      return `must be ${String(params.allowedValue)}`
+    case 'pattern':
+      return ruleOf(String(params.pattern)) ?? 'is not valid'
+    default:
+      return 'is not valid'
+  }
+}
+
+const typeNames: Record<string, string> = {
+  string: 'text',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+}
+
+/** ajv gives one type, or several with commas between them. */
+const nameTypes = (types: unknown) =>
+  either(
+    String(types)
+      .split(',')
+      .map((type) => typeNames[type] ?? type),
+  )
+
+const numbers = new Intl.NumberFormat('en')
+const plurals = new Map([['entry', 'entries']])
+
+function count(number: number, noun: string): string {
+  const words = number === 1 ? noun : (plurals.get(noun) ?? `${noun}s`)
+  return `${numbers.format(number)} ${words}`
+}
+
+const lists = new Intl.ListFormat('en', { type: 'disjunction' })
+const either = (words: string[]) => lists.format(words)
