@@ -1,7 +1,5 @@
 import type { Command } from 'commander'
-import { OperatorError } from '../errors.js'
 import type { Account } from '../features/administration/schemas.js'
-import { oneLine } from '../features/users/schemas.js'
 import { operator } from '../http/caller.js'
 import type { Services } from '../services.js'
 import { addExamples } from './examples.js'
@@ -45,7 +43,6 @@ export function userDetailCommands(users: Command, { withServices, print }: User
     .option('--role <role>', 'a role beside `user`; repeat the option for more roles', collect, [])
     .action(({ role, ...body }: NewUser) =>
       withServices(async ({ administration }) => {
-        requireName(body.name)
         const made = administration.create(operator, { ...body, roles: role })
         const { id } = await withSentences(made, {
           ...takenSentences(body),
@@ -129,9 +126,3 @@ const noRole = (names: string[]) =>
   names.length === 1
     ? `There is no role ${String(names[0])}: create it with POST /api/roles.`
     : `One of the roles ${names.join(', ')} does not exist: create it with POST /api/roles.`
-
-/** HTTP checks it with the schema. */
-function requireName(name = 'x'): void {
-  if (name.length > 200 || !new RegExp(oneLine.pattern, 'u').test(name))
-    throw new OperatorError('The name must be one line of at most 200 characters')
-}

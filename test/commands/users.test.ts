@@ -103,7 +103,7 @@ t.test('a user is created with roles and gets an invitation', async (t) => {
     ],
     [
       ['--email', 'c@example.org', '--name', 'a\u202eb'],
-      'The name must be one line of at most 200 characters.',
+      'Name must be one line of at most 200 characters.',
     ],
   ]
   for (const [options, errors] of cases) {

@@ -88,10 +88,11 @@ t.test('"Welcome back" greets only a user who has logged in before', async (t) =
 t.test('the page shows the fault of every field beside it', async (t) => {
   const { origin, sql } = await listeningApp(t)
   const browser = browserSession(origin)
-  const typed = { username: '-', email: 'eve', password: 'short' }
+  const typed = { name: 'a\r\nb', username: '-', email: 'eve', password: 'short' }
   const { status, html } = await browser.post('/register', typed)
   t.equal(status, 400)
   const faults = {
+    name: 'Name must be one line of at most 200 characters.',
     username: 'Username must be 1 to 64 letters and digits',
     email: 'E-mail must be an e-mail address.',
     password: 'Password must have at least 8 characters.',
@@ -100,6 +101,19 @@ t.test('the page shows the fault of every field beside it', async (t) => {
     t.match(html, `<small class="fault" id="${field}-fault">${sentence}`, field)
   }
   t.strictSame(await sql('select from users'), [])
+})
+
+t.test('a form holds a name to the rules of JSON', async (t) => {
+  const { origin, sql } = await listeningApp(t)
+  const browser = browserSession(origin)
+  const account = { email: 'eve@example.org', password }
+  for (const name of ['a\r\nBcc: eve@example.org', 'a\u202eb', 'a'.repeat(201)]) {
+    const { status, html } = await browser.post('/register', { ...account, name })
+    t.equal(status, 400)
+    t.match(html, 'Name must be one line of at most 200 characters.')
+  }
+  t.strictSame(await sql('select from users'), [])
+  t.equal((await browser.post('/register', { ...account, name: '😀'.repeat(200) })).status, 303)
 })
 
 t.test('a form that cannot be read is answered with a sentence for each field', async (t) => {

@@ -6,7 +6,7 @@ import type { RoleGrant, RoleService } from '../roles/service.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
-import { newProfile } from '../users/profile.js'
+import { faultsOfProfile, newProfile } from '../users/profile.js'
 import {
   addressKinds,
   faultsOfNone,
@@ -88,7 +88,7 @@ export function createAccountCreation(dependencies: Dependencies) {
       activated: false,
       verified: true,
     }
-    return { user, faults }
+    return { user, faults: [...faultsOfProfile(body), ...faults] }
   }
 
   async function insert(tx: CreationRepositories, caller: Caller, user: NewUser, names: string[]) {

@@ -19,7 +19,7 @@ import {
   readIdentifiers,
   type AddressKind,
 } from '../identifiers/identifiers.js'
-import { newProfile } from '../users/profile.js'
+import { faultsOfProfile, newProfile } from '../users/profile.js'
 import type { NewUser, UserRepository } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
 import { asIfCreated, textOf } from './as-if-created.js'
@@ -81,7 +81,7 @@ export function createAccountService(dependencies: Dependencies) {
       await policy.check(
         body.password,
         [profile.name, ...identifiers.map(({ canonical }) => canonical)],
-        { others: [...faults, ...missing] },
+        { others: [...faultsOfProfile(body), ...faults, ...missing] },
       )
       const user: NewUser = {
         id: newId(),

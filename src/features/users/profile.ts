@@ -1,3 +1,6 @@
+import type { FieldError } from '../../errors.js'
+import { oneLine, profileLengths } from './schemas.js'
+
 /** The profile fields as they are stored. `null` means not set. */
 export type ProfileFields = { name: string | null; gender: string | null }
 
@@ -23,3 +26,15 @@ export const newProfile = (typed: ProfileChanges = {}): ProfileFields => ({
 
 /** Picks the profile fields of an object. */
 export const profileOf = ({ name, gender }: ProfileFields): ProfileFields => ({ name, gender })
+
+const isOneLine = new RegExp(oneLine.pattern, 'u')
+
+/** The faults of a profile. Forms and the command line have no schema for it, as JSON has. */
+export function faultsOfProfile(typed: ProfileChanges): FieldError[] {
+  return (['name', 'gender'] as const).flatMap((field) => {
+    const text = typed[field] ?? ''
+    const max = profileLengths[field]
+    if (isOneLine.test(text) && Array.from(text).length <= max) return []
+    return [{ field, message: `must be one line of at most ${String(max)} characters` }]
+  })
+}

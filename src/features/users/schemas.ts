@@ -52,12 +52,15 @@ export const oneLine = matching(
   'must be one line without control characters',
 )
 
+/** How many characters a profile field has at most. */
+export const profileLengths = { name: 200, gender: 40 }
+
 const OneLine = (maxLength: number) => Type.String({ minLength: 1, maxLength, ...oneLine })
 
 /** The profile fields of a new user. */
 export const profile = {
-  name: Type.Optional(OneLine(200)),
-  gender: Type.Optional(OneLine(40)),
+  name: Type.Optional(OneLine(profileLengths.name)),
+  gender: Type.Optional(OneLine(profileLengths.gender)),
 }
 
 const OrNull = (maxLength: number, form: { pattern?: string } = {}) =>
@@ -67,8 +70,8 @@ const OrNull = (maxLength: number, form: { pattern?: string } = {}) =>
 
 /** The fields that can be changed; `null` removes a value. */
 export const changes = {
-  name: OrNull(200, oneLine),
-  gender: OrNull(40, oneLine),
+  name: OrNull(profileLengths.name, oneLine),
+  gender: OrNull(profileLengths.gender, oneLine),
   username: OrNull(320),
   email: OrNull(320),
   mobile: OrNull(320),
