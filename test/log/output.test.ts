@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createLogOutput } from '../../src/log/output.js'
 
+process.setMaxListeners(50) // each output has one
+
 /** A device of which each write takes so many bytes, or fails with a code. */
 function device(answers: (number | string)[]) {
   let text = ''
