@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { createSafeNext } from '../http/next.js'
-import { wantsHtml } from '../http/wants-html.js'
+import { wantsHtml } from '../http/accept.js'
 
 /**
  * Whether the request needs the cross-site check when it is authenticated by cookie: its method is not safe,

@@ -3,10 +3,11 @@ import { Type } from '@sinclair/typebox'
 import type { AccountService } from '../features/registration/service.js'
 import { askingCaller } from '../features/codes/asker.js'
 import { AppError } from '../errors.js'
+import { kindOf } from '../features/identifiers/identifiers.js'
 import type { Limits } from '../features/limits/limits.js'
 import { replies } from '../http/replies.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
-import { closed, consumes, pageReplies, readLoginName, tags, Text } from './forms.js'
+import { closed, consumes, pageReplies, tags, Text } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
 import type { Markup } from './views.js'
 
@@ -57,10 +58,10 @@ export const forgotPages: FastifyPluginAsyncTypebox<Options> = async (
     async (request, reply) => {
       const title = 'Forgot your password?'
       const { address = '' } = request.body
-      const name = readLoginName(address)
       try {
         const caller = askingCaller(cookies, request, reply)
-        await accounts.forgot('username' in name ? { email: address || ' ' } : name, caller)
+        const isMobile = kindOf(address) === 'mobile'
+        await accounts.forgot(isMobile ? { mobile: address } : { email: address || ' ' }, caller)
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
         const faults = { address: 'Enter an e-mail address or a mobile number.' }

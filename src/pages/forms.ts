@@ -34,14 +34,6 @@ export function newPassword(name: string, label: string, minLength: number): Fie
   }
 }
 
-/** Detects which identifier a user typed: an e-mail address, a mobile number or a username. */
-export function readLoginName(
-  text: string,
-): { email: string } | { mobile: string } | { username: string } {
-  if (text.includes('@')) return { email: text }
-  return /^\+?[0-9][0-9\s().-]{5,}$/.test(text.trim()) ? { mobile: text } : { username: text }
-}
-
 /** Removes empty fields, because a form sends every field. */
 export function filled<Body extends Record<string, string | undefined>>(body: Body): Partial<Body> {
   return Object.fromEntries(

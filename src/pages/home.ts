@@ -12,7 +12,7 @@ import { acceptFiles, readFile, uploadDeadline } from '../features/uploads/file.
 import type { UploadService } from '../features/uploads/service.js'
 import { UserReply, type User } from '../features/users/schemas.js'
 import type { UserService } from '../features/users/service.js'
-import { wantsHtml } from '../http/wants-html.js'
+import { wantsHtml } from '../http/accept.js'
 import { setFlash, takeFlash } from './flash.js'
 import { Html, pageReplies, tags } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'

@@ -14,7 +14,6 @@ import {
   Next,
   NextQuery,
   pageReplies,
-  readLoginName,
   tags,
   Text,
   withNext,
@@ -85,7 +84,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       const target = safeNext(next)
       const name = username ?? email ?? mobile ?? ''
       try {
-        const credentials = { ...readLoginName(name), password }
+        const credentials = { identifier: name, password }
         const caller = callerOf(request)
         const mark = cookies.read(request, 'device')
         const login = await sessions.login(credentials, caller, mark)

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 import { prepareError, sendError } from '../http/errors.js'
-import { wantsHtml } from '../http/wants-html.js'
+import { wantsHtml } from '../http/accept.js'
 import { createPageSender } from './layout.js'
 import { compileView } from './views.js'
 

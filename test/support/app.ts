@@ -82,6 +82,7 @@ export type LoginAnswer = {
   refresh_token: string
   token_type: string
   expires_in: number
+  refresh_expires_in: number
   user: { id: string; email: string; roles: string[] }
 }
 

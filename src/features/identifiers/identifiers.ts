@@ -52,6 +52,23 @@ export function readIdentifier(kind: IdentifierKind, typed: string): Identifier 
   return identifier
 }
 
+/**
+ * Reads an identifier of any kind: an address with @, a mobile number, or else a username.
+ * @throws AppError `validation_failed` with the field `identifier`
+ */
+export function readAnyIdentifier(typed: string): Identifier {
+  const identifier = parse(kindOf(typed), typed)
+  if (identifier) return identifier
+  throw invalidField('identifier', 'must be an e-mail address, a username or a mobile number')
+}
+
+/** Digits that could be a mobile number are one: a username of digits only needs its own field. */
+export function kindOf(typed: string): IdentifierKind {
+  const text = typed.normalize('NFKC').trim()
+  if (text.includes('@')) return 'email'
+  return /^\+?[0-9][0-9\s().-]{5,}$/.test(text) ? 'mobile' : 'username'
+}
+
 /** Reads every identifier that is given, as readIdentifier() does, and collects the faults. */
 export function readIdentifiers(typed: Typed): {
   identifiers: Identifier[]

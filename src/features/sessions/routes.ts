@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { wantsText } from '../../http/accept.js'
 import { actorOf, callerOf } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from '../../http/bearer.js'
@@ -16,7 +18,9 @@ import {
   RefreshReply,
   SessionParams,
   SessionsReply,
+  TokenText,
 } from './schemas.js'
+import type { TokenPair } from '../tokens/service.js'
 import type { SessionService } from './service.js'
 
 type Options = { sessions: SessionService; cookies: SessionCookies }
@@ -37,14 +41,14 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
         tags,
         body: LoginBody,
         errors: ['invalid_credentials', 'activation_required', 'rate_limited', 'overloaded'],
-        response: replies({ 200: LoginReply }),
+        response: replies({ 200: Type.Union([LoginReply, TokenText]) }),
       },
     },
     async (request, reply) => {
       const mark = cookies.read(request, 'device')
       const login = await sessions.login(request.body, callerOf(request), mark)
       const body = completeLogin(request, reply, login)
-      return ok({ message: 'Login successful!', ...body })
+      return answer(request, reply, ok({ message: 'Login successful!', ...body }))
     },
   )
 
@@ -56,14 +60,14 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
         tags,
         body: RefreshBody,
         errors: ['rate_limited'],
-        response: replies({ 200: RefreshReply }),
+        response: replies({ 200: Type.Union([RefreshReply, TokenText]) }),
       },
     },
     async (request, reply) => {
       const token = request.body?.refresh_token ?? readBearer(request) ?? cookieToken(request)
       const tokens = await sessions.refresh(token, callerOf(request))
       cookies.set(request, reply, tokens)
-      return ok(tokens)
+      return answer(request, reply, ok({ message: 'Session refreshed', ...tokens }))
     },
   )
 
@@ -73,6 +77,13 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
     if (cookies.isForeign(request)) throw new AppError('cross_site_request')
     return token
   }
+}
+
+/** The whole body, or the access token alone for a client that prefers plain text. */
+function answer<Body extends TokenPair>(request: FastifyRequest, reply: FastifyReply, body: Body) {
+  reply.header('vary', 'Accept')
+  if (!wantsText(request)) return body
+  return reply.type('text/plain; charset=utf-8').send(body.access_token)
 }
 
 /** The routes that need an access token. */

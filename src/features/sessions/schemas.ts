@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Id } from '../../http/replies.js'
-import { Identifiers } from '../identifiers/schemas.js'
+import { Identifiers, IdentifierText } from '../identifiers/schemas.js'
 import { User } from '../users/schemas.js'
 
 const tokens = {
@@ -8,10 +8,15 @@ const tokens = {
   refresh_token: Type.String({ description: 'JWT, `typ: rt+jwt`, for POST /api/refresh only' }),
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'seconds that the access token lives' }),
+  refresh_expires_in: Type.Integer({ description: 'seconds that the session lives' }),
 }
 
 export const LoginBody = Type.Object(
-  { ...Identifiers, password: Type.String({ minLength: 1, maxLength: 1_024 }) },
+  {
+    ...Identifiers,
+    identifier: Type.Optional(IdentifierText('any of the three, as a person types it')),
+    password: Type.String({ minLength: 1, maxLength: 1_024 }),
+  },
   { title: 'LoginBody', additionalProperties: false },
 )
 export type LoginBody = Static<typeof LoginBody>
@@ -26,6 +31,12 @@ export const LoginReply = Type.Object(
   { title: 'LoginReply' },
 )
 
+/** For `Accept: text/plain`. */
+export const TokenText = Type.String({
+  contentMediaType: 'text/plain',
+  description: 'the access token',
+})
+
 /** Without a body, the token is read from the Authorization header or the `refresh` cookie. */
 export const RefreshBody = Type.Union([
   Type.Object(
@@ -36,7 +47,7 @@ export const RefreshBody = Type.Union([
 ])
 
 export const RefreshReply = Type.Object(
-  { status: Type.Literal('success'), ...tokens },
+  { status: Type.Literal('success'), message: Type.String(), ...tokens },
   { title: 'RefreshReply' },
 )
 

@@ -8,7 +8,12 @@ import { checkGuess } from '../limits/guesses.js'
 import { rateLimitHeaders } from '../limits/limiter.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { SessionRepository } from './repository.js'
-import { identifierKinds, readIdentifier, type Identifier } from '../identifiers/identifiers.js'
+import {
+  identifierKinds,
+  readAnyIdentifier,
+  readIdentifier,
+  type Identifier,
+} from '../identifiers/identifiers.js'
 import type { Credential } from '../users/credential-repository.js'
 import type { UserRepository } from '../users/repository.js'
 import type { Login, Logins, SessionOpening } from './logins.js'
@@ -160,9 +165,12 @@ export function createSessionService(dependencies: Dependencies) {
 export type SessionService = ReturnType<typeof createSessionService>
 
 function readOneIdentifier(body: LoginBody): Identifier {
-  const [kind, second] = identifierKinds.filter((name) => body[name] !== undefined)
-  if (kind === undefined)
-    throw invalidField('email', 'is required if no username or mobile number is given')
+  const [name, second] = (['identifier', ...identifierKinds] as const).filter(
+    (name) => body[name] !== undefined,
+  )
+  if (name === undefined)
+    throw invalidField('identifier', 'is required unless email, username or mobile is given')
   if (second !== undefined) throw invalidField(second, 'must not be given with another identifier')
-  return readIdentifier(kind, body[kind] ?? '')
+  const typed = body[name] ?? ''
+  return name === 'identifier' ? readAnyIdentifier(typed) : readIdentifier(name, typed)
 }

@@ -22,12 +22,16 @@ type Options = {
   newId: () => string
 }
 
-/** The tokens of a login or a refresh (RFC 6749 §5.1). `expires_in` is in seconds. */
+/**
+ * The tokens of a login or a refresh (RFC 6749 §5.1). `expires_in` and `refresh_expires_in` are the seconds
+ * that each token lives.
+ */
 export type TokenPair = {
   access_token: string
   refresh_token: string
   token_type: 'Bearer'
   expires_in: number
+  refresh_expires_in: number
 }
 
 /** The user and the session state that a token pair is issued for. Times are ISO 8601. */
@@ -49,7 +53,7 @@ export type TokenSubject = {
 type ClientSubject = { id: string; name: string; roles: string[]; epoch: number }
 
 /** The token of a client (RFC 6749 §4.4.3). It has no refresh token: the client requests another. */
-export type ClientToken = Omit<TokenPair, 'refresh_token'>
+export type ClientToken = Omit<TokenPair, 'refresh_token' | 'refresh_expires_in'>
 
 export type IdentifiedToken =
   { type: 'at+jwt'; claims: AccessClaims } | { type: 'rt+jwt'; claims: RefreshClaims }
@@ -89,6 +93,7 @@ export function createTokenService(options: Options) {
         }),
         token_type: 'Bearer',
         expires_in: exp - iat,
+        refresh_expires_in: expiresAt - iat,
       }
     },
 

@@ -57,6 +57,104 @@ t.test('a login accepts every identifier in any spelling', async (t) => {
   }
 })
 
+t.test('one field takes any identifier, and no other beside it', async (t) => {
+  const { app } = await testApp(t)
+  const { user } = await signUp(app, { ...ada, username: '1815', mobile: '+442079460000' })
+  const { password } = ada
+  for (const identifier of ['ADA@example.org', '+44 20 7946-0000', '1815', '\uff11815 ']) {
+    const payload = { identifier, password }
+    const answer = await app.inject({ method: 'POST', url: '/api/login', payload })
+    t.equal(answer.json().user.id, user.id, identifier)
+  }
+  const refusals: [object, string, string][] = [
+    [{}, 'identifier', 'Identifier is required unless email, username or mobile is given.'],
+    [
+      { identifier: 'a', email: ada.email },
+      'email',
+      'E-mail must not be given with another identifier.',
+    ],
+    ...['a@b@c', '+', 'a b', '\u202e1815'].map((identifier): [object, string, string] => [
+      { identifier },
+      'identifier',
+      'Identifier must be an e-mail address, a username or a mobile number.',
+    ]),
+  ]
+  for (const [given, field, message] of refusals) {
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/api/login',
+      payload: { ...given, password },
+    })
+    t.match(
+      answer.json(),
+      { code: 'validation_failed', errors: [{ field, message }] },
+      JSON.stringify(given),
+    )
+  }
+})
+
+t.test('a username that looks like a mobile number has a field of its own', async (t) => {
+  const { app } = await testApp(t)
+  const { password } = ada
+  const carol = await signUp(app, { username: '442079460000', password })
+  const owner = await signUp(app, { mobile: '442079460000', password: 'another horse battery' })
+  const login = (payload: object) => app.inject({ method: 'POST', url: '/api/login', payload })
+  t.equal((await login({ identifier: '442079460000', password })).statusCode, 401)
+  const other = await login({ identifier: '442079460000', password: 'another horse battery' })
+  t.equal(other.json().user.id, owner.user.id)
+  const named = await login({ username: '442079460000', password })
+  t.equal(named.json().user.id, carol.user.id)
+})
+
+t.test('a script that prefers text gets the bare token, and errors as JSON', async (t) => {
+  const { app } = await testApp(t)
+  await signUp(app)
+  const login = (accept: string, payload: object = ada) =>
+    app.inject({ method: 'POST', url: '/api/login', payload, headers: { accept } })
+  for (const accept of ['text/plain', 'text/plain, */*', 'application/json;q=0.5, text/plain']) {
+    const answer = await login(accept)
+    t.match(answer.headers, { 'content-type': 'text/plain; charset=utf-8', vary: /Accept/ }, accept)
+    const own = await app.inject({ url: '/api/user', headers: bearer(answer.body) })
+    t.equal(own.statusCode, 200, accept)
+    const refresh = answer.cookies.find(({ name }) => name === 'refresh')?.value
+    const next = await app.inject({
+      method: 'POST',
+      url: '/api/refresh',
+      headers: { accept },
+      payload: { refresh_token: refresh },
+    })
+    t.equal((await app.inject({ url: '/api/user', headers: bearer(next.body) })).statusCode, 200)
+  }
+  for (const accept of [
+    '*/*',
+    'application/json, text/plain, */*',
+    'text/html',
+    'text/*;q=0.1, */*',
+    '',
+  ]) {
+    const answer = await login(accept)
+    t.match(answer.headers, { 'content-type': /^application\/json/, vary: /Accept/ }, accept)
+  }
+  const refused = await login('text/plain', { ...ada, password: 'wrong horse battery' })
+  t.match(refused.json(), { code: 'invalid_credentials' })
+})
+
+t.test('both lifetimes are told in seconds, as the tokens have them', async (t) => {
+  const { app } = await testApp(t, { env: { REFRESH_TOKEN_TTL: '10m' } })
+  const first = await signUp(app)
+  const payload = { refresh_token: first.refresh_token }
+  const second = (await app.inject({ method: 'POST', url: '/api/refresh', payload })).json()
+  t.match(second, { status: 'success', message: 'Session refreshed', token_type: 'Bearer' })
+  for (const answer of [first, second]) {
+    const [access, refresh] = [answer.access_token, answer.refresh_token].map((token: string) =>
+      JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()),
+    )
+    t.equal(answer.expires_in, access.exp - access.iat)
+    t.equal(answer.refresh_expires_in, refresh.exp - access.iat)
+    t.ok(answer.refresh_expires_in <= 600 && answer.refresh_expires_in >= answer.expires_in)
+  }
+})
+
 t.test('unknown user, wrong password and disabled account get the same answer', async (t) => {
   const { app, sql } = await testApp(t)
   await signUp(app)
@@ -142,7 +240,7 @@ t.test('each login opens a session, and a logout ends only its own', async (t) =
 t.test('exactly one identifier, exactly one password', async (t) => {
   const { app } = await testApp(t)
   const bodies: [string, object][] = [
-    ['email', { password: ada.password }],
+    ['identifier', { password: ada.password }],
     ['username', { ...ada, username: 'ada' }],
     ['password', { email: ada.email }],
     ['password', { email: ada.email, password: '' }],
