@@ -186,7 +186,8 @@ export const Environment = Type.Object({
       maxLength: 320,
       pattern: `^${oneLine}@${oneLine}$`,
       form: 'an address such as no-reply@example.org',
-      description: 'sender of mail; by default `no-reply@` and the host of PUBLIC_URL',
+      description:
+        'sender of mail, by default `no-reply@` and the host of PUBLIC_URL; APP_NAME is its name unless it has one: `Support <help@example.org>`',
     }),
   ),
   SMS_WEBHOOK_URL: Type.Optional(

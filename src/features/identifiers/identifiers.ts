@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import { invalidField, type FieldError } from '../../errors.js'
 
 /** The kinds of identifiers that users log in with. */
@@ -101,11 +102,24 @@ export function faultsOfNone(kinds: readonly IdentifierKind[], typed: Typed): Fi
 }
 
 function parse(kind: IdentifierKind, typed: string): Identifier | undefined {
-  const text = typed.normalize('NFKC').trim()
+  const typedText = typed.normalize('NFKC').trim()
+  const text = kind === 'email' ? withAsciiDomain(typedText) : typedText
   const canonical = canonicalise(kind, text)
   // Control and format characters, fillers, joiners and variation selectors.
   const hasInvisible = /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(text)
   return hasInvisible || !rules[kind].isValid(canonical) ? undefined : { kind, text, canonical }
+}
+
+/**
+ * An e-mail address with the A-labels of its domain (RFC 5890, UTS 46). Headers, tokens and mail carry only
+ * ASCII, and a domain that looks like another is seen to differ. A domain that has none is left as it is.
+ */
+function withAsciiDomain(address: string): string {
+  const at = address.lastIndexOf('@') + 1
+  const domain = address.slice(at)
+  // domainToASCII() would also read percent codes and IPv6 addresses.
+  const isInternational = /[^ -~]/.test(domain) && /^[\p{L}\p{M}\p{N}.\u3002-]+$/u.test(domain)
+  return at > 0 && isInternational ? address.slice(0, at) + domainToASCII(domain) : address
 }
 
 function canonicalise(kind: IdentifierKind, text: string): string {

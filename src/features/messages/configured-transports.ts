@@ -17,12 +17,15 @@ export function createTransports(
   log: FastifyBaseLogger,
   clock: Clock,
 ): { email?: Transport; mobile?: Transport } {
-  const { MAIL_URL, MAIL_FROM, PUBLIC_URL, SMS_WEBHOOK_URL, SMS_WEBHOOK_SECRET = '' } = config
+  const { APP_NAME, MAIL_URL, MAIL_FROM, PUBLIC_URL } = config
+  const { SMS_WEBHOOK_URL, SMS_WEBHOOK_SECRET = '' } = config
   const toLog = config.NODE_ENV === 'production' ? undefined : createLogTransport(log)
+  // A name in MAIL_FROM is kept.
+  const from = MAIL_FROM.includes('<') ? MAIL_FROM : { name: APP_NAME, address: MAIL_FROM }
   const email =
     MAIL_URL === undefined || MAIL_URL === 'log'
       ? toLog
-      : createSmtpTransport({ url: MAIL_URL, from: MAIL_FROM, host: new URL(PUBLIC_URL).hostname })
+      : createSmtpTransport({ url: MAIL_URL, from, host: new URL(PUBLIC_URL).hostname })
   const mobile =
     SMS_WEBHOOK_URL === undefined
       ? toLog

@@ -12,7 +12,12 @@ export type Transport = {
   verify(): Promise<void>
 }
 
-type MailOptions = { url: string; from: string; host: string }
+type MailOptions = {
+  url: string
+  /** An address, with or without a name before it. */
+  from: string | { name: string; address: string }
+  host: string
+}
 
 /** Sends mail by SMTP (RFC 5321). Timeouts are in milliseconds. The first use loads the library. */
 export function createSmtpTransport({ url, from, host }: MailOptions): Transport {

@@ -61,6 +61,26 @@ t.test('an identifier is taken in every spelling that looks the same', async (t)
   }
 })
 
+t.test('an internationalised domain is one by its A-label, however it is written', async (t) => {
+  const test = await testApp(t)
+  const email = 'Ada@xn--bcher-kva.example'
+  const { user } = await signUp(test.app, { ...ada, email: 'Ada@b\u00fccher.example' })
+  t.equal(user.email, email)
+  const spellings = [
+    'ada@bu\u0308cher.example',
+    'ADA@B\u00dcCHER\u3002EXAMPLE',
+    email.toUpperCase(),
+  ]
+  for (const spelling of spellings) {
+    const answer = await register(test, { email: spelling, password: 'another fine password' })
+    t.equal(answer.json<Refusal>().code, 'email_taken', spelling)
+    t.ok(await logIn(test.app, { ...ada, email: spelling }), spelling)
+  }
+  // Looks like example.org, and is another domain.
+  const other = await signUp(test.app, { ...ada, email: 'ada@ex\u0430mple.org' })
+  t.equal(other.user.email, 'ada@xn--exmple-4nf.org')
+})
+
 t.test('what hides in an identifier is refused, naming the field', async (t) => {
   const test = await testApp(t)
   const hidden: Record<string, string[]> = {
@@ -75,6 +95,12 @@ t.test('what hides in an identifier is refused, naming the field', async (t) => 
       `${'a'.repeat(65)}@example.org`,
       'ada@-example.org',
       'a..b@example.org',
+      '\u00e4da@example.org',
+      'ada@b\u00fccher%2eexample',
+      'ada@b\u00fc cher.example',
+      'ada@b\u00fc\u200dcher.example',
+      'ada@[\u00fc::1]',
+      `ada@${'\u00fc'.repeat(60)}.example`,
     ],
     username: ['a​da', 'a da', 'ada@example.org', '-ada', 'ada.', 'a'.repeat(65), '   ', 'a\tb'],
     mobile: ['12345', '+', '123456789012345678', 'call me', '+44+20'],
