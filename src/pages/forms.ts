@@ -1,5 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { AppError } from '../errors.js'
+import { kindOf } from '../features/identifiers/identifiers.js'
+import type { AddressBody } from '../features/registration/schemas.js'
 import { replies } from '../http/replies.js'
 import { sentenceOf } from '../http/sentences.js'
 import type { Field } from './layout.js'
@@ -33,6 +35,10 @@ export function newPassword(name: string, label: string, minLength: number): Fie
     hint: `At least ${String(minLength)} characters.`,
   }
 }
+
+/** The address as the API takes it. A form has one field for both kinds. */
+export const toAddress = (typed: string): AddressBody =>
+  kindOf(typed) === 'mobile' ? { mobile: typed } : { email: typed || ' ' }
 
 /** Removes empty fields, because a form sends every field. */
 export function filled<Body extends Record<string, string | undefined>>(body: Body): Partial<Body> {

@@ -27,6 +27,7 @@ export type Field = {
   label: string
   type?: string
   autocomplete?: string
+  inputMode?: string
   accept?: string
   hint?: string
   required?: boolean

@@ -1,37 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { AccountService } from '../features/registration/service.js'
-import { callerOf, type Caller } from '../http/caller.js'
+import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { Limits } from '../features/limits/limits.js'
 import { replies } from '../http/replies.js'
-import type { UserService } from '../features/users/service.js'
-import { renderForm, type SendPage } from './layout.js'
-import { faultsOf, Html, newPassword } from './forms.js'
+import { askForm } from './asking.js'
+import { renderForm, type Page, type SendPage } from './layout.js'
+import { consumes, faultsOf, Html, newPassword, tags } from './forms.js'
+import type { ProofPage } from './proofs.js'
 
 type Options = {
-  accounts: AccountService
-  users: UserService
+  proofs: ProofPage[]
   cookies: SessionCookies
   limits: Limits
   send: SendPage
   minLength: number
-}
-
-type LinkPage = {
-  path: string
-  title: string
-  text: string
-  button: string
-  done: string
-  asksPassword?: boolean
-  /** The name under which a password manager stores the password. */
-  findUsername?: (token: string) => Promise<string | undefined>
-  act: (
-    form: { token: string; new_password: string },
-    caller: Caller,
-  ) => Promise<{ device?: string }>
 }
 
 const LinkQuery = Type.Object({ token: Type.Optional(Type.String({ maxLength: 200 })) })
@@ -47,44 +31,20 @@ const LinkForm = Type.Object(
 /** The pages behind the links in our messages. The page shows a button, and only the button uses the link. */
 export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, users, cookies, limits, send, minLength },
+  { proofs, cookies, limits, send, minLength },
 ) => {
-  const links: LinkPage[] = [
-    {
-      path: '/activate',
-      title: 'Activate your account',
-      text: 'Press the button to finish your registration.',
-      button: 'Activate',
-      done: 'Your account is active. You can log in now.',
-      act: ({ token }, caller) => accounts.activate({ token }, caller).then(() => ({})),
-    },
-    {
-      path: '/reset',
-      title: 'Choose a new password',
-      text: 'You will be logged out everywhere.',
-      button: 'Set the password',
-      done: 'Your password was changed. You can log in with it now.',
-      asksPassword: true,
-      findUsername: (token) => accounts.findResetAddress(token),
-      act: (form, caller) => accounts.reset(form, caller),
-    },
-    {
-      path: '/confirm',
-      title: 'Confirm your address',
-      text: 'Press the button to use this address from now on.',
-      button: 'Confirm',
-      done: 'Your address was changed.',
-      act: ({ token }, caller) => users.confirmAddress({ token }, caller).then(() => ({})),
-    },
-  ]
-
-  for (const { path, act, done, title, text, button, ...link } of links) {
-    const { asksPassword = false, findUsername } = link
+  for (const page of proofs) {
+    const { path, act, done, title, text, button, asksPassword } = page
     const fields = asksPassword ? [newPassword('new_password', 'New password', minLength)] : []
-    const form = async (token: string, faults: Record<string, string> = {}) => {
-      const username = await findUsername?.(token)
+
+    /** The form of a valid link. Of any other, people learn before they type a password. */
+    const pageOf = async (token: string, faults: Record<string, string> = {}): Promise<Page> => {
+      const address = await page.findAddress(token)
+      if (address === undefined) return { title, ...endOf(page) }
+      const username = asksPassword ? address : undefined
       const hidden = { token }
-      return renderForm({ text, button, fields, username, takesFocus: true, hidden, faults })
+      const form = renderForm({ text, button, fields, username, takesFocus: true, hidden, faults })
+      return { title, content: [form] }
     }
 
     app.get(
@@ -92,13 +52,12 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       {
         schema: {
           summary: `The page "${title}"; changes nothing`,
-          tags: ['pages'],
+          tags,
           querystring: LinkQuery,
           response: replies({ 200: Html }),
         },
       },
-      async ({ query }, reply) =>
-        send(reply, 200, { title, content: [await form(query.token ?? '')] }),
+      async ({ query }, reply) => send(reply, 200, await pageOf(query.token ?? '')),
     )
 
     app.post(
@@ -107,8 +66,8 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
         preHandler: limits.perNetwork('codes'),
         schema: {
           summary: `The form of the page "${title}"`,
-          tags: ['pages'],
-          consumes: ['application/x-www-form-urlencoded'],
+          tags,
+          consumes,
           body: LinkForm,
           response: replies({ 200: Html }),
         },
@@ -116,16 +75,22 @@ export const linkPages: FastifyPluginAsyncTypebox<Options> = async (
       async (request, reply) => {
         const { token, new_password = '' } = request.body
         try {
-          const { device } = await act({ token, new_password }, callerOf(request))
+          const { device } = await act({ token }, new_password, callerOf(request))
           if (device !== undefined) cookies.setDevice(reply, device)
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error
-          const faults = faultsOf(error)
-          const content = [await form(token, faults)]
-          return send(reply, error.statusCode, { title, fault: `${error.message}.`, content })
+          const shown = await pageOf(token, faultsOf(error))
+          return send(reply, error.statusCode, { fault: `${error.message}.`, ...shown })
         }
         return send(reply, 200, { title, flash: done, content: [] })
       },
     )
   }
+}
+
+/** What a link that is not valid says, and how to get another. */
+function endOf({ ask }: ProofPage): Pick<Page, 'fault' | 'content'> {
+  const fault = 'This link has expired, or it was used already.'
+  if (ask) return { fault, content: [askForm({ action: ask.path })] }
+  return { fault: `${fault} Change the address again to get another.`, content: [] }
 }

@@ -15,7 +15,8 @@ import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
 import type { UserService } from '../features/users/service.js'
 import { wantsHtml } from '../http/accept.js'
-import { forgotPages } from './forgot.js'
+import { askingPages } from './asking.js'
+import { codePages } from './codes.js'
 import { createGreeting } from './greeting.js'
 import { homePages } from './home.js'
 import { createPageSender } from './layout.js'
@@ -24,6 +25,7 @@ import { linkPages } from './links.js'
 import { loginPages } from './login.js'
 import { logoutPages } from './logout.js'
 import { createSafeNext } from '../http/next.js'
+import { createProofPages } from './proofs.js'
 import type { ProviderButton } from './providers.js'
 import { registerPages } from './register.js'
 import { socialPages } from './social.js'
@@ -109,6 +111,9 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     activation,
     minLength,
   })
-  await app.register(forgotPages, { accounts, limits, cookies, send })
-  await app.register(linkPages, { accounts, users, cookies, limits, send, minLength })
+  const proofs = createProofPages({ accounts, users })
+  const ofProofs = { proofs, cookies, limits, send, minLength }
+  await app.register(askingPages, ofProofs)
+  await app.register(linkPages, ofProofs)
+  await app.register(codePages, ofProofs)
 }

@@ -49,6 +49,8 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
     activate: '/activate?token=x',
     reset: '/reset?token=x',
     confirm: '/confirm?token=x',
+    'activate-code': '/activate/code',
+    'reset-code': '/reset/code',
     logout: '/logout',
     'not-found': '/nothing',
     docs: '/docs',
@@ -63,7 +65,9 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
   await page.getByLabel('Password').fill('password123')
   await submit('Register').click()
   await check('register-refused')
-  await page.goto(`${origin}/reset?token=x`)
+  await page.goto(`${origin}/reset/code`)
+  await page.getByLabel('E-mail address or mobile number').fill(ada.email)
+  await page.getByLabel('Code').fill('12345678')
   await page.getByLabel('New password').fill('a better horse battery')
   await submit('Set the password').click()
   await check('reset-refused')
@@ -74,6 +78,8 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
   await page.getByLabel('E-mail address or mobile number').fill(ada.email)
   await submit('Send me a message').click()
   await check('forgot-sent')
+  await submit('Send it again').click()
+  await check('forgot-sent-again')
 
   await page.goto(`${origin}/welcome`)
   await page.getByLabel('E-mail address, username or mobile number').fill('ada')

@@ -43,6 +43,13 @@ async function allPages({ visitor, user }: Awaited<ReturnType<typeof site>>) {
   pages['/forgot, wrong'] = await visitor.post('/forgot', { address: evil })
   pages['/activate, wrong'] = await visitor.post('/activate', { token: evil })
   pages['/reset, wrong'] = await visitor.post('/reset', { token: evil, new_password: evil })
+  const typed = { address: evil, code: evil, new_password: evil }
+  for (const path of ['/activate/code', '/reset/code', '/confirm/code']) {
+    pages[path] = await visitor.get(path)
+    pages[`${path}, wrong`] = await visitor.post(path, typed)
+  }
+  pages['/activate/resend'] = await visitor.get('/activate/resend')
+  pages['/forgot, sent'] = await visitor.post('/forgot', { address: ada.email })
   pages['/confirm, wrong'] = await visitor.post('/confirm', { token: evil })
   pages['/, signed in'] = await user.get('/')
   pages['/welcome'] = await user.get('/welcome')
@@ -89,9 +96,9 @@ t.test('pages show typed values escaped', async (t) => {
   shows('/login, wrong', 1)
   shows('/register, wrong', 3)
   shows('/forgot, wrong', 1)
-  shows('/activate', 1)
-  shows('/reset', 1)
-  shows('/reset, wrong', 1)
+  shows('/activate', 0) // a link that is not valid is not shown
+  shows('/reset, wrong', 0)
+  shows('/reset/code, wrong', 2)
   shows('/, signed in', 4)
   shows('/welcome', 4)
 })
@@ -130,7 +137,7 @@ t.test('fields have autocomplete values for password managers', async (t) => {
       password: 'new-password',
     },
     '/forgot': { address: 'username' },
-    '/reset': { new_password: 'new-password' },
+    '/reset/code': { address: 'username', code: 'one-time-code', new_password: 'new-password' },
   }
   for (const [path, expected] of Object.entries(known)) {
     const fields = tags((await visitor.get(path)).html, 'input')

@@ -49,7 +49,8 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
   const { appName, publicUrl, kind, secrets } = context
   const link = (path: string) => `${publicUrl}/${path}?token=${secrets?.link ?? ''}`
   const address = kind === 'email' ? 'e-mail address' : 'mobile number'
-  const codeLife = 'The code is valid for ten minutes'
+  const lives = (linkLife: string, path: string) =>
+    `The code is valid for ten minutes, the link for ${linkLife}. Type the code at ${publicUrl}/${path}/code.`
   const withCode = secrets && { code: secrets.code }
 
   switch (name) {
@@ -58,7 +59,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         subject: `Activate your ${appName} account`,
         lines: [
           `Someone registered with ${appName} using this ${address}.`,
-          `${codeLife}, the link for a day. ${ignoreIt}`,
+          `${lives('a day', 'activate')} ${ignoreIt}`,
         ],
         action: { label: 'Activate the account', url: link('activate') },
         ...withCode,
@@ -68,7 +69,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         subject: `Choose a password for ${appName}`,
         lines: [
           `The account at ${appName} with this ${address} has no password. Choose one to use the account.`,
-          `${codeLife}, the link for an hour. ${ignoreIt}`,
+          `${lives('an hour', 'reset')} ${ignoreIt}`,
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,
@@ -78,7 +79,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         subject: `You have an account at ${appName}`,
         lines: [
           `An administrator created an account at ${appName} for you. Choose a password to use it.`,
-          `${codeLife}, the link for a day.`,
+          lives('a day', 'reset'),
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,
@@ -88,7 +89,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         subject: `Reset your ${appName} password`,
         lines: [
           `Someone requested a new password for your account at ${appName}.`,
-          `${codeLife}, the link for an hour. ${ignoreIt}`,
+          `${lives('an hour', 'reset')} ${ignoreIt}`,
         ],
         action: { label: 'Choose a new password', url: link('reset') },
         ...withCode,
@@ -107,7 +108,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         subject: `Confirm your ${address} for ${appName}`,
         lines: [
           `Someone wants to use this ${address} for an account at ${appName}.`,
-          `${codeLife}, the link for an hour. ${ignoreIt}`,
+          `${lives('an hour', 'confirm')} ${ignoreIt}`,
         ],
         action: { label: `Confirm the ${address}`, url: link('confirm') },
         ...withCode,
@@ -117,7 +118,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         subject: `Confirm your ${address} for ${appName}`,
         lines: [
           `An account at ${appName} has this ${address}, but it is not confirmed.`,
-          `${codeLife}, the link for a day. Confirm it only if the account is yours. ${ignoreIt}`,
+          `${lives('a day', 'activate')} Confirm it only if the account is yours. ${ignoreIt}`,
         ],
         action: { label: `Confirm the ${address}`, url: link('activate') },
         ...withCode,
@@ -128,7 +129,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         lines: [
           `Someone wants to use this ${address} for an account at ${appName}. Another account has it, but it is not confirmed there.`,
           `If you confirm it, the other account loses this ${address}. If you want to keep it in the other account, do not confirm.`,
-          `${codeLife}, the link for an hour. ${ignoreIt}`,
+          `${lives('an hour', 'confirm')} ${ignoreIt}`,
         ],
         action: { label: `Confirm the ${address}`, url: link('confirm') },
         ...withCode,
@@ -148,7 +149,7 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         lines: [
           `Someone registered with ${appName} using this ${address}. Another account has it, but it is not confirmed there.`,
           `If you choose a password, you get your own account with this ${address}. The other account loses it.`,
-          `${codeLife}, the link for an hour. ${ignoreIt}`,
+          `${lives('an hour', 'reset')} ${ignoreIt}`,
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,

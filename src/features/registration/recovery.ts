@@ -54,6 +54,10 @@ export function createRecovery(dependencies: Dependencies) {
     forgot: (body: AddressBody, caller: Caller): Promise<void> =>
       requestMessage('password_reset', body, caller),
 
+    /** The address to which the link of an activation was sent; undefined if the link is not valid. */
+    findActivationAddress: (token: string): Promise<string | undefined> =>
+      codes.findAddress(['activation'], token),
+
     /** The address to which the link for a new password was sent; undefined if the link is not valid. */
     findResetAddress: (token: string): Promise<string | undefined> =>
       codes.findAddress(resetPurposes, token),

@@ -5,7 +5,7 @@ import { AppError, taken } from '../../errors.js'
 import { revokeCodes, type CodeRepositories } from '../messages/codes.js'
 import type { UserRepository } from './repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
-import type { CodeRepository } from '../codes/repository.js'
+import type { CodeRepository, Purpose } from '../codes/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { releaseAddress, type AddressRelease } from './claim.js'
@@ -22,16 +22,22 @@ export type ConfirmationRepositories = AddressRelease &
 
 type Dependencies = { store: UnitOfWork<ConfirmationRepositories>; codes: CodeService }
 
+const changePurposes: Purpose[] = ['email_change', 'mobile_change']
+
 /** Changes an address after its owner has confirmed it. */
 export function createAddressConfirmation({ store, codes }: Dependencies) {
   return {
+    /** The new address to which a link was sent; undefined if the link is not valid. */
+    findNewAddress: (token: string): Promise<string | undefined> =>
+      codes.findAddress(changePurposes, token),
+
     /**
      * Replaces an address with a new one, by the code or link that was sent to the new one. Another account
      * that has the address but never verified it loses it.
      * @throws AppError `invalid_code`, `email_taken`, `mobile_taken`
      */
     async confirmAddress(proof: ProofBody, caller: Caller): Promise<User> {
-      const code = await codes.verify(['email_change', 'mobile_change'], proof, caller)
+      const code = await codes.verify(changePurposes, proof, caller)
       const { user_id, kind, address: text, address_canonical: canonical } = code
       return store.transaction(async (tx) => {
         const holder = await tx.users.lockWithHolder(user_id, kind, canonical)

@@ -17,7 +17,7 @@ t.test('an account works once its owner answered the message, by link or by code
 
   const mail = await sink.next(ada.email)
   t.match(mail, { subject: 'Activate your Gatehouse account', code: /^\d{8}$/ })
-  t.match(mail.head, /^From: no-reply@localhost$/m)
+  t.match(mail.head, /^From: Gatehouse <no-reply@localhost>$/m)
   t.match(mail.head, /^Auto-Submitted: auto-generated$/m)
   const page = await fetch(new URL(new URL(mail.link).pathname, origin), {
     method: 'POST',

@@ -43,6 +43,7 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /login': ({ account: { email } }) => ({ username: email, password: 'another battery' }),
   'POST /register': ({ account: { email } }) => ({ email, password: 'another horse battery' }),
   'POST /forgot': ({ account: { email } }) => ({ address: email }),
+  'POST /activate/resend': ({ account: { email } }) => ({ address: email }),
   'POST /api/v1/users/signup': ({ account: { email } }) => ({
     ...{ username: 'mallory', email, password: 'another horse battery' },
   }),

@@ -113,7 +113,7 @@ export const oddTexts: OddText[] = [
     path: '/api/login',
     body: { password },
     codes: ['validation_failed'],
-    field: 'email',
+    field: 'identifier',
   },
   {
     name: 'two identifiers',

@@ -133,7 +133,7 @@ t.test('no malformed request is answered by more or less than an error', async (
     await stillServes(t)
   })
 
-  await t.test('a token in a page is text, whatever it says', async (t) => {
+  await t.test('a token that is no link of ours is not shown', async (t) => {
     for (const { url, method } of routes.filter(({ speaks }) => speaks === 'link')) {
       for (const text of markup) {
         const token = `token=${encodeURIComponent(text)}`
@@ -146,9 +146,8 @@ t.test('no malformed request is answered by more or less than an error', async (
         const status = isForm ? 400 : 200
         const faults = faultsOfPage(heard, { name: text, request, status }, method)
         t.strictSame(faults, [], `${method} ${url}: ${text}`)
-        const value = /name="token" value="([^"]*)"/.exec(heard.answers[0]?.body ?? '')?.[1] ?? ''
-        t.equal(unescape(value), text, `${method} ${url}: ${text}`)
-        t.notMatch(value, /[<>'"]/, `${method} ${url}: ${text}`)
+        const { body = '' } = heard.answers[0] ?? {}
+        t.notOk(body.includes(text), `${method} ${url}: ${text}`)
       }
     }
   })
@@ -188,10 +187,6 @@ t.test('no malformed request is answered by more or less than an error', async (
 })
 
 const isOther = (language: string) => language !== 'json' && language !== 'link'
-
-const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', '#39': "'", amp: '&' }
-const unescape = (html: string) =>
-  html.replaceAll(/&(\w+|#39);/g, (whole, name: string) => entities[name] ?? whole)
 
 const refusalOf = (name: string): ErrorCode[] =>
   name.startsWith('100 KB') ? ['headers_too_large', 'bad_request'] : ['bad_request']
