@@ -29,7 +29,7 @@ import { confirmationRoutes, userRoutes } from './features/users/routes.js'
 export async function buildApp(config: Config, dependencies: Dependencies) {
   const { app, services, cookies, authenticate, secure } = await buildBase(config, dependencies)
   const { accounts, administration, audit, clients, identities, keyring, limits, oauth } = services
-  const { providers, revocations, roles, sessions, social, uploads, users } = services
+  const { mailbox, providers, revocations, roles, sessions, social, uploads, users } = services
   const { CORS_ORIGINS: corsOrigins, JWT_ISSUER: issuer, PUBLIC_URL: publicUrl } = config
   const activation = config.ACTIVATION === 'required'
   const bodies = createBodies()
@@ -57,6 +57,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     visitors: createVisitors({ authenticate, sessions, users, cookies }),
     limits,
     cookies,
+    mailbox,
     providers: providers.map(({ name, label }) => ({ name, label })),
     appName: config.APP_NAME,
     publicUrl,

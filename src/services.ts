@@ -5,6 +5,7 @@ import { createClientService } from './features/clients/service.js'
 import { createCodeSecrets } from './features/codes/secrets.js'
 import { createCodeService } from './features/codes/service.js'
 import type { Config } from './config/load.js'
+import { createMailbox, isOnOwnMachine } from './features/messages/mailbox.js'
 import { createTransports } from './features/messages/configured-transports.js'
 import { createSharedServices, type Dependencies } from './shared-services.js'
 import { createMessageService } from './features/messages/service.js'
@@ -38,7 +39,9 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const refreshTtl = config.REFRESH_TOKEN_TTL
 
   const codes = createCodeService({ store, secrets: createCodeSecrets(keysSecret), newId })
-  const transports = createTransports(config, log, clock)
+  // Present only where the developer alone can read it.
+  const mailbox = isOnOwnMachine(config) ? createMailbox(clock) : undefined
+  const transports = createTransports(config, { log, clock, mailbox })
   const { deliver } = createMessageService({
     store,
     codes,
@@ -138,6 +141,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     limits,
     logins,
     oauth,
+    mailbox,
     outboxWorkers,
     providers,
     replica,

@@ -60,6 +60,8 @@ const outcomes: Record<string, Row> = {
   'POST /confirm/code': [400, 400, 400],
   'GET /activate/resend': [200, 200, 200],
   'POST /activate/resend': [200, 200, 200],
+  'GET /dev/mail': ['not_found', 'not_found', 'not_found'],
+  'GET /dev/mail/:id': ['not_found', 'not_found', 'not_found'],
   'GET /forgot': [200, 200, 200],
   'POST /forgot': [200, 200, 200],
   'GET /welcome': [303, 200, 200],

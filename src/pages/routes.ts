@@ -13,10 +13,12 @@ import type { IdentityService } from '../features/identities/identities.js'
 import type { SocialService } from '../features/identities/service.js'
 import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
+import type { Mailbox } from '../features/messages/mailbox.js'
 import type { UserService } from '../features/users/service.js'
 import { wantsHtml } from '../http/accept.js'
 import { askingPages } from './asking.js'
 import { codePages } from './codes.js'
+import { devMailPages } from './dev-mail.js'
 import { createGreeting } from './greeting.js'
 import { homePages } from './home.js'
 import { createPageSender } from './layout.js'
@@ -44,6 +46,8 @@ type Options = {
   visitors: Visitors
   limits: Limits
   cookies: SessionCookies
+  /** Only for a developer on this machine. */
+  mailbox: Mailbox | undefined
   providers: ProviderButton[]
   appName: string
   publicUrl: string
@@ -58,7 +62,7 @@ type Options = {
  */
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { accounts, audit, bodies, identities, sessions, social, uploads, users } = options
-  const { completeLogin, visitors, limits, cookies, providers } = options
+  const { completeLogin, visitors, limits, cookies, mailbox, providers } = options
   const { appName, publicUrl, corsOrigins, activation, minLength } = options
   const send = createPageSender(appName, corsOrigins)
   await app.register(formbody, { bodyLimit: 16_384 })
@@ -116,4 +120,5 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   await app.register(askingPages, ofProofs)
   await app.register(linkPages, ofProofs)
   await app.register(codePages, ofProofs)
+  if (mailbox) await app.register(devMailPages, { mailbox, publicUrl, send })
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config/load.js'
 import { release } from '../config/release.js'
+import { isOnOwnMachine } from '../features/messages/mailbox.js'
 
 /** The lines that a person reads when the service is ready. `address` is where it listens. */
 export function bannerOf(config: Config, address: string): string {
@@ -10,6 +11,7 @@ export function bannerOf(config: Config, address: string): string {
     ['docs', `${url}/docs`],
     ['data', dataOf(config)],
     ['mail', mailOf(config)],
+    ...(isOnOwnMachine(config) ? [['', `${url}/dev/mail shows them`] as [string, string]] : []),
     ['admin', 'npx gatehouse create-admin USERNAME EMAIL'],
   ]
   const isElsewhere = new URL(url).port !== new URL(address).port

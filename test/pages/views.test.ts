@@ -61,6 +61,19 @@ const data: Record<string, [values: object, times: number]> = {
     },
     8,
   ],
+  'dev-mail.eta': [
+    {
+      messages: [
+        {
+          id: 1,
+          at: evil,
+          to: evil,
+          content: { subject: evil, lines: [], code: evil, action: { label: evil, url: evil } },
+        },
+      ],
+    },
+    7,
+  ],
   'login-links.eta': [{ register: evil }, 1],
   'not-found.eta': [{}, 0],
   'provider-button.eta': [{ path: evil, label: evil }, 2],

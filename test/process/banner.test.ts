@@ -12,6 +12,7 @@ t.test('every link of the banner has the host of PUBLIC_URL', (t) => {
   t.match(banner, 'http://localhost:3000/docs')
   t.match(banner, `${resolve('.gatehouse')} (its own PostgreSQL)`)
   t.match(banner, 'messages are printed in this log')
+  t.match(banner, 'http://localhost:3000/dev/mail shows them')
   t.match(banner, 'npx gatehouse create-admin USERNAME EMAIL')
   t.notMatch(banner, '127.0.0.1')
   t.end()
