@@ -117,8 +117,11 @@ function parse(kind: IdentifierKind, typed: string): Identifier | undefined {
 function withAsciiDomain(address: string): string {
   const at = address.lastIndexOf('@') + 1
   const domain = address.slice(at)
-  // domainToASCII() would also read percent codes and IPv6 addresses.
-  const isInternational = /[^ -~]/.test(domain) && /^[\p{L}\p{M}\p{N}.\u3002-]+$/u.test(domain)
+  // domainToASCII() would also read percent codes and IP addresses.
+  const isInternational =
+    /[^ -~]/.test(domain) &&
+    /^[\p{L}\p{M}\p{N}.\u3002-]+$/u.test(domain) &&
+    !/(?:^|[.\u3002])(?:0x[0-9a-f]*|[0-9]+)[.\u3002]?$/i.test(domain)
   return at > 0 && isInternational ? address.slice(0, at) + domainToASCII(domain) : address
 }
 

@@ -11,6 +11,7 @@ import { createServices } from '../../../src/services.js'
 import { generateKey, publicJwk } from '../../../src/features/tokens/key-pair.js'
 import { createKeyRepository } from '../../../src/features/tokens/key-repository.js'
 import { keysSecret, signUp, testApp } from '../../support/app.js'
+import { until } from '../../support/until.js'
 import { queryAt, testDatabase } from '../../support/database.js'
 
 const secret = 'nB8vC3xZ6mK1jH4gF7dS0aP9oI2uY5tR'
@@ -125,7 +126,12 @@ t.test('instances that start at the same time create one key', async (t) => {
   const db = createPool({ url, size: 20, onError: () => undefined })
   t.teardown(() => db.close())
   // Connect first: twenty starts in one process share a thread, and could exceed the connection timeout.
-  await Promise.all(Array.from({ length: 20 }, () => db.query('select pg_sleep(0.2)')))
+  const connect = () =>
+    Promise.all(Array.from({ length: 20 }, () => db.query('select pg_sleep(0.2)'))).then(
+      () => true,
+      () => false,
+    )
+  await until(connect, 'twenty connections')
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url })
   const log = pino({ level: 'silent' })
   const starts = Array.from({ length: 20 }, () =>
