@@ -106,7 +106,7 @@ function parse(kind: IdentifierKind, typed: string): Identifier | undefined {
   const text = kind === 'email' ? withAsciiDomain(typedText) : typedText
   const canonical = canonicalise(kind, text)
   // Control and format characters, fillers, joiners and variation selectors.
-  const hasInvisible = /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(text)
+  const hasInvisible = /[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(typedText)
   return hasInvisible || !rules[kind].isValid(canonical) ? undefined : { kind, text, canonical }
 }
 

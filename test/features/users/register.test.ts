@@ -101,6 +101,8 @@ t.test('what hides in an identifier is refused, naming the field', async (t) => 
       'ada@b\u00fc\u200dcher.example',
       'ada@[\u00fc::1]',
       'ada@127\u30021',
+      'ada@exam\u034fple.org',
+      'ada@b\u00fc\ufe0fcher.example',
       'ada@0x7f\u30021\u3002',
       'ada@b\u00fccher.example\u3002',
       `ada@${'\u00fc'.repeat(60)}.example`,
