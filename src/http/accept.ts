@@ -1,5 +1,5 @@
 import accepts from 'accepts'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Whether the client prefers HTML to JSON. HTTPie, curl and fetch accept anything, so they get JSON. */
 export const wantsHtml = (request: FastifyRequest) =>
@@ -8,3 +8,9 @@ export const wantsHtml = (request: FastifyRequest) =>
 /** Whether the client prefers plain text to JSON, as a shell script may. */
 export const wantsText = (request: FastifyRequest) =>
   accepts(request.raw).type(['json', 'text/plain']) === 'text/plain'
+
+/** Tells caches that the reply depends on Accept too, beside the Origin of CORS (RFC 9110 §12.5.5). */
+export function varyByAccept(reply: FastifyReply): FastifyReply {
+  const before = reply.getHeader('vary')
+  return reply.header('vary', before === undefined ? 'Accept' : `${String(before)}, Accept`)
+}

@@ -114,6 +114,9 @@ function describe(document: OpenApi) {
       typeof headers['content-type'] === 'string'
         ? (headers['content-type'].split(';')[0] ?? '')
         : ''
+    // A type that a client must ask for is described in words.
+    if (!response.content?.[type] && operation.description?.includes(`\`${type}\``))
+      return undefined
     if (!response.content?.[type]) return `a body of type "${type}" is not described`
     if (!type.endsWith('json')) return undefined
     const pointer = ['paths', path, verb, 'responses', key, 'content', type, 'schema']

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { wantsText } from '../../http/accept.js'
+import { varyByAccept, wantsText } from '../../http/accept.js'
 import { actorOf, callerOf } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from '../../http/bearer.js'
@@ -18,7 +17,6 @@ import {
   RefreshReply,
   SessionParams,
   SessionsReply,
-  TokenText,
 } from './schemas.js'
 import type { TokenPair } from '../tokens/service.js'
 import type { SessionService } from './service.js'
@@ -27,6 +25,9 @@ type Options = { sessions: SessionService; cookies: SessionCookies }
 type LoginOptions = Options & { completeLogin: CompleteLogin }
 
 const tags = ['sessions']
+
+/** Described in words: as a reply of its own, it would be in the type of every generated client. */
+const bareToken = 'A client that prefers `text/plain` gets the access token alone.'
 
 /** The public routes, which need no access token. */
 export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
@@ -38,10 +39,11 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
     {
       schema: {
         summary: 'Log in with one identifier and the password',
+        description: bareToken,
         tags,
         body: LoginBody,
         errors: ['invalid_credentials', 'activation_required', 'rate_limited', 'overloaded'],
-        response: replies({ 200: Type.Union([LoginReply, TokenText]) }),
+        response: replies({ 200: LoginReply }),
       },
     },
     async (request, reply) => {
@@ -57,10 +59,11 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
     {
       schema: {
         summary: 'Exchange a refresh token (body, Bearer or cookie) for the next pair',
+        description: bareToken,
         tags,
         body: RefreshBody,
         errors: ['rate_limited'],
-        response: replies({ 200: Type.Union([RefreshReply, TokenText]) }),
+        response: replies({ 200: RefreshReply }),
       },
     },
     async (request, reply) => {
@@ -81,7 +84,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
 
 /** The whole body, or the access token alone for a client that prefers plain text. */
 function answer<Body extends TokenPair>(request: FastifyRequest, reply: FastifyReply, body: Body) {
-  reply.header('vary', 'Accept')
+  varyByAccept(reply)
   if (!wantsText(request)) return body
   return reply.type('text/plain; charset=utf-8').send(body.access_token)
 }

@@ -31,12 +31,6 @@ export const LoginReply = Type.Object(
   { title: 'LoginReply' },
 )
 
-/** For `Accept: text/plain`. */
-export const TokenText = Type.String({
-  contentMediaType: 'text/plain',
-  description: 'the access token',
-})
-
 /** Without a body, the token is read from the Authorization header or the `refresh` cookie. */
 export const RefreshBody = Type.Union([
   Type.Object(

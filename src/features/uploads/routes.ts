@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { varyByAccept } from '../../http/accept.js'
 import { Type } from '@sinclair/typebox'
 import accepts from 'accepts'
 import type { FastifyReply } from 'fastify'
@@ -161,7 +162,7 @@ export const profileRoutes: FastifyPluginAsyncTypebox<{ uploads: UploadService }
         accepts(request.raw).type(['json', 'text/markdown', 'html']) || 'json',
       ].flat()
       const etag = `"${hash}.${type.replace(/\W/g, '')}"`
-      setUploadHeaders(reply, etag, 'public, no-cache').header('vary', 'Accept')
+      varyByAccept(setUploadHeaders(reply, etag, 'public, no-cache'))
       if (matchesEtag(request, etag)) return reply.code(304).send(null)
       if (type === 'json') return ok({ readme })
       const text = type === 'html' ? html : readme.markdown

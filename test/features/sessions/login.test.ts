@@ -135,6 +135,11 @@ t.test('a script that prefers text gets the bare token, and errors as JSON', asy
     const answer = await login(accept)
     t.match(answer.headers, { 'content-type': /^application\/json/, vary: /Accept/ }, accept)
   }
+  const { app: shared } = await testApp(t, { env: { CORS_ORIGINS: 'https://app.example.org' } })
+  const headers = { accept: 'text/plain', origin: 'https://app.example.org' }
+  await signUp(shared)
+  const across = await shared.inject({ method: 'POST', url: '/api/login', payload: ada, headers })
+  t.match(across.headers.vary, /Origin, Accept/i)
   const refused = await login('text/plain', { ...ada, password: 'wrong horse battery' })
   t.match(refused.json(), { code: 'invalid_credentials' })
 })
