@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-// The kinds of variables in variables.ts. `form` completes the message "NAME must be …".
+// The kinds of variables. `form` completes the message "NAME must be …".
 
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 }
 
