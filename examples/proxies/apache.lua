@@ -36,7 +36,7 @@ local function setConnection(r)
   else r.headers_in['Connection'] = nil end
 end
 
--- The cookies of Gatehouse stay away from the app: whoever has them is the user. Apache joins two headers by a comma.
+-- The cookies of Gatehouse stay away from the app: a program that reads them can act as the user. Apache joins two headers by a comma.
 local function withoutOurs(cookies)
   local kept = {}
   for pair in cookies:gmatch('[^;,]+') do

@@ -37,7 +37,7 @@ local function refuse(txn, status, headers, body)
   txn:done(reply)
 end
 
--- The cookies of Gatehouse stay away from the app: whoever has them is the user.
+-- The cookies of Gatehouse stay away from the app: a program that reads them can act as the user.
 local function withoutOurs(cookies)
   local kept = {}
   for pair in table.concat(cookies, ';'):gmatch('[^;]+') do

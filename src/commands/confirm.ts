@@ -19,6 +19,9 @@ export function createConfirm(): Confirm | undefined {
 
 /** @throws OperatorError unless the person says yes */
 export async function requireYes(confirm: Confirm | undefined, question: string): Promise<void> {
-  if (!confirm) throw new OperatorError('Nobody can be asked here: add --yes to confirm')
+  if (!confirm)
+    throw new OperatorError(
+      'This command asks for a confirmation on a terminal: add --yes to confirm without one',
+    )
   if (!(await confirm(question))) throw new OperatorError('Nothing has changed')
 }

@@ -6,7 +6,7 @@ type Env = Record<string, string | undefined>
 /**
  * Adds the variables of the file `.env` to `env`. A variable that the environment has wins, also in the other
  * form: `NAME` over `NAME_FILE`, and the reverse.
- * @returns the faults of the file, each with its line. Without a file there is none.
+ * @returns the faults of the file, each with its line. A missing file has no faults.
  */
 export function addEnvFile(env: Env, file = '.env'): string[] {
   let text: string

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 
 /**
- * The folder of `package.json`, from the sources and from the bundle in `dist/` alike. Below it are
+ * The folder of `package.json`, found from the sources and from the bundle in `dist/`. Below it are
  * `migrations/`, `dist/` and the views.
  */
 export const root = findRoot(new URL('./', import.meta.url))

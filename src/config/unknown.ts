@@ -14,7 +14,7 @@ const prefixes =
 // Kubernetes and Docker describe a service named "gatehouse" with GATEHOUSE_SERVICE_HOST, GATEHOUSE_PORT and more.
 const ofOrchestrators = /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)(_|$)/
 
-/** A sentence about each variable that looks like one of ours and is none. It does not show the value. */
+/** A sentence about each variable that is unknown and looks like a known one. It does not show the value. */
 export function unknownVariables(env: Env): string[] {
   return Object.entries(env).flatMap(([name, value]) => {
     if (known.includes(name) || ofOrchestrators.test(name) || value?.startsWith('tcp://')) return []

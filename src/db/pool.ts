@@ -3,7 +3,7 @@ import { AppError } from '../errors.js'
 
 /** The interface that repositories use. A pool and a transaction both implement it. */
 export type Db = {
-  /** @throws pg.DatabaseError if the statement or its values are at fault, else AppError `unavailable` */
+  /** @throws pg.DatabaseError if the statement or its values are wrong, else AppError `unavailable` */
   query<Row>(text: string, values?: unknown[]): Promise<{ rows: Row[]; rowCount: number }>
 }
 

@@ -45,8 +45,8 @@ export const devMailPages: FastifyPluginAsyncTypebox<Options> = async (
   )
 
   /**
-   * The page shows codes, so nobody of the network may read it, nor a site whose name leads to this machine
-   * (DNS rebinding).
+   * The page shows codes, so it answers only requests of this machine. The check of Host refuses a site
+   * whose name resolves to this machine (DNS rebinding).
    * @throws AppError `not_found`
    */
   function requireDeveloper({ raw, socket }: FastifyRequest): void {

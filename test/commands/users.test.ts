@@ -46,7 +46,9 @@ t.test('a deletion asks a person, and is refused without one', async (t) => {
   const count = async () => (await service.sql('select from users')).length
   t.same(
     await run(['users', 'delete', ada.email]),
-    refused('Nobody can be asked here: add --yes to confirm.'),
+    refused(
+      'This command asks for a confirmation on a terminal: add --yes to confirm without one.',
+    ),
   )
   t.same(
     await run(['users', 'delete', ada.email], false),

@@ -303,7 +303,7 @@ for (const name of ['nginx', 'caddy', 'haproxy', 'apache'] as const) {
       t.equal((await ask('/app/x', [cookie])).status, 401)
     })
 
-    await t.test('without Gatehouse nobody gets to the app', async (t) => {
+    await t.test('without Gatehouse no request reaches the app', async (t) => {
       await service.app.close()
       for (const token of [[], [asAda], [asBob]]) {
         const { status, seen } = await ask('/app/x', token)

@@ -177,7 +177,7 @@ t.test('if the access token has expired, the login page renews it and returns', 
 })
 
 t.test(
-  'the login page also renews a stale token, and one of which only the refresh cookie is left',
+  'the login page also renews a session with a stale token or only the refresh cookie',
   async (t) => {
     const { browser, visit, follow, sql } = await browsing(t)
     await browser.post('/login', { username: ada.email, password: ada.password })

@@ -37,7 +37,7 @@ t.test('every reply has an id of its own, which is in the log', async (t) => {
     ['another method', 405, { method: 'PUT', target: '/api/login' }],
     ['OPTIONS', 204, { method: 'OPTIONS', target: '/api/login' }],
     ['a preflight', 204, { method: 'OPTIONS', target: '/api/login', headers: preflight }],
-    ['JSON that is none', 400, { method: 'POST', target: '/api/login', ...json('{') }],
+    ['malformed JSON', 400, { method: 'POST', target: '/api/login', ...json('{') }],
     ['a long body', 413, { method: 'POST', target: '/api/login', ...json('1'.repeat(20_000)) }],
     ['a dialect', 400, { method: 'POST', target: '/user/login', ...json('{}') }],
     ['OAuth', 400, { method: 'POST', target: '/oauth/token', ...json('{}') }],

@@ -42,7 +42,7 @@ t.test('mail that is sent is shown too', async (t) => {
   t.match((await open(origin, '/dev/mail')).html, `Code: ${code}`)
 })
 
-t.test('nobody else reads it: neither another host name, nor another machine', async (t) => {
+t.test('another host name or another machine gets 404', async (t) => {
   const { app, origin } = await listeningApp(t)
   for (const name of [
     'evil.example',

@@ -73,7 +73,7 @@ export const proxyServers = { nginx, caddy, haproxy, apache }
 
 export async function scratch(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'proxy-'))
-  await chmod(folder, 0o755) // nginx's workers are somebody else
+  await chmod(folder, 0o755) // nginx's workers run as another user
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return folder
 }

@@ -93,7 +93,7 @@ const names: Record<IdentifierKind, string> = {
   mobile: 'a mobile number',
 }
 
-/** The fault of a user without an identifier of any of these kinds, the first of which is `email`. */
+/** The fault of a body without an identifier of these kinds. It names the field of the first kind. */
 export function faultsOfNone(kinds: readonly IdentifierKind[], typed: Typed): FieldError[] {
   if (kinds.some((kind) => typed[kind] !== undefined)) return []
   const [field = 'email', ...others] = kinds

@@ -65,7 +65,7 @@ export function createRoleRepository(db: Db) {
       return { users: rows.map(({ id }) => id), clients: clients.map(({ id }) => id) }
     },
 
-    /** Locks a role so that it cannot be deleted before the transaction ends. Returns false if there is none. */
+    /** Locks a role so that it cannot be deleted before the transaction ends. Returns false if it does not exist. */
     async lockShared(name: string): Promise<boolean> {
       const { rowCount } = await db.query('select from roles where name = $1 for key share', [name])
       return rowCount === 1

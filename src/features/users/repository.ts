@@ -88,7 +88,7 @@ export function createUserRepository(
       return get(id)
     },
 
-    /** Locks a user against changes, as a new row that refers to it does. Returns false if there is none. */
+    /** Locks a user against changes, as a new row that refers to it does. Returns false if it does not exist. */
     async lockShared(id: string): Promise<boolean> {
       const { rowCount } = await db.query('select from users where id = $1 for key share', [id])
       return rowCount === 1

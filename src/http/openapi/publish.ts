@@ -28,7 +28,7 @@ function describeServer({ url }: { url: string }) {
   return { url, description: isLocal ? 'Local' : 'Production', 'x-internal': isLocal }
 }
 
-/** Leaves out a path that is another path with a trailing slash. Both answer alike. */
+/** Leaves out a path that is another path with a trailing slash. Both give the same replies. */
 function withoutTwins(paths: OpenApi['paths']): OpenApi['paths'] {
   return Object.fromEntries(
     Object.entries(paths).filter(
