@@ -6,7 +6,7 @@ import type { Limits } from '../features/limits/limits.js'
 import { replies } from '../http/replies.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { codeForm } from './codes.js'
-import { closed, consumes, pageReplies, tags, Text, toAddress } from './forms.js'
+import { addressField, closed, consumes, pageReplies, tags, Text, toAddress } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
 import type { ProofPage } from './proofs.js'
 import type { Markup } from './views.js'
@@ -91,9 +91,7 @@ type AskForm = { action: string; address?: string; faults?: Record<string, strin
 
 /** The form that sends another message. */
 export function askForm({ action, address = '', faults = {} }: AskForm): Markup {
-  const label = 'E-mail address or mobile number'
-  const field = { name: 'address', label, autocomplete: 'username', required: true }
   const button = 'Send me a message'
   const values = { address }
-  return renderForm({ button, action, fields: [field], takesFocus: true, values, faults })
+  return renderForm({ button, action, fields: [addressField], takesFocus: true, values, faults })
 }

@@ -5,7 +5,17 @@ import { typingCaller } from '../features/codes/asker.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { replies } from '../http/replies.js'
-import { closed, consumes, faultsOf, Html, newPassword, tags, Text, toAddress } from './forms.js'
+import {
+  addressField,
+  closed,
+  consumes,
+  faultsOf,
+  Html,
+  newPassword,
+  tags,
+  Text,
+  toAddress,
+} from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
 import type { ProofPage } from './proofs.js'
 import type { Markup } from './views.js'
@@ -79,12 +89,6 @@ type Typed = { values?: Record<string, string>; faults?: Record<string, string> 
 
 /** The form for a code, with the address that it was sent to. */
 export function codeForm(page: ProofPage, minLength: number, { values, faults }: Typed): Markup {
-  const address = {
-    name: 'address',
-    label: 'E-mail address or mobile number',
-    autocomplete: 'username',
-    required: true,
-  }
   const code = {
     name: 'code',
     label: 'Code',
@@ -97,7 +101,7 @@ export function codeForm(page: ProofPage, minLength: number, { values, faults }:
   return renderForm({
     action: `${page.path}/code`,
     button: page.button,
-    fields: [address, code, ...password],
+    fields: [addressField, code, ...password],
     takesFocus: true,
     ...(values && { values }),
     ...(faults && { faults }),

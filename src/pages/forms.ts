@@ -23,6 +23,14 @@ export function faultsOf({ fields = [] }: AppError): Record<string, string> {
   return Object.fromEntries(fields.map((fault) => [fault.field, sentenceOf(fault)]))
 }
 
+/** The field for an address that receives messages. */
+export const addressField: Field = {
+  name: 'address',
+  label: 'E-mail address or mobile number',
+  autocomplete: 'username',
+  required: true,
+}
+
 /** A field that password managers fill with a new password. */
 export function newPassword(name: string, label: string, minLength: number): Field {
   return {
