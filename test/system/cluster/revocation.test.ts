@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { bearer } from '../../support/app.js'
 import {
@@ -81,6 +82,8 @@ t.test('a logout holds at once where it was made, and soon elsewhere', async (t)
       )
       return Number(row?.count)
     }
+    // A connection that has become idle reports its transactions ten seconds later.
+    await setTimeout(11_000)
     const before = await transactions()
     const start = performance.now()
     const answers = await inParallel(10_000, (at) => verify(here, kept[at % 20] as Login), 32)

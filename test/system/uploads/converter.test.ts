@@ -13,7 +13,7 @@ const patient: Costs = { cpu: 60_000, wall: 60_000, memory: 400 * 1_048_576 }
 const log = pino({ level: 'silent' })
 const readme = Buffer.from('---\na: 1\n---\n# Ada\n')
 const read = { front_matter: { a: 1 }, markdown: '# Ada\n', html: '<h1>Ada</h1>\n' }
-/** It takes seconds of CPU. */
+/** It takes 0.15 s of CPU or more. */
 const slow = scansJpeg(4_000, 2_000, 64)
 
 const warmConverter = (t: Test, costs: Partial<Costs> = {}) =>
@@ -21,15 +21,16 @@ const warmConverter = (t: Test, costs: Partial<Costs> = {}) =>
 
 async function warmed(t: Test, converter: Converter) {
   t.teardown(converter.close)
-  const isRead = () =>
-    converter.readReadme(readme).then(
-      () => true,
-      () => false,
-    )
-  await until(isRead, 'the process to start, which a busy machine delays')
+  await until(() => isRead(converter), 'the process to start, which a busy machine delays')
   const [pid = 0] = converter.pids()
   return { ...converter, pid }
 }
+
+const isRead = (converter: Pick<Converter, 'readReadme'>) =>
+  converter.readReadme(readme).then(
+    () => true,
+    () => false,
+  )
 
 /** The kernel's limits: bytes of data, seconds of CPU time. */
 function limitsOf(pid: number) {
@@ -78,7 +79,7 @@ t.test(
   'a file that takes too much CPU time or memory is refused, and ends its process',
   async (t) => {
     for (const [costs, bytes] of [
-      [{ cpu: 150 }, slow],
+      [{ cpu: 50 }, slow],
       [
         { memory: 110 * 1_048_576 },
         png({ width: 4_000, height: 2_000, bits: 16, colour: 6, interlaced: true }),
@@ -87,7 +88,8 @@ t.test(
       const converter = await warmConverter(t, costs)
       await t.rejects(converter.readPicture(bytes), { code: 'invalid_picture' })
       await until(() => !isAlive(converter.pid), 'the process to end').catch(() => undefined)
-      t.strictSame(await converter.readReadme(readme), read, 'the next one is read')
+      // The first README of a process can take as much on a slow machine.
+      await until(() => isRead(converter), 'the next one to be read')
     }
   },
 )
