@@ -5,6 +5,7 @@ import FindMyWay from 'find-my-way'
 import type { Test } from 'tap'
 import type { App } from '../../src/app.js'
 import { publish } from '../../src/http/openapi/publish.js'
+import { resolveResponse } from '../../src/http/openapi/responses.js'
 import type { OpenApi, Operation } from '../../src/http/openapi/types.js'
 
 type Reply = {
@@ -103,7 +104,8 @@ function describe(document: OpenApi) {
     if (status === 405) return undefined
     const { responses } = operation
     const key = String(status) in responses ? String(status) : `${String(status)[0] ?? ''}XX`
-    const response = responses[key]
+    const { $ref: shared } = responses[key] ?? {}
+    const response = resolveResponse(document, responses[key])
     if (!response) return 'the status is not described'
     const known = Object.keys(response.headers ?? {}).map((name) => name.toLowerCase())
     for (const name of ['location', 'retry-after', 'set-cookie', 'www-authenticate']) {
@@ -119,7 +121,8 @@ function describe(document: OpenApi) {
       return undefined
     if (!response.content?.[type]) return `a body of type "${type}" is not described`
     if (!type.endsWith('json')) return undefined
-    const pointer = ['paths', path, verb, 'responses', key, 'content', type, 'schema']
+    const at = shared?.split('/').slice(1) ?? ['paths', path, verb, 'responses', key]
+    const pointer = [...at, 'content', type, 'schema']
     const ref = pointer.map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1')).join('/')
     let validate = validators.get(ref)
     if (!validate) {

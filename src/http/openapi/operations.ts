@@ -1,5 +1,6 @@
 import { errorResponses } from './errors.js'
 import { refTo, type HeaderName } from './headers.js'
+import { sampleOf } from './samples.js'
 import type { Content, Operation, Response, Schema } from './types.js'
 
 /** Completes an operation: its name, who may call it, what its replies are and which headers they have. */
@@ -9,6 +10,7 @@ export function describeOperation(method: string, path: string, operation: Opera
   // An empty requirement: the operation needs no credentials.
   operation.security ??= [{}]
   for (const { schema } of operation.parameters ?? []) readAsInteger(schema)
+  addExamples(method, operation)
   allowNoBody(operation)
   const isPage = operation.tags?.includes('pages') ?? false
   operation.responses = describeResponses(method, operation, isPage)
@@ -31,6 +33,15 @@ function readAsInteger(schema: Schema & { 'x-integer'?: Schema }): void {
   delete schema.pattern
   Object.assign(schema, { type: 'integer', ...integer })
   if (schema.default !== undefined) schema.default = Number(schema.default)
+}
+
+/** A file has no example, because no text is one. */
+function addExamples(method: string, { requestBody }: Operation): void {
+  for (const [type, media] of Object.entries(requestBody?.content ?? {})) {
+    if (type === 'multipart/form-data') continue
+    const example = sampleOf(method.toUpperCase(), media.schema)
+    if (example) media.example = example
+  }
 }
 
 /** A body that may be null may be left out. */
@@ -81,8 +92,10 @@ const phrases: Record<string, string> = {
   '5XX': 'The service cannot answer now',
 }
 
-function describe(description: string, status: string): string {
-  return description === 'Default Response' ? (phrases[status] ?? 'Reply') : description
+function describe(description: string | undefined, status: string): string {
+  return description === undefined || description === 'Default Response'
+    ? (phrases[status] ?? 'Reply')
+    : description
 }
 
 function headersOf(status: string): HeaderName[] {

@@ -1,5 +1,6 @@
 import { describeOperation } from './operations.js'
 import { headers } from './headers.js'
+import { extractShared } from './responses.js'
 import { extractNamed, limitSchema } from './schemas.js'
 import type { OpenApi, Operation } from './types.js'
 
@@ -18,7 +19,8 @@ export function publish(collected: object): OpenApi {
   }
   limitSchema(document.paths)
   const schemas = extractNamed(document.paths)
-  document.components = { ...document.components, schemas, headers }
+  const responses = extractShared(document.paths)
+  document.components = { ...document.components, schemas, responses, headers }
   document.tags = tagsOf(Object.values(document.paths).flatMap(Object.values<Operation>))
   return document
 }

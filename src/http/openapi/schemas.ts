@@ -40,3 +40,12 @@ export function limitSchema(tree: object): void {
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null
+
+/** The object schema of a value, or the first object schema among its alternatives. */
+export function objectOf({ anyOf, ...schema }: Schema): Schema | undefined {
+  if (anyOf) return anyOf.map(objectOf).find((found) => found !== undefined)
+  return schema.properties && schema
+}
+
+/** Whether the schema also accepts null or no body. */
+export const isOptional = ({ anyOf = [] }: Schema) => anyOf.some(({ type }) => type === 'null')

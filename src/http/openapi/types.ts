@@ -10,6 +10,7 @@ export type OpenApi = {
     securitySchemes?: Record<string, object>
     schemas?: Record<string, Schema>
     headers?: Record<string, object>
+    responses?: Record<string, Response>
   }
   paths: Record<string, Record<string, Operation>>
 }
@@ -27,12 +28,13 @@ export type Operation = {
 }
 
 export type Response = {
-  description: string
+  $ref?: string
+  description?: string
   headers?: Record<string, object>
   content?: Content
 }
 
-export type Content = Record<string, { schema: Schema }>
+export type Content = Record<string, { schema: Schema; example?: unknown }>
 
 export type Schema = {
   $ref?: string
@@ -50,6 +52,7 @@ export type Schema = {
   maxItems?: number
   contentMediaType?: string
   properties?: Record<string, Schema>
+  required?: string[]
   items?: Schema
   anyOf?: Schema[]
   allOf?: Schema[]

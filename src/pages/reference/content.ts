@@ -9,7 +9,8 @@ import {
   type Operation,
 } from './document.js'
 import { examplesOf, type Examples } from './examples.js'
-import { fieldOf, fieldsOf, objectOf, type Field } from './fields.js'
+import { objectOf } from '../../http/openapi/schemas.js'
+import { fieldOf, fieldsOf, type Field } from './fields.js'
 
 export type Reference = {
   version: string

@@ -1,5 +1,5 @@
 import { accessOf, type Operation } from './document.js'
-import { sampleOf } from './samples.js'
+import { sampleOf } from '../../http/openapi/samples.js'
 
 /** The same request as commands for HTTPie and curl. */
 export type Examples = { httpie: string; curl: string }

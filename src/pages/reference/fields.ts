@@ -1,3 +1,4 @@
+import { objectOf } from '../../http/openapi/schemas.js'
 import type { Schema } from './document.js'
 
 /** A parameter or a body field. The name of a nested field is its path, such as `user.id`. */
@@ -21,15 +22,6 @@ export function fieldOf(name: string, schema: Schema, isRequired: boolean): Fiel
   if (schema.default !== undefined) parts.push(`default: ${JSON.stringify(schema.default)}`)
   return { name, type: typeOf(schema), isRequired, text: parts.filter(Boolean).join('; ') }
 }
-
-/** The object schema of a value, or the first object schema among its alternatives. */
-export function objectOf({ anyOf, ...schema }: Schema): Schema | undefined {
-  if (anyOf) return anyOf.map(objectOf).find((found) => found !== undefined)
-  return schema.properties && schema
-}
-
-/** Whether the schema also accepts null or no body. */
-export const isOptional = ({ anyOf = [] }: Schema) => anyOf.some(({ type }) => type === 'null')
 
 function typeOf({ anyOf, type = 'any', items, format, ...schema }: Schema): string {
   if (anyOf) return anyOf.map(typeOf).join(' or ')

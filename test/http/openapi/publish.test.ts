@@ -1,5 +1,6 @@
 import t from 'tap'
 import { testApp } from '../../support/app.js'
+import { resolveResponse } from '../../../src/http/openapi/responses.js'
 import type { OpenApi, Operation, Schema } from '../../../src/http/openapi/types.js'
 
 const { app } = await testApp(t)
@@ -34,9 +35,27 @@ t.test('every reference leads to a component, and the common schemas have a name
   t.end()
 })
 
+t.test('a reply that several operations have is there once', (t) => {
+  const inline = operations.flatMap(({ operation }) =>
+    Object.entries(operation.responses)
+      .filter(([, { $ref }]) => $ref === undefined)
+      .map(([status, response]) => `${status} ${JSON.stringify(response)}`),
+  )
+  t.equal(new Set(inline).size, inline.length)
+  const shared = Object.values(document.components.responses ?? {}).map((each) =>
+    JSON.stringify(each),
+  )
+  t.ok(shared.length > 50)
+  t.end()
+})
+
 t.test('no path is there twice, and pages are HTML', (t) => {
   t.notOk(Object.keys(document.paths).some((path) => path !== '/' && path.endsWith('/')))
-  t.ok(document.paths['/login']?.get?.responses['200']?.content?.['text/html'])
+  t.ok(
+    resolveResponse(document, document.paths['/login']?.get?.responses['200'])?.content?.[
+      'text/html'
+    ],
+  )
   t.end()
 })
 
@@ -57,8 +76,10 @@ t.test('a body that may be left out is not required, and an integer is an intege
 
 t.test('an error reply names the codes that the route may answer', (t) => {
   const codesOf = (operation: Operation | undefined, status: string) =>
-    (operation?.responses[status]?.content?.['application/json']?.schema.allOf?.[1] as Schema)
-      .properties?.code?.enum
+    (
+      resolveResponse(document, operation?.responses[status])?.content?.['application/json']?.schema
+        .allOf?.[1] as Schema
+    ).properties?.code?.enum
   const register = document.paths['/api/register']?.post
   t.strictSame(codesOf(register, '409'), ['email_taken', 'username_taken', 'mobile_taken'])
   t.ok(codesOf(document.paths['/api/users']?.get, '403')?.includes('forbidden'))

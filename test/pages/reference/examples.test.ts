@@ -3,7 +3,7 @@ import t from 'tap'
 import { validatorCompiler } from '../../../src/http/compilers.js'
 import type { Document, Operation } from '../../../src/pages/reference/document.js'
 import { examplesOf } from '../../../src/pages/reference/examples.js'
-import { sampleOf } from '../../../src/pages/reference/samples.js'
+import { sampleOf } from '../../../src/http/openapi/samples.js'
 import { testApp } from '../../support/app.js'
 
 const json = (schema: object) => ({ content: { 'application/json': { schema } } })

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { fieldOf, fieldsOf, isOptional, objectOf } from '../../../src/pages/reference/fields.js'
+import { isOptional, objectOf } from '../../../src/http/openapi/schemas.js'
+import { fieldOf, fieldsOf } from '../../../src/pages/reference/fields.js'
 
 t.test('nested fields are named by their path', (t) => {
   const schema = {

@@ -1,5 +1,5 @@
-import type { Schema } from './document.js'
-import { isOptional, objectOf } from './fields.js'
+import { isOptional, objectOf } from './schemas.js'
+import type { Schema } from './types.js'
 
 /** Sample values by field name. The example uses the first one that matches the pattern of the schema. */
 const values: Record<string, string[]> = {
