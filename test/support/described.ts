@@ -103,7 +103,7 @@ function describe(document: OpenApi) {
       return [404, 405].includes(status) ? undefined : 'the operation is not described'
     if (status === 405) return undefined
     const { responses } = operation
-    const key = String(status) in responses ? String(status) : `${String(status)[0] ?? ''}XX`
+    const key = String(status) in responses || status < 400 ? String(status) : 'default'
     const { $ref: shared } = responses[key] ?? {}
     const response = resolveResponse(document, responses[key])
     if (!response) return 'the status is not described'

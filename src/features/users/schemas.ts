@@ -48,7 +48,7 @@ export const Password = Type.String({
 // No line breaks, because names appear in mail headers, and no bidirectional overrides, which reverse the
 // displayed text (Unicode TR 36 §2.4).
 export const oneLine = matching(
-  '^[^\\p{Cc}\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$',
+  '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$',
   'must be one line without control characters',
 )
 

@@ -61,9 +61,14 @@ function describeResponses(
   operation: Operation,
   isPage: boolean,
 ): Operation['responses'] {
-  const content = operation.responses['4XX']?.content
-  const ofCodes = isPage ? {} : errorResponses(method, operation, content)
-  const all = { ...ofCodes, ...operation.responses }
+  // A route gives one schema for all its errors, as `4XX` and `5XX`.
+  const refusal = operation.responses['4XX']
+  const own = Object.entries(operation.responses).filter(([status]) => !status.endsWith('XX'))
+  const all = {
+    ...errorResponses(method, operation, refusal?.content),
+    ...Object.fromEntries(own),
+    ...(refusal && { default: refusal }),
+  }
   delete operation['x-errors']
   return Object.fromEntries(
     Object.entries(all).map(([status, response]) => [status, complete(status, response, isPage)]),
@@ -72,7 +77,7 @@ function describeResponses(
 
 function complete(status: string, response: Response, isPage: boolean): Response {
   const { description, content } = response
-  const isError = /^[45]/.test(status)
+  const isError = /^([45]|default)/.test(status)
   return {
     description: describe(description, status),
     headers: Object.fromEntries(headersOf(status).map((name) => [name, refTo(name)])),
@@ -88,8 +93,7 @@ const phrases: Record<string, string> = {
   '302': 'Go to `Location`',
   '303': 'Go to `Location`',
   '304': 'The copy of the client is current',
-  '4XX': 'The request is refused',
-  '5XX': 'The service cannot answer now',
+  default: 'The request is refused, or the service cannot answer now',
 }
 
 function describe(description: string | undefined, status: string): string {
@@ -100,11 +104,12 @@ function describe(description: string | undefined, status: string): string {
 
 function headersOf(status: string): HeaderName[] {
   const names: HeaderName[] = ['X-Request-Id', 'Cache-Control', 'Access-Control-Allow-Origin']
-  if (/^[24]/.test(status)) names.push('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset')
-  if (/^(4XX|429|5XX|503)$/.test(status)) names.push('Retry-After')
-  if (/^4(01|XX)$/.test(status)) names.push('WWW-Authenticate')
-  if (status === '4XX') names.push('Allow')
-  if (/^(201|30[1-8]|401|4XX)$/.test(status)) names.push('Location')
+  if (/^([24]|default)/.test(status))
+    names.push('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset')
+  if (/^(429|503|default)$/.test(status)) names.push('Retry-After')
+  if (/^(401|default)$/.test(status)) names.push('WWW-Authenticate')
+  if (status === 'default') names.push('Allow')
+  if (/^(201|30[1-8]|401|default)$/.test(status)) names.push('Location')
   names.push('Set-Cookie')
   return names
 }

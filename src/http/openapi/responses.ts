@@ -24,9 +24,9 @@ export function extractShared(paths: OpenApi['paths']): Record<string, Response>
   return shared
 }
 
-/** `404` is `NotFound`, and the range `4XX` is `Status4XX`. */
+/** `404` is `NotFound`. */
 function nameOf(status: string): string {
-  return STATUS_CODES[status]?.replaceAll(/\W/g, '') ?? `Status${status}`
+  return STATUS_CODES[status]?.replaceAll(/\W/g, '') ?? 'Failure'
 }
 
 function freeName(name: string, taken: object): string {

@@ -17,7 +17,12 @@ t.test('every operation has a name of its own, says who may call it, and lists i
   for (const { name, operation } of operations) {
     t.match(operation.operationId, /^[a-z]+([A-Z0-9][A-Za-z0-9]*)*$/, name)
     t.ok(operation.security && operation.security.length > 0, `${name}: security`)
-    t.ok('5XX' in operation.responses, `${name}: errors`)
+    t.ok(operation.responses['503'], `${name}: errors`)
+    // Some generators write a range such as `4XX` as it is, which is no number.
+    t.notOk(
+      Object.keys(operation.responses).some((status) => /X/.test(status)),
+      name,
+    )
   }
   t.end()
 })
