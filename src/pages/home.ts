@@ -103,6 +103,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
           summary: 'Set the picture with the form on `/welcome`',
           tags,
           consumes: ['multipart/form-data'],
+          errors: ['invalid_token', 'forbidden', 'rate_limited', 'overloaded'],
           response: pageReplies,
         },
       },

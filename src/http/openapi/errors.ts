@@ -25,15 +25,16 @@ export function errorResponses(
 }
 
 function codesOf(method: string, operation: Operation): Set<ErrorCode> {
-  const { parameters = [], requestBody, security = [] } = operation
+  const { parameters = [], requestBody, security = [], tags = [] } = operation
   const schemes = security.flatMap(Object.keys)
+  const isForBrowsers = schemes.includes('session') || tags.includes('pages')
   const hasInput = parameters.length > 0 || requestBody !== undefined
   return new Set([
     ...always,
     ...(hasInput ? ofInput : []),
     ...(method === 'get' ? [] : ofBody),
     ...(schemes.includes('bearer') ? ofToken : []),
-    ...(schemes.includes('session') && method !== 'get' ? (['cross_site_request'] as const) : []),
+    ...(isForBrowsers && method !== 'get' ? (['cross_site_request'] as const) : []),
     ...(operation['x-errors'] ?? []),
   ])
 }
