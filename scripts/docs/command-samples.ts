@@ -28,6 +28,7 @@ const ada: Account = {
   disabled_at: null,
   email_verified_at: at(12),
   mobile_verified_at: null,
+  last_login_at: at(14),
 }
 
 const session: Omit<Session, 'current'> = {

@@ -99,7 +99,7 @@ export async function listUsers(
   print: Print,
 ): Promise<void> {
   const all: Account[] = []
-  if (!json) printCells(print, 'id', 'username', 'email', 'mobile', 'state', 'roles')
+  if (!json) printCells(print, 'id', 'username', 'email', 'mobile', 'state', 'roles', 'last login')
   let cursor: string | undefined
   do {
     const filter = { ...(search && { search }), ...(cursor && { cursor }) }
@@ -111,8 +111,10 @@ export async function listUsers(
   if (json) printJson(print, all)
 }
 
-const printUser = ({ id, username, email, mobile, roles, ...account }: Account, print: Print) =>
-  printCells(print, id, username, email, mobile, stateOf(account), roles)
+function printUser(account: Account, print: Print): void {
+  const { id, username, email, mobile, roles, last_login_at } = account
+  printCells(print, id, username, email, mobile, stateOf(account), roles, last_login_at)
+}
 
 const nameOf = ({ id, email, username, mobile }: Account) =>
   `${email ?? username ?? mobile ?? 'the user'} (${id})`

@@ -5,6 +5,7 @@ import { migrate } from '../../src/db/migrate.js'
 import { isOlder } from '../../src/db/schema.js'
 import { keysSecret, listeningApp } from '../support/app.js'
 import { jsonClient } from '../support/browser-session.js'
+import { queryAt } from '../support/database.js'
 import { post } from '../support/oauth.js'
 import { releases, restoreRelease } from '../support/release-fixture.js'
 import { smtpSink } from '../support/smtp-sink.js'
@@ -92,6 +93,20 @@ for (const from of releases) {
     t.equal((await logIn(frank)).status, 200)
     t.ok((await mail.next('root@example.org')).link, 'a message that waited is sent')
     await until(async () => (await sql('select from outbox')).length === 0, 'an empty outbox')
+  })
+
+  t.test(`from ${from}: the last login of each user is known`, async (t) => {
+    const { url } = await restoreRelease(t, from)
+    await migrate(url, quiet)
+    const users = await queryAt<{ username: string | null; is_known: boolean }>(
+      url,
+      `select username, last_login_at = (select max(at) from audit_log
+           where user_id = users.id and event = 'login.succeeded') as is_known
+         from users where exists (
+           select from audit_log where user_id = users.id and event = 'login.succeeded')`,
+    )
+    t.ok(users.length > 0)
+    for (const { username, is_known } of users) t.ok(is_known, username ?? 'without a username')
   })
 
   t.test(`from ${from}: tokens stay what they were, and uploads are served`, async (t) => {

@@ -4,16 +4,18 @@ import { Identifiers } from '../identifiers/schemas.js'
 import { RoleName } from '../roles/schemas.js'
 import { changes, oneLine, profile, User } from '../users/schemas.js'
 
-const NullableTime = Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time' })
+const NullableTime = (options: { description?: string } = {}) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', ...options })
 
 /** A user with the fields that only administrators see. */
 export const Account = Type.Composite([
   User,
   Type.Object({
-    activated_at: NullableTime,
-    disabled_at: NullableTime,
-    email_verified_at: NullableTime,
-    mobile_verified_at: NullableTime,
+    activated_at: NullableTime(),
+    disabled_at: NullableTime(),
+    email_verified_at: NullableTime(),
+    mobile_verified_at: NullableTime(),
+    last_login_at: NullableTime({ description: 'null before the first login' }),
   }),
 ])
 export type Account = Static<typeof Account>

@@ -52,8 +52,9 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
 
   return {
     /**
-     * Creates a session. Returns undefined if the account was disabled, or its password changed, after
-     * the password was verified. The share lock makes the session and such a change wait for each other.
+     * Creates a session, and sets the time of the last login. Returns undefined if the account was disabled,
+     * or its password changed, after the password was verified. The lock on the user's row makes the session
+     * and such a change wait for each other.
      */
     async create({
       id,
@@ -65,7 +66,9 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
     }: NewSession): Promise<TokenSubject | undefined> {
       const { rows } = await db.query<TokenSubject>(
         `with u as (
-           select * from users u where id = $2 and password_hash is not distinct from $3 and ${enabled} for share
+           update users u set last_login_at = now()
+           where id = $2 and password_hash is not distinct from $3 and ${enabled}
+           returning *
          ), s as (
            insert into sessions (id, user_id, user_agent, address, expires_at)
            select $1, id, $4, $5, now() + make_interval(secs => $6) from u

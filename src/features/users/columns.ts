@@ -24,7 +24,8 @@ export function userColumns(publicUrl: string) {
   return {
     user,
     created: columnsWith('select role from granted', publicUrl),
-    account: `${user}, activated_at, disabled_at, email_verified_at, mobile_verified_at`,
+    account: `${user}, activated_at, disabled_at, email_verified_at, mobile_verified_at,
+      last_login_at`,
   }
 }
 
