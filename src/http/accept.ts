@@ -9,6 +9,10 @@ export const wantsHtml = (request: FastifyRequest) =>
 export const wantsText = (request: FastifyRequest) =>
   accepts(request.raw).type(['json', 'text/plain']) === 'text/plain'
 
+/** Whether the client prefers CSV to JSON, as a spreadsheet may. */
+export const wantsCsv = (request: FastifyRequest) =>
+  accepts(request.raw).type(['json', 'text/csv']) === 'text/csv'
+
 /** Tells caches that the reply depends on Accept too, beside the Origin of CORS (RFC 9110 §12.5.5). */
 export function varyByAccept(reply: FastifyReply): FastifyReply {
   const before = reply.getHeader('vary')
