@@ -80,9 +80,9 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   // These routes need the role admin.
   await app.register(async (secured) => {
     secure(secured, { role: 'admin' })
-    await secured.register(administrationRoutes, { administration })
+    await secured.register(administrationRoutes, { administration, publicUrl })
     await secured.register(roleRoutes, { roles })
-    await secured.register(auditRoutes, { audit })
+    await secured.register(auditRoutes, { audit, publicUrl })
   })
 
   // A reverse proxy calls these before it forwards a request to another app.

@@ -95,7 +95,7 @@ const services = {
     delete: async () => undefined,
     forceReset: async () => undefined,
   },
-  audit: { list: async () => [entry] },
+  audit: { list: async () => ({ rows: [entry], end: null }) },
   clients: {
     add: async () => ({
       client_id: 'reports',

@@ -27,12 +27,13 @@ export function auditCommand({ withServices, print }: Tools): Command {
     .action(({ user, event, before, limit, json }: Options) =>
       withServices(async ({ audit, store }) => {
         const user_id = user === undefined ? undefined : await findUser(store, user)
-        const entries = await audit.list({
-          limit,
+        const filter = {
           ...(user_id !== undefined && { user_id }),
           ...(event !== undefined && { event }),
-          ...(before !== undefined && { before }),
-        })
+        }
+        const after = before === undefined ? undefined : { key: null, id: before }
+        const page = { limit, key: undefined, descending: true, after }
+        const { rows: entries } = await audit.list(filter, page)
         if (json) {
           printJson(print, entries)
           return

@@ -3,13 +3,13 @@ import { errors } from '../errors.js'
 import { maxFaults } from './faults.js'
 import { matching } from './patterns.js'
 
+export const idPattern = '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$'
+export const idRule = 'must be an id such as 0192f3a4-5b6c-7d8e-9f01-23456789abcd'
+
 /** A UUID in its usual form. The format `uuid` would also accept `urn:uuid:…`, which PostgreSQL rejects. */
 export const Id = (description?: string) =>
   Type.String({
-    ...matching(
-      '^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$',
-      'must be an id such as 0192f3a4-5b6c-7d8e-9f01-23456789abcd',
-    ),
+    ...matching(idPattern, idRule),
     ...(description && { description }),
   })
 

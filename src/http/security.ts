@@ -21,12 +21,14 @@ export const security = fp<Options>(
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
       allowedHeaders: ['Authorization', 'Content-Type'],
       exposedHeaders: [
+        'Link',
         'RateLimit-Limit',
         'RateLimit-Remaining',
         'RateLimit-Reset',
         'Retry-After',
         'WWW-Authenticate',
         'X-Request-Id',
+        'X-Total-Count',
       ],
       maxAge: 600,
     }

@@ -1,19 +1,30 @@
+import { pageSql, parameters, sortKey, toPage, type Page, type Put } from '../../db/keyset.js'
 import type { Db } from '../../db/pool.js'
+import type { PageRequest } from '../../http/lists.js'
 import type { UserColumns } from '../users/columns.js'
-import type { Account, AccountState } from './schemas.js'
+import { accountSorts, type Account, type AccountState } from './schemas.js'
 
-type Filter = {
+export type AccountFilter = {
   search?: string
   role?: string
   state?: AccountState
-  after?: string
-  limit: number
+  created_after?: string
+  created_before?: string
+  last_login_after?: string
+  last_login_before?: string
 }
 
 const states: Record<AccountState, string> = {
   active: 'activated_at is not null and disabled_at is null',
   disabled: 'disabled_at is not null',
   pending: 'activated_at is null and disabled_at is null',
+}
+
+/** Each has an index: see the migration 0025. */
+const keys = {
+  created_at: sortKey(accountSorts.created_at, 'created_at'),
+  email: sortKey(accountSorts.email, 'email_canonical', { nullable: true }),
+  last_login_at: sortKey(accountSorts.last_login_at, 'last_login_at', { nullable: true }),
 }
 
 /** The SQL that lists and searches users. */
@@ -24,25 +35,62 @@ export function createAccountRepository(db: Db, { account: columns }: UserColumn
       return rows[0]
     },
 
-    /** Lists users, the newest first. `after` is the id of the last user of the previous page. */
-    async list({ search, role, state, after, limit }: Filter): Promise<Account[]> {
-      const { rows } = await db.query<Account>(
-        `select ${columns} from users
-         where ($1::uuid is null or id < $1)
-           and ($2::text is null or exists (
-             select from user_roles where user_id = users.id and role = $2))
-           and ($3::text is null or concat_ws(' ', lower(normalize(name, nfkc)), username_canonical,
-             email_canonical, mobile_canonical) like lower($3))
-           and ${state ? states[state] : 'true'}
-         order by id desc limit $4`,
-        [after ?? null, role ?? null, search === undefined ? null : toPattern(search), limit],
+    async list(
+      filter: AccountFilter,
+      { limit, key, ...page }: PageRequest<keyof typeof keys>,
+    ): Promise<Page<Account>> {
+      const { values, put } = parameters()
+      const sql = pageSql({ ...page, key: key && keys[key] }, put)
+      const { rows } = await db.query<Account & { sort_key: string | null }>(
+        `select ${columns}, ${sql.sortKey} from users
+         where ${sql.isAfter} and ${conditionOf(filter, put)}
+         order by ${sql.order} limit ${put(limit + 1)}`,
+        values,
       )
-      return rows
+      return toPage(rows, limit)
+    },
+
+    /** Counts users, up to a limit. */
+    async count(filter: AccountFilter, limit: number): Promise<number> {
+      const { values, put } = parameters()
+      const { rows } = await db.query<{ count: number }>(
+        `select count(*)::integer as count from (
+           select from users where ${conditionOf(filter, put)} limit ${put(limit)}) as found`,
+        values,
+      )
+      return rows[0]?.count ?? 0
     },
   }
 }
 
 export type AccountRepository = ReturnType<typeof createAccountRepository>
+
+function conditionOf(filter: AccountFilter, put: Put): string {
+  const { search, role, state } = filter
+  const { created_after, created_before, last_login_after, last_login_before } = filter
+  const conditions = ['true']
+  if (role !== undefined) {
+    conditions.push(
+      `exists (select from user_roles where user_id = users.id and role = ${put(role)})`,
+    )
+  }
+  if (search !== undefined) {
+    conditions.push(`concat_ws(' ', lower(normalize(name, nfkc)), username_canonical,
+      email_canonical, mobile_canonical) like lower(${put(toPattern(search))})`)
+  }
+  if (state !== undefined) conditions.push(states[state])
+  if (created_after !== undefined) conditions.push(`created_at >= ${put(created_after)}`)
+  if (created_before !== undefined) conditions.push(`created_at < ${put(created_before)}`)
+  if (last_login_after !== undefined) {
+    conditions.push(`${keys.last_login_at.value} >= ${put(last_login_after)}`)
+  }
+  if (last_login_before !== undefined) {
+    conditions.push(
+      `${keys.last_login_at.value} < ${put(last_login_before)} and last_login_at is not null`,
+    )
+  }
+  return conditions.join(' and ')
+}
 
 const toPattern = (search: string) =>
   `%${search

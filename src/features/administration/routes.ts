@@ -1,8 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { actorOf } from '../../http/caller.js'
+import { describeList, sendAsCsv } from '../../http/lists.js'
 import { MessageReply, ok, replies } from '../../http/replies.js'
 import { EndedReply } from '../sessions/schemas.js'
 import {
+  Account,
   AccountParams,
   AccountReply,
   AccountsQuery,
@@ -12,7 +14,7 @@ import {
 } from './schemas.js'
 import type { AdministrationService } from './service.js'
 
-type Options = { administration: AdministrationService }
+type Options = { administration: AdministrationService; publicUrl: string }
 
 const tags = ['administration']
 const params = AccountParams
@@ -20,19 +22,24 @@ const params = AccountParams
 /** Routes for administrators: the accounts of all users. */
 export const administrationRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { administration },
+  { administration, publicUrl },
 ) => {
   app.get(
     '/api/users',
     {
       schema: {
         summary: 'List users, the newest first, in pages',
+        description: describeList('List users in pages'),
         tags,
         querystring: AccountsQuery,
         response: replies({ 200: AccountsReply }),
       },
     },
-    async (request) => ok(await administration.list(request.query)),
+    async (request, reply) => {
+      const page = await administration.list(request.query)
+      const list = { name: 'users', schema: Account, publicUrl }
+      return sendAsCsv(request, reply, list, { ...page, rows: page.users }) ?? ok(page)
+    },
   )
 
   app.post(

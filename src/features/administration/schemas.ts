@@ -1,5 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Cursor, Sort, Total, totals } from '../../http/lists.js'
 import { Id, Limit } from '../../http/replies.js'
+import { Time } from '../../http/times.js'
 import { Identifiers } from '../identifiers/schemas.js'
 import { RoleName } from '../roles/schemas.js'
 import { changes, oneLine, profile, User } from '../users/schemas.js'
@@ -34,6 +36,15 @@ export const AccountParams = Type.Object({ id: Id() })
 export const accountStates = ['active', 'disabled', 'pending'] as const
 export type AccountState = (typeof accountStates)[number]
 
+/** What the list of users can be sorted by. Each has an index. */
+export const accountSorts = {
+  created_at: 'time',
+  email: 'text',
+  last_login_at: 'time',
+} as const
+
+const neverLoggedIn = 'leaves out users who have never logged in'
+
 export const AccountsQuery = Type.Object(
   {
     search: Type.Optional(
@@ -50,7 +61,13 @@ export const AccountsQuery = Type.Object(
         Type.String({ enum: [...accountStates], description: '`pending`: not activated yet' }),
       ),
     ),
-    cursor: Type.Optional(Id('`next` of the previous page')),
+    created_after: Type.Optional(Time('created at this time or later')),
+    created_before: Type.Optional(Time('created before this time')),
+    last_login_after: Type.Optional(Time(`logged in at this time or later; ${neverLoggedIn}`)),
+    last_login_before: Type.Optional(Time(`last logged in before this time; ${neverLoggedIn}`)),
+    sort: Type.Optional(Sort(accountSorts)),
+    total: Type.Optional(Total),
+    cursor: Type.Optional(Cursor),
     limit: Type.Optional(Limit),
   },
   { additionalProperties: false },
@@ -65,6 +82,7 @@ export const AccountsReply = Type.Object(
       type: ['string', 'null'],
       description: 'the cursor of the next page; null on the last page',
     }),
+    ...totals,
   },
   { title: 'AccountsReply' },
 )

@@ -1,4 +1,6 @@
 import type { Caller } from '../../http/caller.js'
+import { countTotal, cursorOf, readPage } from '../../http/lists.js'
+import { readTimes } from '../../http/times.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError } from '../../errors.js'
 import type { MessageName } from '../messages/messages.js'
@@ -17,11 +19,11 @@ import { readProfile } from '../users/profile.js'
 import { addressKinds } from '../identifiers/identifiers.js'
 import type { UserRepository } from '../users/repository.js'
 import type { UserService } from '../users/service.js'
-import type { Account, AccountsQuery, EditAccountBody } from './schemas.js'
+import { accountSorts, type Account, type AccountsQuery, type EditAccountBody } from './schemas.js'
 
 type Repositories = CodeRepositories &
   CreationRepositories & {
-    accounts: Pick<AccountRepository, 'find' | 'list'>
+    accounts: Pick<AccountRepository, 'count' | 'find' | 'list'>
     roles: Pick<RoleRepository, 'keepingAnAdmin'>
     sessions: Pick<SessionRepository, 'endAll'>
     users: Pick<UserRepository, 'lock' | 'setDisabled' | 'setPassword' | 'update'>
@@ -36,22 +38,27 @@ type Dependencies = {
   newId: () => string
 }
 
-type AccountPage = { users: Account[]; next: string | null }
+type AccountPage = {
+  users: Account[]
+  next: string | null
+  total?: number
+  total_is_more?: boolean
+}
+
+const times = ['created_after', 'created_before', 'last_login_after', 'last_login_before'] as const
 
 /** What administrators do with the accounts of other users. Each change is written to the audit log. */
 export function createAdministrationService(dependencies: Dependencies) {
   const { store, users, roles, passwords, policy, newId } = dependencies
 
   return {
-    async list({ limit = '50', cursor, ...filter }: AccountsQuery): Promise<AccountPage> {
-      const pageSize = Number(limit)
-      const found = await store.accounts.list({
-        ...filter,
-        ...(cursor !== undefined && { after: cursor }),
-        limit: pageSize + 1,
-      })
-      const page = found.slice(0, pageSize)
-      return { users: page, next: found.length > pageSize ? (page.at(-1)?.id ?? null) : null }
+    /** @throws AppError `validation_failed` */
+    async list({ limit, cursor, sort, total, ...query }: AccountsQuery): Promise<AccountPage> {
+      const page = readPage(accountSorts, { limit, cursor, sort })
+      const filter = { ...query, ...readTimes(query, times) }
+      const { rows: users, end } = await store.accounts.list(filter, page)
+      const totals = await countTotal(total, (max) => store.accounts.count(filter, max))
+      return { users, next: cursorOf(sort, end), ...totals }
     },
 
     get,

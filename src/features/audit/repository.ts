@@ -1,6 +1,8 @@
+import { pageSql, parameters, sortKey, toPage, type Page, type Put } from '../../db/keyset.js'
 import type { Db } from '../../db/pool.js'
 import type { Caller } from '../../http/caller.js'
-import type { AuditEntry, AuditEvent } from './schemas.js'
+import type { PageRequest } from '../../http/lists.js'
+import { auditSorts, type AuditEntry, type AuditEvent } from './schemas.js'
 
 export type NewAuditEntry = {
   event: AuditEvent
@@ -11,7 +13,14 @@ export type NewAuditEntry = {
   detail?: Record<string, string | number | boolean>
 }
 
-type Filter = { before?: string; user_id?: string; event?: string; limit: number }
+export type AuditFilter = {
+  user_id?: string
+  event?: string
+  created_after?: string
+  created_before?: string
+}
+
+const keys = { at: sortKey(auditSorts.at, 'at') }
 
 /** All SQL about the audit log. */
 export function createAuditRepository(db: Db, newId: () => string) {
@@ -29,17 +38,31 @@ export function createAuditRepository(db: Db, newId: () => string) {
       )
     },
 
-    /** Lists entries, newest first. `before` is the id of the last entry of the previous page. */
-    async list({ before, user_id, event, limit }: Filter): Promise<AuditEntry[]> {
-      const { rows } = await db.query<AuditEntry>(
-        `select id, at, event, actor_id, user_id, address, user_agent, request_id, detail
-         from audit_log
-         where ($1::uuid is null or id < $1) and ($2::uuid is null or user_id = $2)
-           and ($3::text is null or event = $3)
-         order by id desc limit $4`,
-        [before ?? null, user_id ?? null, event ?? null, limit],
+    async list(
+      filter: AuditFilter,
+      { limit, key, ...page }: PageRequest<keyof typeof keys>,
+    ): Promise<Page<AuditEntry>> {
+      const { values, put } = parameters()
+      const sql = pageSql({ ...page, key: key && keys[key] }, put)
+      const { rows } = await db.query<AuditEntry & { sort_key: string | null }>(
+        `select id, at, event, actor_id, user_id, address, user_agent, request_id, detail,
+           ${sql.sortKey}
+         from audit_log where ${sql.isAfter} and ${conditionOf(filter, put)}
+         order by ${sql.order} limit ${put(limit + 1)}`,
+        values,
       )
-      return rows
+      return toPage(rows, limit)
+    },
+
+    /** Counts entries, up to a limit. */
+    async count(filter: AuditFilter, limit: number): Promise<number> {
+      const { values, put } = parameters()
+      const { rows } = await db.query<{ count: number }>(
+        `select count(*)::integer as count from (
+           select from audit_log where ${conditionOf(filter, put)} limit ${put(limit)}) as found`,
+        values,
+      )
+      return rows[0]?.count ?? 0
     },
 
     /**
@@ -59,3 +82,13 @@ export function createAuditRepository(db: Db, newId: () => string) {
 }
 
 export type AuditRepository = ReturnType<typeof createAuditRepository>
+
+function conditionOf({ user_id, event, ...times }: AuditFilter, put: Put): string {
+  const conditions = ['true']
+  if (user_id !== undefined) conditions.push(`user_id = ${put(user_id)}`)
+  if (event !== undefined) conditions.push(`event = ${put(event)}`)
+  const { created_after, created_before } = times
+  if (created_after !== undefined) conditions.push(`at >= ${put(created_after)}`)
+  if (created_before !== undefined) conditions.push(`at < ${put(created_before)}`)
+  return conditions.join(' and ')
+}

@@ -1,5 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Cursor, Sort, Total, totals } from '../../http/lists.js'
 import { Id, Limit } from '../../http/replies.js'
+import { Time } from '../../http/times.js'
 
 /** All events of the audit log. A refresh is not audited, unless it repeats a spent token after the grace. */
 export const auditEvents = [
@@ -58,12 +60,19 @@ export const AuditEntry = Type.Object(
 )
 export type AuditEntry = Static<typeof AuditEntry>
 
+/** What the audit log can be sorted by. It has an index. */
+export const auditSorts = { at: 'time' } as const
+
 export const AuditQuery = Type.Object(
   {
-    cursor: Type.Optional(Id('`next` of the previous page')),
+    cursor: Type.Optional(Cursor),
     limit: Type.Optional(Limit),
     user_id: Type.Optional(Id()),
     event: Type.Optional(Type.String({ enum: [...auditEvents] })),
+    created_after: Type.Optional(Time('written at this time or later')),
+    created_before: Type.Optional(Time('written before this time')),
+    sort: Type.Optional(Sort(auditSorts)),
+    total: Type.Optional(Total),
   },
   { additionalProperties: false },
 )
@@ -76,6 +85,7 @@ export const AuditReply = Type.Object(
       type: ['string', 'null'],
       description: 'the cursor of the next page',
     }),
+    ...totals,
   },
   { title: 'AuditReply' },
 )

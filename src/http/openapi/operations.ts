@@ -71,16 +71,22 @@ function describeResponses(
   }
   delete operation['x-errors']
   return Object.fromEntries(
-    Object.entries(all).map(([status, response]) => [status, complete(status, response, isPage)]),
+    Object.entries(all).map(([status, response]) => [
+      status,
+      complete(response, headersOf(status, operation), { status, isPage }),
+    ]),
   )
 }
 
-function complete(status: string, response: Response, isPage: boolean): Response {
-  const { description, content } = response
+function complete(
+  { description, content }: Response,
+  headers: HeaderName[],
+  { status, isPage }: { status: string; isPage: boolean },
+): Response {
   const isError = /^([45]|default)/.test(status)
   return {
     description: describe(description, status),
-    headers: Object.fromEntries(headersOf(status).map((name) => [name, refTo(name)])),
+    headers: Object.fromEntries(headers.map((name) => [name, refTo(name)])),
     ...(content && { content: isError ? errorContent(content, isPage) : byMediaType(content) }),
   }
 }
@@ -102,7 +108,7 @@ function describe(description: string | undefined, status: string): string {
     : description
 }
 
-function headersOf(status: string): HeaderName[] {
+function headersOf(status: string, { parameters = [] }: Operation): HeaderName[] {
   const names: HeaderName[] = ['X-Request-Id', 'Cache-Control', 'Access-Control-Allow-Origin']
   if (/^([24]|default)/.test(status))
     names.push('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset')
@@ -110,6 +116,8 @@ function headersOf(status: string): HeaderName[] {
   if (/^(401|default)$/.test(status)) names.push('WWW-Authenticate')
   if (status === 'default') names.push('Allow')
   if (/^(201|30[1-8]|401|default)$/.test(status)) names.push('Location')
+  const isList = parameters.some(({ name }) => name === 'total')
+  if (status === '200' && isList) names.push('Link', 'X-Total-Count')
   names.push('Set-Cookie')
   return names
 }
