@@ -11,6 +11,7 @@ finish() {
   [ -z "$pid" ] || kill "$pid" 2>/dev/null
   wait
   psql -qc "drop database if exists $database with (force)" "$TEST_DATABASE_URL"
+  psql -qc 'drop database if exists restored with (force)' "$TEST_DATABASE_URL" 2>/dev/null
   rm -rf "$tmp"
 }
 trap finish EXIT
@@ -87,4 +88,9 @@ run docs/migrating-from-flask.md 'Users with roles under /api/v1' 4
 run docs/migrating-from-flask.md 'REST users under /user' 4
 TOKEN=$(jq -r .access_token <<<"$(http -b :3000/api/login email=ada@example.org password='correct horse battery')")
 run docs/scripts.md 'Log out' 1
+
+run docs/operations.md 'Back up and restore' 1
+psql -qc 'drop database if exists restored' "$TEST_DATABASE_URL" 2>/dev/null
+run docs/operations.md 'Restore a backup' 3
+is 'the users of the restored database' 1 "$(psql -Atc "select count(*) from users where email = 'ada@example.org'" "${TEST_DATABASE_URL%/*}/restored")"
 exit $failures
