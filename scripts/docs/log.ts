@@ -9,6 +9,12 @@ const levels = ['fatal', 'error', 'warn', 'info', 'debug']
 /** Messages that stand in a constant, by its name. */
 const texts = new Map<string, string>()
 
+/** The fields that these functions of src/db/outage.ts return. */
+const fieldsOfCalls: Record<string, string[]> = {
+  fieldsOf: ['code', 'reason'],
+  failureFields: ['code', 'reason', 'err'],
+}
+
 const intro = `JSON, a line each, on stdout. On a terminal, short lines for people take its place, and each request has one at \`info\`. \`LOG_LEVEL\` is the lowest level that is written. Each line has \`level\`, \`time\` and \`msg\`, and the
 fields below. A line in code is a value: the code of an error, or its message. [Read the log](../operations.md#read-the-log) says how floods of lines are bounded.`
 
@@ -25,7 +31,7 @@ const rank = ([level = '', line = '', , file = '']: string[]) =>
 
 function linesOf(name: string): string[][] {
   const text = readFileSync(new URL(name, root), 'utf8')
-  if (!/\blog\./.test(text)) return []
+  if (!/\blog\b/.test(text)) return []
   const source = ts.createSourceFile(
     fileURLToPath(new URL(name, root)),
     text,
@@ -49,16 +55,30 @@ function linesOf(name: string): string[][] {
       const [first, second] = node.arguments
       if (isLog && levels.includes(level) && first) found.push(rowOf(level, first, second))
     }
+    if (ts.isCallExpression(node) && node.expression.getText(source) === 'logFailure') {
+      const [, , message] = node.arguments
+      const row = (level: string) => [
+        level,
+        messageOf(message as ts.Expression),
+        code('err'),
+        code(`src/${name}`),
+      ]
+      found.push(row('warn'), row('debug'))
+    }
     ts.forEachChild(node, visit)
   }
 
   function rowOf(level: string, first: ts.Expression, second?: ts.Expression): string[] {
-    const fields = second && ts.isObjectLiteralExpression(first) ? namesOf(first) : []
+    const fields = second ? namesOf(first) : []
     return [level, messageOf(second ?? first), fields.map(code).join(' '), code(`src/${name}`)]
   }
 
-  function namesOf(object: ts.ObjectLiteralExpression): string[] {
-    return object.properties.flatMap((each) => each.name?.getText(source) ?? [])
+  function namesOf(node: ts.Expression): string[] {
+    if (ts.isCallExpression(node)) return fieldsOfCalls[node.expression.getText(source)] ?? []
+    if (!ts.isObjectLiteralExpression(node)) return []
+    return node.properties.flatMap((each) =>
+      ts.isSpreadAssignment(each) ? namesOf(each.expression) : each.name.getText(source),
+    )
   }
 
   function messageOf(node: ts.Expression): string {

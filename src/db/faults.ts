@@ -8,7 +8,7 @@ export function chainOf(error: unknown): Error[] {
   return [error, ...chainOf(error.cause ?? first)]
 }
 
-const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? ''
+export const codeOf = (error: Error) => (error as NodeJS.ErrnoException).code ?? ''
 
 /** Errors of a connection that ended. Those of a connection that never was have the syscall `connect`. */
 const ended = /^(ECONNRESET|EPIPE|ETIMEDOUT)$/
@@ -16,8 +16,8 @@ const ended = /^(ECONNRESET|EPIPE|ETIMEDOUT)$/
 /** SQLSTATE 08 connection, 53300 too many connections, 57P03 starting up, 57P01 and 57P02 shutting down. */
 const busy = /^(08|53300|57P0[123])/
 
-/** The timeouts of `pg` and an end of the connection have no code. */
-const noAnswer = /timeout|Connection terminated/i
+/** The timeouts and ends of connections of `pg`, and those of the denylist feed, have no code. */
+const noAnswer = /timeout|Connection terminated|connection was lost|no answer from the database/i
 
 /** The error of a database that does not answer, and may do so later; undefined for any other error. */
 export function findUnreachable(error: unknown): Error | undefined {

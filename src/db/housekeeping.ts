@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
+import { logFailure } from './outage.js'
 
 type Options = {
   /** Deletes a batch of expired rows and returns how many it deleted. */
@@ -16,7 +17,7 @@ export const housekeeping = fp<Options>(
       try {
         while ((await prune()) > 0) log.debug('removed expired rows')
       } catch (err) {
-        log.warn({ err }, 'could not remove expired rows')
+        logFailure(log, err, 'could not remove expired rows')
       }
     }
     const timer = setInterval(() => void pruneAll(), every).unref()

@@ -1,5 +1,7 @@
 import pg from 'pg'
 import { AppError } from '../errors.js'
+import { addressOf } from './faults.js'
+import { createOutage, isLinkFault, type Outage } from './outage.js'
 
 /** The interface that repositories use. A pool and a transaction both implement it. */
 export type Db = {
@@ -14,10 +16,14 @@ export type Pool = Db & {
   transaction<Result>(work: (tx: Db) => Promise<Result>): Promise<Result>
   /** `total` and `idle` connections, and queries `waiting` for a connection. */
   status(): { total: number; idle: number; waiting: number }
+  /** Host and port, for messages. */
+  address: string
+  /** Knows whether the database can be reached. */
+  outage: Outage
   close(): Promise<void>
 }
 
-type PoolOptions = { url: string; size: number; onError: (error: Error) => void }
+type PoolOptions = { url: string; size: number; outage?: Outage }
 
 // Timestamps are read as ISO 8601 text in UTC, the form in which replies send them.
 const types: pg.CustomTypesConfig = {
@@ -31,7 +37,7 @@ const types: pg.CustomTypesConfig = {
  * Every wait has a timeout: for a connection, for a result and for a lock. `query_timeout` runs in
  * this process, so it also ends the wait on a dead network link.
  */
-export function createPool({ url, size, onError }: PoolOptions): Pool {
+export function createPool({ url, size, outage = createOutage() }: PoolOptions): Pool {
   const settings: pg.ClientConfig = {
     connectionString: url,
     application_name: 'gatehouse',
@@ -44,14 +50,34 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     keepAlive: true,
   }
   const pool = new pg.Pool({ ...settings, max: size })
+  const address = addressOf(url)
+  const link = outage.watch(address)
+  let lastFault: unknown
   // Without both handlers, an error of a connection would end the process. The pool emits the error of an
   // idle client a second time, so only the client's handler reports it.
   pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', onError))
+  pool.on('connect', (client) => client.on('error', onLost))
+
+  function onLost(error: unknown): void {
+    lastFault = error
+    link.lost(error)
+  }
+
+  /** While the database is lost, a wait for a busy pool has the same cause. */
+  function fail(error: unknown): never {
+    if (isLinkFault(error)) onLost(error)
+    rethrow(outage.isLost() && !(error instanceof pg.DatabaseError) ? (lastFault ?? error) : error)
+  }
+
+  async function run<Row>(on: pg.ClientBase, text: string, values?: unknown[]) {
+    const { rows, rowCount } = await on.query(text, values).catch(fail)
+    link.answered()
+    return { rows: rows as Row[], rowCount: rowCount ?? 0 }
+  }
 
   // pool.query() would close the connection whenever a statement fails.
   async function query<Row>(text: string, values?: unknown[]) {
-    const client = await pool.connect().catch(rethrow)
+    const client = await pool.connect().catch(fail)
     let broken = true
     try {
       const result = await run<Row>(client, text, values)
@@ -67,12 +93,14 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
 
   return {
     query,
+    address,
+    outage,
     async queryWithoutWaiting<Row>(text: string) {
       if (pool.idleCount > 0 || pool.totalCount < size) return query<Row>(text)
       const client = new pg.Client(settings)
-      client.on('error', onError)
+      client.on('error', onLost)
       try {
-        await client.connect().catch(rethrow)
+        await client.connect().catch(fail)
         return await run<Row>(client, text)
       } finally {
         client.end().catch(() => undefined)
@@ -85,7 +113,7 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
     }),
     close: () => pool.end(),
     async transaction(work) {
-      const client = await pool.connect().catch(rethrow)
+      const client = await pool.connect().catch(fail)
       const connection = { isBroken: false }
       const tx: Db = {
         query: (text, values) =>
@@ -109,11 +137,6 @@ export function createPool({ url, size, onError }: PoolOptions): Pool {
       }
     },
   }
-}
-
-async function run<Row>(on: pg.ClientBase, text: string, values?: unknown[]) {
-  const { rows, rowCount } = await on.query(text, values).catch(rethrow)
-  return { rows: rows as Row[], rowCount: rowCount ?? 0 }
 }
 
 // SQLSTATE classes of faults in the statement or its data. All others are states of the server: 08

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { addCookieLines } from './cookies.js'
+import { failureFields } from '../db/outage.js'
 import { AppError, errors as errorTable, type ErrorCode } from '../errors.js'
 import { createDigest, createQuota } from '../log/digest.js'
 import { sentenceOf } from './sentences.js'
@@ -26,7 +27,8 @@ export const errors = fp<Options>(
     const admits = createQuota(linesPerSecond)
     // During an outage every request fails for the same reason, so 503s get no line each.
     const unavailable = createDigest<AppError>({
-      write: ({ count, by, last }) => log.warn({ count, by, err: last }, 'answered 503'),
+      write: ({ count, by, last }) =>
+        log.warn({ count, by, ...failureFields(last) }, 'answered 503'),
     })
     const others = createDigest<AppError>({
       write: ({ count, by, last }) => log.error({ count, by, err: last }, 'further failures'),

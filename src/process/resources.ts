@@ -2,10 +2,10 @@ import { resolve } from 'node:path'
 import type { Logger } from 'pino'
 import type { Config } from '../config/load.js'
 import { migrate } from '../db/migrate.js'
+import { createOutage } from '../db/outage.js'
 import { createPool, type Pool } from '../db/pool.js'
 import { retryWhileUnreachable } from '../db/reach.js'
 import { loadOrCreateLocalSecret } from '../config/local-secret.js'
-import { createDigest } from '../log/digest.js'
 
 /** Functions that close what was opened, in the order of opening. Call them in reverse order. */
 export type Closers = (() => Promise<unknown>)[]
@@ -33,11 +33,9 @@ export async function openResources(
   if (migrates && shared) await migrate(url, log)
   // A server waits for a database that starts together with it. A command does not: a person waits for it.
   else if (migrates) await retryWhileUnreachable(() => migrate(url, log), { url, log })
-  const lost = createDigest<Error>({
-    write: ({ count, last }) => log.warn({ count, err: last }, 'database connections lost'),
-  })
-  const onError = (error: Error) => lost.add(error.message, error)
-  const db = createPool({ url, size: config.DATABASE_POOL_SIZE, onError })
+  // A command fails at once, and says why.
+  const outage = createOutage({ log: shared ? undefined : log })
+  const db = createPool({ url, size: config.DATABASE_POOL_SIZE, outage })
   closers.push(() => db.close())
   const keysSecret = config.KEYS_SECRET ?? (await loadOrCreateLocalSecret(dataDir, 'keys-secret'))
   return { db, url, listenUrl: config.DATABASE_LISTEN_URL ?? url, keysSecret }

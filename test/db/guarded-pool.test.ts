@@ -6,7 +6,7 @@ import { guardedPool } from '../support/guarded-pool.js'
 
 t.test('the pool of the tests refuses a second connection inside a transaction', async (t) => {
   const url = await testDatabase(t)
-  const pool = guardedPool(createPool({ url, size: 2, onError: () => undefined }))
+  const pool = guardedPool(createPool({ url, size: 2 }))
   t.teardown(() => pool.close())
   const nested: (() => Promise<unknown>)[] = [
     () => pool.query('select'),

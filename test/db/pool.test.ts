@@ -2,12 +2,10 @@ import t from 'tap'
 import { createPool, violatedConstraint } from '../../src/db/pool.js'
 import { adminQuery, testDatabase } from '../support/database.js'
 
-const onError = () => undefined
-
 t.test(
   'a transaction commits what it returns from, and rolls back what it throws from',
   async (t) => {
-    const db = createPool({ url: await testDatabase(t), size: 2, onError })
+    const db = createPool({ url: await testDatabase(t), size: 2 })
     t.teardown(() => db.close())
     const grant = `insert into roles (name) values ('editor')`
     await t.rejects(
@@ -24,14 +22,14 @@ t.test(
 )
 
 t.test('timestamps arrive as on the wire', async (t) => {
-  const db = createPool({ url: await testDatabase(t), size: 1, onError })
+  const db = createPool({ url: await testDatabase(t), size: 1 })
   t.teardown(() => db.close())
   const { rows } = await db.query(`select timestamptz '2026-01-02 03:04:05.678+02' as at`)
   t.same(rows, [{ at: '2026-01-02T01:04:05.678Z' }])
 })
 
 t.test('a fault of the statement is told apart from a fault of the server', async (t) => {
-  const db = createPool({ url: await testDatabase(t), size: 1, onError })
+  const db = createPool({ url: await testDatabase(t), size: 1 })
   t.teardown(() => db.close())
   const clash = db.query(`insert into roles (name) values ('admin')`)
   t.equal(await clash.then(() => '', violatedConstraint), 'roles_pkey')
@@ -42,7 +40,7 @@ t.test('a fault of the statement is told apart from a fault of the server', asyn
 })
 
 t.test('an exhausted pool is an answer within its time, not a wait', async (t) => {
-  const db = createPool({ url: await testDatabase(t), size: 1, onError })
+  const db = createPool({ url: await testDatabase(t), size: 1 })
   t.teardown(() => db.close())
   const held = db.transaction((tx) => tx.query('select pg_sleep(1.8)'))
   await t.rejects(db.query('select 1'), { code: 'unavailable' })
@@ -54,7 +52,7 @@ t.test(
   'a connection that dies, idle or in use, is an answer and not the end of the process',
   async (t) => {
     const url = await testDatabase(t)
-    const db = createPool({ url, size: 2, onError })
+    const db = createPool({ url, size: 2 })
     t.teardown(() => db.close())
     const name = new URL(url).pathname.slice(1)
     const kill = () =>

@@ -30,7 +30,7 @@ t.test('what has expired goes, in steps, and nothing else', async (t) => {
 
 t.test('one instance at a time prunes', async (t) => {
   const { db: first, url, sql } = await testApp(t)
-  const db = createPool({ url, size: 2, onError: () => undefined })
+  const db = createPool({ url, size: 2 })
   t.teardown(() => db.close())
   await sql(`insert into token_denylist values (gen_random_uuid(), now() - interval '11 minutes')`)
   await first.transaction(async (tx) => {

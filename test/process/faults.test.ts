@@ -46,7 +46,7 @@ t.test('what PostgreSQL refuses is said with its place and the fix, without the 
 
 t.test('a real refusal of a connection is found below the error of the pool', async (t) => {
   const closed = 'postgres://ada:hunter2@127.0.0.1:1/gate'
-  const pool = createPool({ url: closed, size: 1, onError: () => undefined })
+  const pool = createPool({ url: closed, size: 1 })
   t.teardown(() => pool.close())
   const error = await pool.query('select 1').catch((caught: unknown) => caught)
   t.type(error, AppError)

@@ -41,9 +41,7 @@ export async function testApp(t: Test, options: Options = {}): Promise<TestApp> 
   const { env = {}, now, keyCheckInterval, logTo, logger } = options
   const url = options.url ?? (await testDatabase(t))
   const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url, ...forTests, ...env })
-  const db = guardedPool(
-    createPool({ url, size: config.DATABASE_POOL_SIZE, onError: () => undefined }),
-  )
+  const db = guardedPool(createPool({ url, size: config.DATABASE_POOL_SIZE }))
   const log = logger ?? (logTo ? createLogger(config.LOG_LEVEL, logTo) : pino({ level: 'silent' }))
   const app = await buildApp(config, {
     db,

@@ -1,5 +1,6 @@
 import { createEntries } from '@gatehouse/verify/protocol'
 import { pino } from 'pino'
+import { createOutage } from '../../src/db/outage.js'
 import { createFeed } from '../../src/features/denylist/feed.js'
 import { createModelDatabase } from './model-database.js'
 import { createModelNetwork } from './model-network.js'
@@ -37,6 +38,7 @@ export function createSimulation(seed: number, slip?: Slip) {
     poolHistory:
       listens && slip !== 'renews the lease without the pool' ? network.poolHistory : undefined,
     interval: listens ? 500 : 250,
+    link: createOutage().watch(''),
     log,
     clock: time.clock,
     random: next,

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../concurrency/clock.js'
+import { failureFields } from '../../db/outage.js'
 import type { Actor } from '../../http/caller.js'
 import type { AuditRepository } from './repository.js'
 
@@ -34,7 +35,9 @@ export function createAccessDenials({ audit, log, clock }: Dependencies) {
       const detail = { path, unwritten: before?.unwritten ?? 0 }
       const written = audit
         .add({ event: 'access.denied', caller, user_id, detail })
-        .catch((err: unknown) => log.warn({ err }, 'denied access not written to the audit log'))
+        .catch((err: unknown) =>
+          log.warn(failureFields(err), 'denied access not written to the audit log'),
+        )
         .finally(() => writing.delete(written))
       writing.add(written)
     },

@@ -1,6 +1,7 @@
 import { createEntries, type Denial, type Entries } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../concurrency/clock.js'
+import { isLinkFault, logFailure, type Link } from '../../db/outage.js'
 import { createClockSkew } from './clock-skew.js'
 import {
   HistoryError,
@@ -19,6 +20,8 @@ type Options = {
   poolHistory?: (() => Promise<string | null>) | undefined
   /** The database is read at least this often, in milliseconds. */
   interval: number
+  /** Hears whether the source can be reached. */
+  link: Link
   log: FastifyBaseLogger
   clock: Clock
   /** Returns a number from 0 to 1. It spreads the reconnects of many instances over time. */
@@ -49,7 +52,7 @@ const backoff = (failures: number, random: number) =>
  */
 export function createFeed(options: Options) {
   const { entries, connect, interval, log, clock, random, onDelta } = options
-  const { poolHistory, onLost } = options
+  const { poolHistory, link, onLost } = options
   let refreshedAt = -Infinity
   /** When the pool was last seen on the feed's history. */
   let poolCheckedAt = -Infinity
@@ -108,7 +111,10 @@ export function createFeed(options: Options) {
           return
         }
         if (error instanceof HistoryError) historyChanged = true
-        else if (!isStopped()) log.warn({ err: error }, 'denylist feed disconnected, reconnecting')
+        else if (!isStopped()) {
+          if (isLinkFault(error)) link.lost(error)
+          logFailure(log, error, 'denylist feed disconnected, reconnecting')
+        }
       } finally {
         source?.close()
       }
@@ -143,7 +149,7 @@ export function createFeed(options: Options) {
     const begin = requireName(await within(deadline, from.position()))
     poolCheckedAt = -Infinity
     const isOtherHistory = history !== undefined && (historyChanged || history !== begin.history)
-    if (isOtherHistory) log.warn('database history changed, reloading the denylist')
+    if (isOtherHistory) log.info('database history changed, reloading the denylist')
     const loaded = isOtherHistory ? createEntries() : undefined
     const take = (packed: Buffer) => {
       entries.addPacked(packed)
@@ -180,6 +186,7 @@ export function createFeed(options: Options) {
     if (delta.lag !== null && Number.isFinite(delta.lag)) reportLag(Math.max(0, delta.lag))
     await within(ms, onDelta(delta))
     refreshedAt = Math.min(sentAt, poolCheckedAt)
+    link.answered()
     skew.record(delta.at)
     entries.sweep(Math.min(delta.at, clock.now()) / 1_000)
     return { history: since.history, snapshot: delta.snapshot }

@@ -1,6 +1,7 @@
 import { createEntries, type Denial } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../concurrency/clock.js'
+import { addressOf } from '../../db/faults.js'
 import type { Pool } from '../../db/pool.js'
 import { createFeed } from './feed.js'
 import { createLookup } from './lookup.js'
@@ -34,6 +35,7 @@ export function createReplica(options: Options) {
     connect: async () => (listenUrl ? listeningSource(listenUrl, clock) : pollingSource(db, clock)),
     poolHistory: listenUrl === undefined ? undefined : historyOfPool,
     interval: listenUrl ? 500 : 250,
+    link: db.outage.watch(listenUrl ? addressOf(listenUrl) : db.address),
     log,
     clock,
     random: Math.random,

@@ -1,6 +1,7 @@
 import type { Denial } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../concurrency/clock.js'
+import { logFailure } from '../../db/outage.js'
 import type { DenylistRepository } from './repository.js'
 
 type Options = {
@@ -43,7 +44,7 @@ export function createRestorer({ denylist, sessions, log, clock }: Options) {
         if (batch.length > 0) await write(batch)
         waiting = waiting.slice(batchSize)
       } catch (err) {
-        log.warn({ err }, 'denials lost in a failover not restored, retrying')
+        logFailure(log, err, 'revocations lost in a failover not written back, retrying')
         await clock.sleep(pause)
       }
     }
@@ -58,7 +59,7 @@ export function createRestorer({ denylist, sessions, log, clock }: Options) {
     const ended = ids.filter((id) => !accounts.has(id))
     if (ended.length > 0) await sessions.end(...ended)
     if (epochs.length > 0) await denylist.raiseEpochsAbove(epochs)
-    log.warn({ count: ended.length + epochs.length }, 'denials lost in a failover restored')
+    log.warn({ count: ended.length + epochs.length }, 'revocations lost in a failover written back')
     if (accounts.size > 0) {
       log.warn({ ids: [...accounts] }, 'account deletions lost in a failover')
     }

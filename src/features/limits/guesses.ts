@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { failureFields } from '../../db/outage.js'
 import type { Identifier } from '../identifiers/identifiers.js'
 import { hashKey } from './keys.js'
 import type { Budget, Limiter, Reservation, RateLimitStatus } from './limiter.js'
@@ -107,7 +108,7 @@ export function createGuesses(limiter: Limiter, login: Budget, log: FastifyBaseL
 
   /** Logs a failure to settle: the result of the request does not depend on it. */
   async function settleOrLog(settled: Promise<void>): Promise<void> {
-    await settled.catch((err: unknown) => log.warn({ err }, notSettled))
+    await settled.catch((err: unknown) => log.warn(failureFields(err), notSettled))
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   RouteOptions,
 } from 'fastify'
 import type { Clock } from '../../concurrency/clock.js'
+import { failureFields } from '../../db/outage.js'
 import type { DeviceOwner } from './device.js'
 import { createGuesses, knownKey, unlimitedGuesses, notSettled } from './guesses.js'
 import { hashKey } from './keys.js'
@@ -138,7 +139,7 @@ export function createLimits(
     try {
       await limiter.settle(reserved.reservation, costsNothing ? 'keep' : 'count')
     } catch (err) {
-      log.warn({ err }, notSettled)
+      log.warn(failureFields(err), notSettled)
     }
   }
 }

@@ -1,5 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { withDeadline } from '../../concurrency/deadline.js'
+import { AppError } from '../../errors.js'
+import { isLinkFault, logFailure } from '../../db/outage.js'
 import type { AddressKind } from '../identifiers/identifiers.js'
 import type { OutboxRepository, QueuedMessage } from './repository.js'
 
@@ -44,6 +46,8 @@ export function createOutboxWorker({ kind, outbox, deliver, log }: Options) {
       const isExpired = age > maxAge
       if (isExpired)
         log.error({ err, message, kind, attempts }, 'message not sent within a day, dropped')
+      else if (err instanceof AppError && isLinkFault(err))
+        log.debug({ err, message, kind, attempts }, 'message not sent, retrying')
       else log.warn({ err, message, kind, attempts }, 'message not sent, retrying')
       await (isExpired ? outbox.delete(id) : outbox.postpone(id, backoff(attempts))).catch(
         () => undefined, // the message is due again when the claim ends
@@ -65,7 +69,7 @@ export function createOutboxWorker({ kind, outbox, deliver, log }: Options) {
         active.add(sending)
       }
     } catch (err) {
-      log.warn({ err }, 'outbox not readable, retrying')
+      logFailure(log, err, 'outbox not readable, retrying')
     } finally {
       isClaiming = false
       schedule(pollEvery)

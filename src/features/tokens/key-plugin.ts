@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
+import { logFailure } from '../../db/outage.js'
 import type { Keyring } from './keyring.js'
 import type { KeyRotation } from './rotation.js'
 
@@ -36,7 +37,7 @@ export const keyMaintenance = fp<Options>(
         }
         if (loaded && (await rotation.maintain(loaded))) await keyring.reload()
       } catch (err) {
-        log.warn({ err }, 'signing key maintenance failed, retrying')
+        logFailure(log, err, 'signing key maintenance failed, retrying')
       }
       schedule(interval)
     }

@@ -2,6 +2,7 @@ import { createEntries } from '@gatehouse/verify/protocol'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pino } from 'pino'
 import t from 'tap'
+import { createOutage } from '../../../src/db/outage.js'
 import { createFeed } from '../../../src/features/denylist/feed.js'
 import { createVirtualTime } from '../../support/virtual-time.js'
 
@@ -30,6 +31,7 @@ function feedThatHears(news: number) {
     }),
     poolHistory: async () => says.pool,
     interval: 500,
+    link: createOutage().watch(''),
     log,
     clock,
     random: () => 0,

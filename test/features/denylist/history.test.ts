@@ -87,7 +87,7 @@ t.test('another cluster, timeline or start of the server makes another name', as
 t.test('a standby, which may lag, has no history and answers no question', async (t) => {
   const { url, first } = await shadowed(t)
   const findAt = async (url: string) => {
-    const db = createPool({ url, size: 1, onError: () => undefined })
+    const db = createPool({ url, size: 1 })
     t.teardown(() => db.close())
     return createDenylistRepository(db, 900, () => undefined).find([randomUUID()])
   }
@@ -149,7 +149,7 @@ for (const sync of ['listen', 'poll']) {
 
 t.test('epochs are raised above lost ones; what was deleted is not deleted again', async (t) => {
   const url = await testDatabase(t)
-  const db = createPool({ url, size: 2, onError: () => undefined })
+  const db = createPool({ url, size: 2 })
   t.teardown(() => db.close())
   const quiet = () => undefined
   const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }

@@ -11,7 +11,7 @@ const hour = 3_600
 
 /** The repositories on a database with one user, and what a replica would read. */
 async function database(t: Test) {
-  const db = createPool({ url: await testDatabase(t), size: 2, onError: () => undefined })
+  const db = createPool({ url: await testDatabase(t), size: 2 })
   t.teardown(() => db.close())
   const quiet = () => undefined
   const hooks = { onMessage: quiet, onDenied: quiet, onDoubt: quiet }

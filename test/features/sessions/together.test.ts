@@ -70,7 +70,7 @@ t.test(
 t.test('a refresh that waits for a lock does not delay others', async (t) => {
   const { app, url } = await testApp(t)
   const all = await logins(app, 10)
-  const pool = createPool({ url, size: 1, onError: () => undefined })
+  const pool = createPool({ url, size: 1 })
   t.teardown(() => pool.close())
   const sid = (
     JSON.parse(

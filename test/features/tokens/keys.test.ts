@@ -123,7 +123,7 @@ t.test('an encrypted key can be decrypted only with its own kid and algorithm', 
 
 t.test('instances that start at the same time create one key', async (t) => {
   const url = await testDatabase(t)
-  const db = createPool({ url, size: 20, onError: () => undefined })
+  const db = createPool({ url, size: 20 })
   t.teardown(() => db.close())
   // Connect first: twenty starts in one process share a thread, and could exceed the connection timeout.
   const connect = () =>

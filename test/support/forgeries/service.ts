@@ -43,7 +43,7 @@ export async function listenWithKeys(
 
 /** As a change of JWT_ALGORITHM leaves them behind. */
 async function storeKeys(url: string, pairs: KeyPair[]): Promise<void> {
-  const db = createPool({ url, size: 1, onError: () => undefined })
+  const db = createPool({ url, size: 1 })
   const keys = createKeyRepository(db, createSeal(keysSecret, 'signing keys'))
   for (const pair of pairs) await keys.add(pair, 0)
   await db.close()

@@ -82,7 +82,7 @@ t.test('keys reseal changes the secret, and access tokens survive', async (t) =>
 
 t.test('while another process changes the keys neither command does', async (t) => {
   const { db, sql, url } = await testApp(t)
-  const process = createPool({ url, size: 1, onError: () => undefined })
+  const process = createPool({ url, size: 1 })
   t.teardown(() => process.close())
   const keys = () => sql('select * from signing_keys')
   const before = await keys()

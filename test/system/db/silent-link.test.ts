@@ -9,7 +9,7 @@ const quiet = { info: () => undefined, warn: () => undefined, error: () => undef
 
 t.test('a transaction on a link that went silent waits for one answer, not for two', async (t) => {
   const link = await tcpProxy(t, await testDatabase(t))
-  const db = createPool({ url: link.url, size: 2, onError: () => undefined })
+  const db = createPool({ url: link.url, size: 2 })
   await db.query('select 1')
   link.silence()
   const start = performance.now()
@@ -26,7 +26,7 @@ t.test('a transaction on a link that went silent waits for one answer, not for t
 })
 
 t.test('work that fails by itself is rolled back, and its connection stays', async (t) => {
-  const db = createPool({ url: await testDatabase(t), size: 1, onError: () => undefined })
+  const db = createPool({ url: await testDatabase(t), size: 1 })
   t.teardown(() => db.close())
   const pid = async () => (await db.query<{ pid: number }>('select pg_backend_pid() pid')).rows[0]
   const before = await pid()
@@ -47,7 +47,7 @@ t.test('a start on a silent link has an end', async (t) => {
 
 t.test('a pool on a silent link closes', async (t) => {
   const link = await tcpProxy(t, await testDatabase(t))
-  const db = createPool({ url: link.url, size: 2, onError: () => undefined })
+  const db = createPool({ url: link.url, size: 2 })
   const busy = t.rejects(db.transaction((tx) => tx.query('select pg_sleep(1)')))
   await db.query('select 1')
   link.silence()
