@@ -81,7 +81,11 @@ const findings: Finding[] = [
     state: 'note',
     text: 'none: create one with gatehouse create-admin USERNAME EMAIL',
   },
-  { name: 'PUBLIC_URL', state: 'fault', text: 'http://auth.example.org is not https' },
+  {
+    name: 'MAIL_URL',
+    state: 'fault',
+    text: 'the mail server at mail:587 does not answer (connect ECONNREFUSED 10.0.0.5:587): start it, or correct MAIL_URL',
+  },
 ]
 
 const services = {

@@ -94,6 +94,10 @@ export const valueTexts: Record<string, string[]> = {
   'error code': ['*the code of an error*'],
   'error message': ['Error executing: *a statement*'],
   'warn message': ['> Rolling back attempted migration ...'],
+  'warn ofPublicUrl': [
+    'PUBLIC_URL is localhost, and so is the issuer of every token; set it to the public origin',
+    'PUBLIC_URL=… is not https: passwords and tokens can be read on the way, and cookies are not Secure',
+  ],
   'warn warning': [
     '*NAME* is not a variable of Gatehouse and is ignored: *a hint*',
     '*NAME*_FILE is ignored: only secrets can be in a file; set *NAME*',

@@ -1,5 +1,7 @@
 import type { Clock } from '../concurrency/clock.js'
 import type { Config } from '../config/load.js'
+import { publicUrlWarning } from '../config/warnings.js'
+import { chainOf, codeOf, describeDatabaseFault } from '../db/faults.js'
 import { LaterSchemaError, requireServable } from '../db/schema.js'
 import type { DatabaseState } from '../db/state.js'
 import { OperatorError } from '../errors.js'
@@ -8,13 +10,17 @@ import type { Transport } from '../features/messages/transports.js'
 import type { RoleRepository } from '../features/roles/repository.js'
 
 /** `run` returns a short result, or throws Advice or another error. */
-type Check = { name: string; run: () => Promise<string> }
+type Check = { name: string; needsDatabase?: true; run: () => Promise<string> }
 type Options = {
   config: Config
+  /** The URL of the database. */
+  url: string
   state: DatabaseState
   outbox: Pick<OutboxRepository, 'backlog'>
   roles: Pick<RoleRepository, 'countAdmins'>
-  transports: () => Promise<Partial<Record<string, Transport>>>
+  /** Loads and decrypts the signing keys. */
+  openKeys: () => Promise<unknown>
+  transports: { email?: Transport; mobile?: Transport }
   clock: Clock
 }
 
@@ -29,16 +35,27 @@ export async function doctor(
   report: (finding: Finding) => void,
 ): Promise<boolean> {
   let isHealthy = true
-  for (const { name, run } of checksOf(options)) {
+  let isUsable = true
+  const skipped: string[] = []
+  for (const { name, needsDatabase, run } of checksOf(options)) {
+    if (needsDatabase && !isUsable) {
+      skipped.push(name)
+      continue
+    }
     try {
       report({ name, state: 'ok', text: await run() })
     } catch (error) {
       const isAdvice = error instanceof Advice
+      const fault = needsDatabase && describeDatabaseFault(error, options.url)
       isHealthy &&= isAdvice
-      report({ name, state: isAdvice ? 'note' : 'fault', text: reasonOf(error as Error) })
-      // The next checks would query a schema that this release does not know.
-      if (error instanceof LaterSchemaError) break
+      report({ name, state: isAdvice ? 'note' : 'fault', text: fault || reasonOf(error as Error) })
+      // The next checks would have the same fault, or query a schema that this release does not know.
+      if (fault || error instanceof LaterSchemaError) isUsable = false
     }
+  }
+  if (skipped.length > 0) {
+    const text = `${skipped.join(', ')}: they need a database that this release can use`
+    report({ name: 'not checked', state: 'note', text })
   }
   return isHealthy
 }
@@ -47,10 +64,14 @@ const words = { ok: 'ok   ', note: 'note ', fault: 'FAULT' }
 
 export const lineOf = ({ name, state, text }: Finding) => `${words[state]} ${name}: ${text}`
 
-function checksOf({ config, state, outbox, roles, transports, clock }: Options): Check[] {
+function checksOf(options: Options): Check[] {
+  const { config, state, outbox, roles, openKeys, transports, clock } = options
+  const { NODE_ENV, MAIL_URL, PUBLIC_URL, SMS_WEBHOOK_URL } = config
+  const hasMail = MAIL_URL !== undefined && MAIL_URL !== 'log'
   return [
     {
       name: 'PostgreSQL',
+      needsDatabase: true,
       async run() {
         const version = await state.version()
         if (Number.parseInt(version) < 15)
@@ -60,6 +81,7 @@ function checksOf({ config, state, outbox, roles, transports, clock }: Options):
     },
     {
       name: 'schema',
+      needsDatabase: true,
       async run() {
         const schema = await state.schema()
         requireServable(schema)
@@ -77,6 +99,7 @@ function checksOf({ config, state, outbox, roles, transports, clock }: Options):
     },
     {
       name: 'clock',
+      needsDatabase: true,
       async run() {
         const difference = Math.round(Math.abs(clock.now() - (await state.now())))
         const text = `differs from the database's clock by ${String(difference)} ms`
@@ -85,17 +108,16 @@ function checksOf({ config, state, outbox, roles, transports, clock }: Options):
       },
     },
     {
-      name: 'signing keys, mail and SMS',
+      name: 'signing keys',
+      needsDatabase: true,
       async run() {
-        const found = Object.entries(await transports())
-        for (const [, transport] of found) await transport?.verify()
-        if (found.length === 0)
-          throw new Advice('no messages can be sent: set MAIL_URL or SMS_WEBHOOK_URL')
-        return `the keys can be decrypted, ${found.map(([kind]) => kind).join(' and ')} can be sent`
+        await openKeys()
+        return 'they can be decrypted'
       },
     },
     {
       name: 'outbox',
+      needsDatabase: true,
       async run() {
         const { count, oldest } = await outbox.backlog()
         if ((oldest ?? 0) > 300) {
@@ -106,6 +128,7 @@ function checksOf({ config, state, outbox, roles, transports, clock }: Options):
     },
     {
       name: 'administrators',
+      needsDatabase: true,
       async run() {
         const count = await roles.countAdmins()
         if (count === 0)
@@ -114,17 +137,67 @@ function checksOf({ config, state, outbox, roles, transports, clock }: Options):
       },
     },
     {
+      name: 'MAIL_URL',
+      async run() {
+        if (hasMail) return verifyMail(MAIL_URL, transports.email)
+        if (NODE_ENV !== 'production') return 'not set: mail is written to the log'
+        throw new Advice(
+          SMS_WEBHOOK_URL === undefined
+            ? 'not set, and neither is SMS_WEBHOOK_URL, so no user can reset a password: set one of them'
+            : 'not set: no mail is sent',
+        )
+      },
+    },
+    {
+      name: 'SMS_WEBHOOK_URL',
+      async run() {
+        if (SMS_WEBHOOK_URL !== undefined) return verifySms(SMS_WEBHOOK_URL, transports.mobile)
+        return NODE_ENV === 'production'
+          ? 'not set: no SMS is sent'
+          : 'not set: SMS are written to the log'
+      },
+    },
+    {
       name: 'PUBLIC_URL',
       async run() {
-        const { protocol, hostname } = new URL(config.PUBLIC_URL)
-        const isLocal = hostname === 'localhost' || hostname === '127.0.0.1'
-        if (protocol !== 'https:' && !isLocal) throw new Error(`${config.PUBLIC_URL} is not https`)
-        if (isLocal) throw new Advice(`${config.PUBLIC_URL} can be reached from this machine only`)
-        return config.PUBLIC_URL
+        const warning = publicUrlWarning(PUBLIC_URL)
+        if (warning !== undefined) throw new Advice(warning)
+        return PUBLIC_URL
       },
     },
   ]
 }
+
+async function verifyMail(url: string, transport?: Transport): Promise<string> {
+  const at = `the mail server at ${new URL(url).host}`
+  try {
+    await transport?.verify()
+  } catch (error) {
+    const isLogin = chainOf(error).some((each) => codeOf(each) === 'EAUTH')
+    throw new OperatorError(
+      isLogin
+        ? `${at} refuses the login (${lastMessage(error)}): correct user and password in MAIL_URL`
+        : `${at} does not answer (${lastMessage(error)}): start it, or correct MAIL_URL`,
+      { cause: error },
+    )
+  }
+  return `${at} takes mail`
+}
+
+async function verifySms(url: string, transport?: Transport): Promise<string> {
+  const at = `the webhook at ${new URL(url).host}`
+  try {
+    await transport?.verify()
+  } catch (error) {
+    throw new OperatorError(
+      `${at} does not answer (${lastMessage(error)}): start it, or correct SMS_WEBHOOK_URL`,
+      { cause: error },
+    )
+  }
+  return `${at} answers`
+}
+
+const lastMessage = (error: unknown) => chainOf(error).at(-1)?.message ?? String(error)
 
 function reasonOf(error: Error): string {
   const { message, cause } = error

@@ -5,6 +5,7 @@ import type { Config } from '../config/load.js'
 import { release } from '../config/release.js'
 import { prune } from '../db/retention.js'
 import { OperatorError } from '../errors.js'
+import { createTransports } from '../features/messages/configured-transports.js'
 import type { KeyRotation } from '../features/tokens/rotation.js'
 import { operator } from '../http/caller.js'
 import type { Resources } from '../process/resources.js'
@@ -118,10 +119,11 @@ export function createProgram(tools: Tools): Command {
     .action(({ json }: { json?: boolean }) =>
       withResources(
         async (resources, config) => {
-          const transports = async () =>
-            (await createServices(config, { ...resources, log })).transports
-          const repositories = doctorRepositories(resources.db)
-          const options = { ...repositories, config, transports, clock: systemClock }
+          const { db, url } = resources
+          const clock = systemClock
+          const openKeys = () => createServices(config, { ...resources, log })
+          const transports = createTransports(config, { log, clock, mailbox: undefined })
+          const options = { ...doctorRepositories(db), config, url, openKeys, transports, clock }
           const findings: Finding[] = []
           const isHealthy = await doctor(options, (finding) => {
             findings.push(finding)

@@ -159,13 +159,40 @@ t.test('doctor tells what is wrong, changes nothing, and shows no secret', async
   t.match(other, { code: 1, out: 'was sealed with another KEYS_SECRET' })
   t.notMatch(other.out + other.errors, keysSecret)
   const http = await gatehouse(url, ['doctor'], { PUBLIC_URL: 'http://auth.example.org' })
-  t.match(http, { code: 1, out: 'http://auth.example.org is not https' })
+  t.match(http, { code: 0, out: /^note .*PUBLIC_URL=http:\/\/auth.example.org is not https/m })
   const mail = await gatehouse(url, ['doctor'], { MAIL_URL: 'smtp://u:hunter2@127.0.0.1:1' })
-  t.match(mail, { code: 1, out: /FAULT.*ECONNREFUSED/ })
+  t.match(mail, { code: 1, out: /^FAULT MAIL_URL: .*127\.0\.0\.1:1 .*ECONNREFUSED/m })
+  t.match(mail, { out: /^ok +signing keys: /m })
   t.notMatch(mail.out + mail.errors, 'hunter2')
   const empty = await testDatabase(t, { empty: true })
   t.match(await gatehouse(empty, ['doctor']), { code: 1 })
   t.same(await queryAt(empty, `select to_regclass('users') as users`), [{ users: null }])
+})
+
+t.test('doctor says once that the database is down, and checks the rest', async (t) => {
+  const sms = { SMS_WEBHOOK_URL: 'http://127.0.0.1:2/x', SMS_WEBHOOK_SECRET: `${keysSecret}-sms` }
+  const { code, out, errors } = await gatehouse(
+    'postgres://ada:hunter2@127.0.0.1:1/gate',
+    ['doctor'],
+    sms,
+  )
+  t.same({ code, errors }, { code: 1, errors: '' })
+  const faults = out.split('\n').filter((line) => line.startsWith('FAULT'))
+  t.equal(faults.length, 2, out)
+  t.equal(
+    faults[0],
+    'FAULT PostgreSQL: PostgreSQL does not answer at 127.0.0.1:1 (ECONNREFUSED): start it, or correct host and port in DATABASE_URL',
+  )
+  t.match(
+    faults[1],
+    /^FAULT SMS_WEBHOOK_URL: the webhook at 127\.0\.0\.1:2 .*correct SMS_WEBHOOK_URL$/,
+  )
+  t.match(
+    out,
+    'note  not checked: schema, clock, signing keys, outbox, administrators: they need a database',
+  )
+  t.match(out, /^ok +MAIL_URL: /m)
+  t.notMatch(out, 'hunter2')
 })
 
 t.test('calibrate suggests what it measured', async (t) => {

@@ -18,7 +18,7 @@ t.test('where KEYS_SECRET is lost, each command and the start say what to do', a
   const { url, sql } = await testApp(t)
   const [key] = await sql<{ kid: string }>('select kid from signing_keys')
   const server = await spawnServer(t, { DATABASE_URL: url, ...other })
-  const removed = await gatehouse(url, ['keys', 'remove', key?.kid ?? ''], other)
+  const removed = await gatehouse(url, ['keys', 'remove', '--', key?.kid ?? ''], other)
   const doctor = await gatehouse(url, ['doctor'], other)
   t.equal(await server.exited, 1)
   t.equal(removed.code, 1)
