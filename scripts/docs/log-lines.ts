@@ -31,7 +31,9 @@ export const meanings: Record<string, string> = {
   'could not remove expired rows':
     'Expired rows stay for another minute, when the next run tries again. They are never used. If it comes back, correct what `err` says.',
   'database does not answer, retrying':
-    'The start waits for PostgreSQL. Start it, or correct `DATABASE_URL`. The start fails after 30 seconds.',
+    'The start waits for PostgreSQL, and tries again in `retry_in_ms`. It fails in `gives_up_in_ms`. Start PostgreSQL, or correct `DATABASE_URL`.',
+  'host name of the database is unknown, retrying':
+    'The name server does not know the host. Correct it in `DATABASE_URL`, or start the container that has the name.',
   'database lost, retrying':
     'No connection to PostgreSQL at `address` works. Requests that need it get 503. Look at PostgreSQL and the network. The instance reconnects by itself, and then logs `database answers again`.',
   'denied access not written to the audit log':
@@ -66,6 +68,8 @@ export const meanings: Record<string, string> = {
     'A refresh token came back after its grace: it was copied, or a client keeps an old one. The user must log in again ([refresh](../tokens.md#refresh)).',
   'the clocks of the database and this host differ':
     'By `ms`. From 2,000 on the instance is not ready. Synchronize both with NTP.',
+  'what listens at this address does not speak PostgreSQL, retrying':
+    'Another program has the port, or a proxy has no PostgreSQL behind it and closes the connection. Correct `DATABASE_URL`, or start PostgreSQL.',
   '*NAME* is not a variable of Gatehouse and is ignored: *a hint*':
     'The name is probably misspelt. Correct it, or remove the variable.',
   '*NAME*_FILE is ignored: only secrets can be in a file; set *NAME*': 'Set the variable itself.',
@@ -94,6 +98,11 @@ export const valueTexts: Record<string, string[]> = {
   'error code': ['*the code of an error*'],
   'error message': ['Error executing: *a statement*'],
   'warn message': ['> Rolling back attempted migration ...'],
+  'warn events[kindOfUnreachable(cause)]': [
+    'database does not answer, retrying',
+    'host name of the database is unknown, retrying',
+    'what listens at this address does not speak PostgreSQL, retrying',
+  ],
   'warn ofPublicUrl': [
     'PUBLIC_URL is localhost, and so is the issuer of every token; set it to the public origin',
     'PUBLIC_URL=… is not https: passwords and tokens can be read on the way, and cookies are not Secure',

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { closeAtOnce } from './close-at-once.js'
+import { toConnectionString } from './connection-string.js'
 import { migrationsDirectory, readSchema, requireServable } from './schema.js'
 
 type Log = {
@@ -19,7 +20,7 @@ export const migrationLock = 7_241_865_325_823_964
  */
 export async function migrate(databaseUrl: string, log: Log): Promise<void> {
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    connectionString: toConnectionString(databaseUrl),
     application_name: 'gatehouse migrations',
     connectionTimeoutMillis: 5_000,
     // Waiting for another instance's migration may take long, so there is no statement timeout. TCP

@@ -65,7 +65,7 @@ export function createOutage({ log, now = () => performance.now() }: Options = {
 export type Outage = ReturnType<typeof createOutage>
 
 /** The code of a fault of a connection, or its message if it has none. */
-function fieldsOf(error: unknown): { code: string } | { reason: string } {
+export function fieldsOf(error: unknown): { code: string } | { reason: string } {
   const cause = findUnreachable(error)
   const code = cause && codeOf(cause)
   return code ? { code } : { reason: (cause ?? (error as Error)).message }

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { AppError } from '../errors.js'
+import { toConnectionString } from './connection-string.js'
 import { addressOf } from './faults.js'
 import { createOutage, isLinkFault, type Outage } from './outage.js'
 
@@ -39,7 +40,7 @@ const types: pg.CustomTypesConfig = {
  */
 export function createPool({ url, size, outage = createOutage() }: PoolOptions): Pool {
   const settings: pg.ClientConfig = {
-    connectionString: url,
+    connectionString: toConnectionString(url),
     application_name: 'gatehouse',
     types,
     connectionTimeoutMillis: 1_000,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../concurrency/clock.js'
-import { addressOf, findUnreachable } from './faults.js'
+import { addressOf, findUnreachable, kindOfUnreachable } from './faults.js'
+import { fieldsOf } from './outage.js'
 
 type Options = {
   url: string
@@ -12,6 +13,12 @@ type Options = {
 
 /** Its sleep keeps the process alive: during the start nothing else does. */
 const waitingClock = { monotonic: () => performance.now(), sleep: (ms: number) => sleep(ms) }
+
+const events = {
+  name: 'host name of the database is unknown, retrying',
+  protocol: 'what listens at this address does not speak PostgreSQL, retrying',
+  down: 'database does not answer, retrying',
+}
 
 /** The longest wait between two tries, in milliseconds. */
 const maxWait = 5_000
@@ -34,8 +41,11 @@ export async function retryWhileUnreachable<Result>(
       const left = end - clock.monotonic()
       if (!cause || left <= 0) throw error
       const ms = Math.min(wait, left)
-      const code = (cause as NodeJS.ErrnoException).code ?? cause.message
-      log.warn({ code, address: addressOf(url), ms }, 'database does not answer, retrying')
+      const waits = { retry_in_ms: Math.round(ms), gives_up_in_ms: Math.round(left) }
+      log.warn(
+        { address: addressOf(url), ...fieldsOf(cause), ...waits },
+        events[kindOfUnreachable(cause)],
+      )
       await clock.sleep(ms)
     }
   }

@@ -32,18 +32,50 @@ t.test('a database that does not answer is tried for 30 seconds, with a line a t
   t.equal(result, refused)
   t.equal(now, 30_000)
   t.same(
-    waits.map((line) => (line as { ms: number }).ms),
+    waits.map((line) => (line as { retry_in_ms: number }).retry_in_ms),
     [500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 5_000, 2_500],
   )
   t.match(waits[0], {
     code: 'ECONNREFUSED',
     address: 'db:5433',
+    retry_in_ms: 500,
+    gives_up_in_ms: 30_000,
     message: 'database does not answer, retrying',
   })
   t.notMatch(JSON.stringify(waits), 'hunter2')
   const slow = await run(() => Promise.reject(refused), 5_000)
   t.ok(slow.now <= 35_000, 'a try that takes long counts')
 })
+
+t.test(
+  'a try says what is wrong: the name, the program that listens, or the database',
+  async (t) => {
+    const unknown = Object.assign(new Error('getaddrinfo ENOTFOUND db'), {
+      code: 'ENOTFOUND',
+      syscall: 'getaddrinfo',
+    })
+    const other = new Error('Connection terminated unexpectedly')
+    const expected = [
+      [unknown, { code: 'ENOTFOUND', message: 'host name of the database is unknown, retrying' }],
+      [
+        other,
+        {
+          code: undefined,
+          reason: other.message,
+          message: 'what listens at this address does not speak PostgreSQL, retrying',
+        },
+      ],
+      [refused, { code: 'ECONNREFUSED', message: 'database does not answer, retrying' }],
+    ] as const
+    for (const [error, line] of expected) {
+      const { waits } = await run(() => Promise.reject(error), 0.4)
+      t.match(waits[0], line)
+      for (const wait of waits as { retry_in_ms: number; gives_up_in_ms: number }[]) {
+        t.ok(Number.isInteger(wait.retry_in_ms) && Number.isInteger(wait.gives_up_in_ms))
+      }
+    }
+  },
+)
 
 t.test('a database that answers later is used', async (t) => {
   let tries = 0

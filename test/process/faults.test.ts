@@ -44,6 +44,47 @@ t.test('what PostgreSQL refuses is said with its place and the fix, without the 
   t.end()
 })
 
+t.test(
+  'no password, no TLS, an unknown name and another program have sentences of their own',
+  (t) => {
+    const sentenceAt = (DATABASE_URL: string, message: string, code?: string) =>
+      (
+        toOperatorError(
+          Object.assign(new Error(message), { code }),
+          loadConfig({ DATABASE_URL }),
+        ) as Error
+      ).message
+    const none = 'postgres://ada@db.example.org:5433/gate'
+    const saslless = 'SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string'
+    const asks = `PostgreSQL at db.example.org:5433 asks for a password of user "ada", and DATABASE_URL has none: write it as postgres://user:password@host/database`
+    t.equal(sentenceAt(none, saslless), asks)
+    t.equal(
+      sentenceAt(none.replace('@', ':@'), saslless.replace('a string', 'a non-empty string')),
+      asks,
+    )
+    const refusal = Object.assign(new pg.DatabaseError('no', 0, 'error'), { code: '28P01' })
+    t.match(toOperatorError(refusal, loadConfig({ DATABASE_URL: none })), { message: asks })
+    t.equal(
+      sentenceAt(url, 'The server does not support SSL connections'),
+      'PostgreSQL at db.example.org:5433 has no TLS: enable it there, or remove sslmode from DATABASE_URL',
+    )
+    t.match(
+      sentenceAt(url, 'self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'),
+      'has a certificate that cannot be verified (self-signed certificate): correct the host',
+    )
+    t.match(
+      sentenceAt(url, 'Connection terminated unexpectedly'),
+      'What listens at db.example.org:5433 does not speak PostgreSQL, or closed the connection: correct host and port',
+    )
+    const unknown = { syscall: 'getaddrinfo', code: 'ENOTFOUND' }
+    const error = Object.assign(new Error('getaddrinfo ENOTFOUND db.example.org'), unknown)
+    t.match(toOperatorError(error, config), {
+      message: 'The host name db.example.org is unknown (ENOTFOUND): correct it in DATABASE_URL',
+    })
+    t.end()
+  },
+)
+
 t.test('a real refusal of a connection is found below the error of the pool', async (t) => {
   const closed = 'postgres://ada:hunter2@127.0.0.1:1/gate'
   const pool = createPool({ url: closed, size: 1 })

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Clock } from '../../concurrency/clock.js'
 import { closeAtOnce as close } from '../../db/close-at-once.js'
+import { toConnectionString } from '../../db/connection-string.js'
 import type { Db } from '../../db/pool.js'
 import type { Delta, Position } from './repository.js'
 import { channel, replicaSql } from './statements.js'
@@ -121,7 +122,7 @@ export async function listeningSource(url: string, clock: Clock): Promise<Source
 
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: toConnectionString(url),
     application_name: 'gatehouse denylist',
     connectionTimeoutMillis: 2_000,
     query_timeout: 5_000, // on a dead link nothing else ends the wait
