@@ -53,6 +53,7 @@ export function stopOnSignal({ log, limit, stop }: Options): void {
     }, limit)
     try {
       await stop(signal)
+      if (code === 0) log.info('stopped')
       process.exit(code)
     } catch (err) {
       log.error({ err }, 'stopping failed')

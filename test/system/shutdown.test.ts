@@ -114,3 +114,16 @@ t.test('an error that nothing caught is logged, and ends the process with 1', as
   t.equal(await server.exited, 1)
   t.match(server.output(), /"level":"fatal".*a fault of a test/)
 })
+
+t.test('an orderly stop ends with a line that says so', async (t) => {
+  const server = await spawnServer(t, { DATABASE_URL: await testDatabase(t), ...quick })
+  await untilReady(server)
+  server.child.kill('SIGTERM')
+  t.equal(await server.exited, 0)
+  const messages = server
+    .output()
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg)
+  t.same(messages.slice(-2), ['stopping', 'stopped'])
+})
