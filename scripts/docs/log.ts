@@ -133,7 +133,7 @@ function linesOf(name: string): LogLine[] {
     const expression = node.getText(source)
     if (ts.isTemplateExpression(node))
       return [expression.slice(1, -1).replaceAll(/\$\{([^}]*)\}/g, '…')]
-    const constant = texts.get(expression)
-    return constant ? [constant] : (valueTexts[`${level} ${expression}`] ?? [code(expression)])
+    // First: another file may have a constant of the same name.
+    return valueTexts[`${level} ${expression}`] ?? [texts.get(expression) ?? code(expression)]
   }
 }
