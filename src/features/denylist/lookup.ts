@@ -28,6 +28,8 @@ export function createLookup({ denylist, clock }: Options) {
     { maxRunning: 1, maxItems: Infinity, clock },
   )
   let pausedUntil = -Infinity
+  /** The failure that the pause follows. */
+  let failure: unknown
   let count = 0
 
   return {
@@ -38,22 +40,23 @@ export function createLookup({ denylist, clock }: Options) {
 
     /** @throws AppError `unavailable` */
     async query(ids: string[]): Promise<Denials> {
-      if (clock.monotonic() < pausedUntil) throw unavailable()
+      if (clock.monotonic() < pausedUntil) throw failure
       return queryTogether(ids)
     },
   }
 
   async function run(ids: string[]): Promise<Denials> {
-    if (clock.monotonic() < pausedUntil) throw unavailable()
+    if (clock.monotonic() < pausedUntil) throw failure
     count += 1
     try {
-      const rows = await withDeadline(denylist.find(ids), deadline, unavailable)
+      const rows = await withDeadline(denylist.find(ids), deadline, tooLate)
       const found = new Map(rows.map(({ id, epoch }) => [id, epoch]))
       return {
         isDenied: (id) => found.get(id) === null,
         epochOf: (id) => found.get(id) ?? undefined,
       }
     } catch (error) {
+      failure = error
       pausedUntil = clock.monotonic() + pause
       throw error
     }
@@ -62,4 +65,7 @@ export function createLookup({ denylist, clock }: Options) {
 
 export type Lookup = ReturnType<typeof createLookup>
 
-const unavailable = () => new AppError('unavailable')
+const tooLate = () =>
+  new AppError('unavailable', {
+    cause: new Error(`no answer from the database within ${String(deadline)} ms`),
+  })
