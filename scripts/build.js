@@ -19,7 +19,11 @@ const built = 'dist/cli.js'
 
 if (!isUpToDate()) {
   // Not loaded for an unchanged start: it takes time, and production does not install it.
-  const { build } = await import('esbuild')
+  const { build } = await import('esbuild').catch((error) => {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+    console.error('The packages are not installed: run `npm ci` first.')
+    process.exit(1)
+  })
   const common = {
     outdir: 'dist',
     outbase: 'src',

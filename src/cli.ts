@@ -44,7 +44,9 @@ const program = createProgram({
   print,
   confirm: createConfirm(),
 })
-await program.parseAsync()
+// A kid may begin with `-`, and is then no option.
+const isKid = (word: string) => /^-[\w-]{42}$/.test(word)
+await program.parseAsync(process.argv.flatMap((word) => (isKid(word) ? ['--', word] : [word])))
 await new Promise(setImmediate) // the error event of stdout arrives in a later turn
 if (stdoutError) reportStdoutError(stdoutError)
 // Do not wait for connections that are still open: the database may not answer.

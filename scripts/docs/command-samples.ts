@@ -71,7 +71,11 @@ const key = (kid = '', start: number, end: number) => ({
   signs_from: at(start),
   signsFrom: Date.parse(at(start)),
   retiresAt: end ? Date.parse(at(end)) : Infinity,
-  until: { 'at+jwt': end ? Date.parse(at(end, '09:47:00.000')) : Infinity, 'rt+jwt': 0 },
+  until: {
+    'at+jwt': end ? Date.parse(at(end, '09:47:00.000')) : Infinity,
+    // A refresh token lives for 30 days.
+    'rt+jwt': end ? Date.parse(at(end, '09:32:00.000')) + 30 * 86_400_000 : 0,
+  },
 })
 
 const findings: Finding[] = [

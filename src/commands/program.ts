@@ -65,7 +65,11 @@ export function createProgram(tools: Tools): Command {
       withServices(async ({ administration }) => {
         const password = given ?? (await readPassword('Password'))
         const created = administration.createAdmin(operator, { username, email, password })
-        const { id } = await withSentences(created, takenSentences({ username, email }))
+        const taken = takenSentences({ username, email })
+        const { id } = await withSentences(created, {
+          username_taken: `${taken.username_taken} ${toPromote(username)}`,
+          email_taken: `${taken.email_taken} ${toPromote(email)}`,
+        })
         print(`${username} is an administrator: ${id}`)
       }),
     )
@@ -161,3 +165,6 @@ function hintAtHelp(command: Command): void {
   command.showHelpAfterError('Add --help for the arguments, the options and examples.')
   for (const each of command.commands) hintAtHelp(each)
 }
+
+const toPromote = (user: string) =>
+  `To make that user an administrator, run "gatehouse users roles ${user} --grant admin"`

@@ -6,21 +6,20 @@ type Env = Record<string, string | undefined>
 type Details = Partial<TSchema>
 
 const schemas = Environment.properties as unknown as Record<string, Details>
-const createSecret = 'create one with `openssl rand -base64 48`'
 
 /** What a value must be, as a sentence that begins with the variable. */
 export function describeFault(name: string, value: unknown): string {
-  const { values, type, minimum, maximum, form, minLength, maxLength, secret } = schemas[name] ?? {}
+  const { values, type, minimum, maximum, form, minLength, maxLength, create } = schemas[name] ?? {}
   if (Array.isArray(values)) return `${name} must be one of ${values.join(', ')}`
   if (type === 'integer')
     return `${name} must be a whole number from ${String(minimum)} to ${String(maximum)}`
   const wanted = form
     ? `must be ${String(form)}`
     : `must have ${String(minLength)} to ${String(maxLength)} characters`
-  if (secret) return `${name} ${wanted}${form ? '' : `: ${createSecret}`}`
   const length = typeof value === 'string' ? value.length : 0
   const isWrongLength = length < Number(minLength ?? 0) || length > Number(maxLength ?? Infinity)
-  return `${name} ${wanted}${isWrongLength ? `: it has ${String(length)}` : ''}`
+  const found = isWrongLength ? `: it has ${String(length)}` : ''
+  return `${name} ${wanted}${found}${create ? `; create one with \`${String(create)}\`` : ''}`
 }
 
 /** Adds the value to a fault such as `PORT must be …`, unless it is a secret or may hold one. */

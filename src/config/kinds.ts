@@ -54,7 +54,15 @@ export const Rate = (description: string, byDefault: string) =>
     .Encode(({ points, seconds }) => `${points}/${seconds}s`)
 
 export const Secret = (description: string) =>
-  Type.Optional(Type.String({ description, secret: true, minLength: 32, maxLength: 4_096 }))
+  Type.Optional(
+    Type.String({
+      description,
+      secret: true,
+      create: 'openssl rand -base64 48',
+      minLength: 32,
+      maxLength: 4_096,
+    }),
+  )
 
 // TypeBox compiles these without the flag `u`, so `\p{…}` cannot be used.
 export const oneLine = '[^\\x00-\\x1f\\x7f-\\x9f]*'

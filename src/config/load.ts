@@ -78,8 +78,10 @@ function readSecret(name: string, env: Env, faults: string[]): string | undefine
   }
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-  } catch {
-    faults.push(`${name}_FILE cannot be read: check its path and permissions`)
+  } catch (error) {
+    // Not the path: the secret itself may be there by mistake.
+    const { code = '' } = error as NodeJS.ErrnoException
+    faults.push(`${name}_FILE cannot be read (${code}): check its path and permissions`)
     return undefined
   }
 }

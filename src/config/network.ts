@@ -36,9 +36,8 @@ const forms = {
   GITHUB_URL: 'an origin such as https://github.com',
   OIDC_ISSUER: 'an issuer URL such as https://id.example.org',
 }
-const databaseForm =
-  'a URL such as postgres://user:password@host/database; ' +
-  'in the password, write # as %23, / as %2F, ? as %3F and @ as %40'
+const databaseForm = 'a URL such as postgres://user:password@host/database'
+const encoding = '; in the password, write # as %23, / as %2F, ? as %3F and @ as %40'
 
 /** URLs that match their pattern and that no parser accepts. */
 export function badUrls(values: Values): string[] {
@@ -48,12 +47,14 @@ export function badUrls(values: Values): string[] {
   }
   const databases = ['DATABASE_URL', 'DATABASE_LISTEN_URL']
     .filter((name) => isBad(name, isDatabaseUrl))
-    .map((name) => `${name} must be ${databaseForm}`)
+    .map((name) => `${name} must be ${databaseForm}${hasPassword(values[name]) ? encoding : ''}`)
   const others = Object.entries(forms)
     .filter(([name]) => isBad(name, (text) => text === 'log' || URL.canParse(text)))
     .map(([name, form]) => `${name} must be ${form}`)
   return [...databases, ...others]
 }
+
+const hasPassword = (value: unknown) => /:[^@]*:.*@/.test(String(value))
 
 /** The parser of `pg` also accepts an empty host, for a socket. */
 const isDatabaseUrl = (text: string) =>

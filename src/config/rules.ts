@@ -109,7 +109,11 @@ function refusedInProduction(values: Values): string[] {
     ...['OIDC_ISSUER', 'GITHUB_URL']
       .filter((name) => String(values[name]).startsWith('http:'))
       .map((name) => `${name} must be https in production`),
-    ...(values.MAIL_URL === 'log' ? ['MAIL_URL must not be log in production'] : []),
+    ...(values.MAIL_URL === 'log'
+      ? [
+          'MAIL_URL must not be log in production: set it to a URL such as smtp://user:password@host:587',
+        ]
+      : []),
     ...(values.ACTIVATION === 'required' && cannotWrite
       ? ['ACTIVATION=required needs MAIL_URL or SMS_WEBHOOK_URL in production']
       : []),

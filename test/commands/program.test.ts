@@ -79,10 +79,11 @@ t.test('the audit log is listed with the filters of the route', async (t) => {
   t.ok(auditEvents.includes('login.failed'))
 })
 
-t.test('what is wrong with a client or a key is a sentence', async (t) => {
+t.test('what is wrong with a client, a key or a user is a sentence', async (t) => {
   const service = await testApp(t)
   const run = commandsOn(service)
   t.match(await run(['clients', 'add', 'reports']), { code: 0 })
+  await signUp(service.app)
   const refusals: [string[], string][] = [
     [['clients', 'add', 'reports'], 'A client named reports exists already.'],
     [
@@ -91,6 +92,10 @@ t.test('what is wrong with a client or a key is a sentence', async (t) => {
     ],
     [['clients', 'remove', 'other'], 'There is no client named other.'],
     [['keys', 'remove', 'x'], 'There is no key x: see gatehouse keys list.'],
+    [
+      ['create-admin', 'root', 'ada@example.org', 'correct horse battery'],
+      'The e-mail address ada@example.org is already used. To make that user an administrator, run "gatehouse users roles ada@example.org --grant admin".',
+    ],
     [
       ['create-admin', 'root', 'root@example.org', 'short'],
       'Password must have at least 8 characters.',

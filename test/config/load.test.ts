@@ -96,9 +96,15 @@ t.test('what may be a secret is not shown, in whichever variable it stands', (t)
     )
   }
   t.notMatch(faults({ LOG_LEVEL: 'my hunter2', DATABASE_URL: 'hunter2' }), 'hunter2')
+  t.match(
+    faults({ METRICS_TOKEN: 'hunter2' }),
+    /: it has 7; create one with `openssl rand -hex 32`$/,
+  )
+  t.match(faults({ DATABASE_URL: 'postgres://a:b#c@host/d' }), 'write # as %23')
+  t.notMatch(faults({ DATABASE_URL: 'postgres://host:port/d' }), '%23')
   t.equal(
     faults({ KEYS_SECRET: 'hunter2' }),
-    'Invalid configuration: KEYS_SECRET must have 32 to 4096 characters: create one with `openssl rand -base64 48`',
+    'Invalid configuration: KEYS_SECRET must have 32 to 4096 characters: it has 7; create one with `openssl rand -base64 48`',
   )
   t.end()
 })
@@ -268,7 +274,11 @@ t.test('a secret may come from a file, without its last line end', (t) => {
     faults({ KEYS_SECRET: secret, KEYS_SECRET_FILE: file }),
     'KEYS_SECRET and KEYS_SECRET_FILE are both set',
   )
-  t.match(faults({ KEYS_SECRET_FILE: `${file}.missing` }), 'KEYS_SECRET_FILE cannot be read')
+  t.match(
+    faults({ KEYS_SECRET_FILE: `${file}.missing` }),
+    'KEYS_SECRET_FILE cannot be read (ENOENT)',
+  )
+  t.notMatch(faults({ KEYS_SECRET_FILE: secret }), secret)
   t.end()
 })
 

@@ -40,6 +40,8 @@ t.test('an administrator from the command line logs in and administers', async (
   t.equal(users.statusCode, 200)
   const weak = await gatehouse(url, ['create-admin', 'two', 'two@example.org', 'short'])
   t.match(weak, { code: 1, errors: 'Password must have at least 8 characters' })
+  const none = await gatehouse(url, ['create-admin', 'root', 'root@example.org'])
+  t.match(none, { code: 1, errors: 'No password was given' })
 })
 
 t.test(

@@ -8,8 +8,10 @@ export const operations = {
     Type.String({
       // The syntax of a Bearer token (RFC 6750 §2.1).
       pattern: '^[A-Za-z0-9._~+/-]{32,4096}=*$',
+      minLength: 32,
       maxLength: 4_096,
       secret: true,
+      create: 'openssl rand -hex 32',
       form: '32 or more of the characters A-Z a-z 0-9 - . _ ~ + /',
       description:
         'Bearer token that opens `/metrics`, 32 or more of the characters `A-Z a-z 0-9 - . _ ~ + /`; without it, `/metrics` is public in development and does not exist in production',

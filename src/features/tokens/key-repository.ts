@@ -104,7 +104,7 @@ export function createKeyRepository(db: Db, box: Seal) {
         throw new OperatorError(
           `signing key ${kid} was sealed with another KEYS_SECRET: set the old secret again, or run ` +
             '"gatehouse keys reseal --from FILE", where FILE has the old secret. ' +
-            'If the old secret is lost, run "gatehouse keys reset --yes"',
+            'If the old secret is lost, run "gatehouse keys reset --yes", which ends every session',
           { cause },
         )
       }

@@ -50,6 +50,9 @@ t.test('keys are listed, rotated now or later, and removed', async (t) => {
   t.match(await gatehouse(url, ['keys', 'remove', old]), { code: 0, out: `${old} is removed\n` })
   while ((await get()).statusCode !== 401) await sleep(10)
   t.match(await gatehouse(url, ['keys', 'remove', old]), { code: 1, errors: 'There is no key' })
+  const dashed = `-${old.slice(1)}`
+  const answer = await gatehouse(url, ['keys', 'remove', dashed])
+  t.match(answer, { code: 1, errors: `There is no key ${dashed}` })
 })
 
 t.test('a JWT_SECRET is not rotated, and why is said', async (t) => {
