@@ -40,13 +40,13 @@ export function createLookup({ denylist, clock }: Options) {
 
     /** @throws AppError `unavailable` */
     async query(ids: string[]): Promise<Denials> {
-      if (clock.monotonic() < pausedUntil) throw failure
+      if (clock.monotonic() < pausedUntil) throw unavailable(failure)
       return queryTogether(ids)
     },
   }
 
   async function run(ids: string[]): Promise<Denials> {
-    if (clock.monotonic() < pausedUntil) throw failure
+    if (clock.monotonic() < pausedUntil) throw unavailable(failure)
     count += 1
     try {
       const rows = await withDeadline(denylist.find(ids), deadline, tooLate)
@@ -65,7 +65,7 @@ export function createLookup({ denylist, clock }: Options) {
 
 export type Lookup = ReturnType<typeof createLookup>
 
+const unavailable = (cause: unknown) => new AppError('unavailable', { cause })
+
 const tooLate = () =>
-  new AppError('unavailable', {
-    cause: new Error(`no answer from the database within ${String(deadline)} ms`),
-  })
+  unavailable(new Error(`no answer from the database within ${String(deadline)} ms`))
