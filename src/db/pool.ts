@@ -3,6 +3,7 @@ import { AppError } from '../errors.js'
 import { toConnectionString } from './connection-string.js'
 import { addressOf } from './faults.js'
 import { createOutage, isLinkFault, type Outage } from './outage.js'
+import { createPreparer, isForgotten, isStale } from './prepared.js'
 
 /** The interface that repositories use. A pool and a transaction both implement it. */
 export type Db = {
@@ -53,6 +54,7 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
   const pool = new pg.Pool({ ...settings, max: size })
   const address = addressOf(url)
   const link = outage.watch(address)
+  const preparer = createPreparer()
   let lastFault: unknown
   // Without both handlers, an error of a connection would end the process. The pool emits the error of an
   // idle client a second time, so only the client's handler reports it.
@@ -70,15 +72,35 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
     rethrow(outage.isLost() && !(error instanceof pg.DatabaseError) ? (lastFault ?? error) : error)
   }
 
+  async function connect(): Promise<pg.PoolClient> {
+    const client = await pool.connect().catch(fail)
+    await preparer.meet(client)
+    return client
+  }
+
   async function run<Row>(on: pg.ClientBase, text: string, values?: unknown[]) {
-    const { rows, rowCount } = await on.query(text, values).catch(fail)
+    const name = values && preparer.nameOf(text)
+    const answer = on.query({ text, ...(name && { name }), ...(values && { values }) })
+    const { rows, rowCount } = await answer.catch((error: unknown) => {
+      if (isForgotten(error)) preparer.stop()
+      if (isStale(error)) throw new AppError('unavailable', { cause: error })
+      return fail(error)
+    })
     link.answered()
     return { rows: rows as Row[], rowCount: rowCount ?? 0 }
   }
 
+  /** PostgreSQL refuses a stale statement before it runs, so it may run again on another connection. */
+  function query<Row>(text: string, values?: unknown[]) {
+    return queryOnce<Row>(text, values).catch((error: unknown) => {
+      if (isStale(causeOf(error))) return queryOnce<Row>(text, values)
+      throw error
+    })
+  }
+
   // pool.query() would close the connection whenever a statement fails.
-  async function query<Row>(text: string, values?: unknown[]) {
-    const client = await pool.connect().catch(fail)
+  async function queryOnce<Row>(text: string, values?: unknown[]) {
+    const client = await connect()
     let broken = true
     try {
       const result = await run<Row>(client, text, values)
@@ -114,7 +136,7 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
     }),
     close: () => pool.end(),
     async transaction(work) {
-      const client = await pool.connect().catch(fail)
+      const client = await connect()
       const connection = { isBroken: false }
       const tx: Db = {
         query: (text, values) =>
@@ -149,10 +171,15 @@ function rethrow(cause: unknown): never {
   throw new AppError('unavailable', { cause })
 }
 
-/** Whether the connection is unusable: PostgreSQL did not answer, or its error was FATAL. */
+const causeOf = (error: unknown) => (error instanceof AppError ? error.cause : error)
+
+/**
+ * Whether the connection is unusable: PostgreSQL did not answer, its error was FATAL, or a statement that it
+ * prepared is stale.
+ */
 function isConnectionFault(error: unknown): boolean {
-  const cause = error instanceof AppError ? error.cause : error
-  return !(cause instanceof pg.DatabaseError) || cause.severity === 'FATAL'
+  const cause = causeOf(error)
+  return !(cause instanceof pg.DatabaseError) || cause.severity === 'FATAL' || isStale(cause)
 }
 
 /** The name of the violated constraint (SQLSTATE class 23); undefined for any other error. */
