@@ -27,7 +27,7 @@ export function addEnvFile(env: Env, file = '.env'): string[] {
 
 const assignment = /^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=\s*(?:(["'`])(.*))?/s
 
-/** Node skips a line that it cannot read. The text of the line may be a secret, so only its number is told. */
+/** Finds the lines of `.env` that Node skips without a word. A line may hold a secret, so a fault gives only its number. */
 function faultsOf(text: string): string[] {
   const faults: string[] = []
   const lines = text.split(/\r?\n/)

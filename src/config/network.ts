@@ -56,6 +56,6 @@ export function badUrls(values: Values): string[] {
 
 const hasPassword = (value: unknown) => /:[^@]*:.*@/.test(String(value))
 
-/** The parser of `pg` also accepts an empty host, for a socket. */
+/** `postgres://user:password@/db` (no host, a Unix socket) is valid for `pg`, and not for URL. */
 const isDatabaseUrl = (text: string) =>
   !/^postgres(ql)?:/.test(text) || URL.canParse(text.replace('@/', '@socket/'))

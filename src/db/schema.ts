@@ -14,7 +14,7 @@ export type Schema = {
   known: number
   /** The migrations of this release that the database lacks. */
   missing: string[]
-  /** The migrations of the database that this release does not know: a later release ran them. */
+  /** The migrations recorded in the database that this release does not have: a newer release ran them. */
   later: string[]
   /** The oldest release that can serve the schema; undefined if the schema does not record it yet. */
   leastRelease: string | undefined

@@ -21,8 +21,8 @@ function methodsOf({ method, headers }: FastifyRequest): string[] {
 
 /**
  * Returns a function that builds the URL of the login page, with the requested page as `next`. It returns
- * undefined for anything but a navigation to the host of PUBLIC_URL. Our cookies belong to that host alone,
- * so a user of another host would loop between the page and the login.
+ * undefined unless a browser asks for a page on the host of PUBLIC_URL; another port must be in CORS_ORIGINS.
+ * On another host the cookies are missing, so the user would go round between the page and the login.
  */
 export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
   const own = new URL(publicUrl)

@@ -27,7 +27,7 @@ export function faultsOf(errors: SchemaError[], part: Part): FieldError[] {
   return [...faults.values()]
 }
 
-/** A body that may be absent is an object or null: only the faults of the object are of use. */
+/** The schema of an optional body is an object or null. The faults of null would only confuse. */
 const isAboutAbsence = ({ keyword, params }: SchemaError) =>
   keyword === 'anyOf' || (keyword === 'type' && params.type === 'null')
 
@@ -42,7 +42,7 @@ function faultOf({ keyword, instancePath, params }: SchemaError, part: Part): Fi
     : fault
 }
 
-/** Continues a sentence that begins with the field. */
+/** The rest of a sentence, such as `must not be empty`. The name of the field comes before it. */
 function messageOf(keyword: string, params: Record<string, unknown>, part: Part): string {
   const limit = Number(params.limit)
   switch (keyword) {

@@ -11,8 +11,8 @@ declare module 'fastify' {
 }
 
 /**
- * Whether the request must change nothing, neither in the database nor in cookies: HEAD on the path of a
- * GET route. `/forward-auth` is not such a path: there HEAD stands for the method of another request.
+ * Whether the request must change nothing, neither in the database nor in cookies: HEAD for a GET route. On
+ * `/forward-auth` HEAD is the method that a proxy asks about, so this is false.
  */
 export const changesNothing = ({ routeOptions }: FastifyRequest): boolean =>
   routeOptions.config.isHeadOfGet === true

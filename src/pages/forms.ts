@@ -31,7 +31,7 @@ export const addressField: Field = {
   required: true,
 }
 
-/** A field that password managers fill with a new password. */
+/** A password field where password managers offer a new password, not the saved one. */
 export function newPassword(name: string, label: string, minLength: number): Field {
   return {
     name,

@@ -29,7 +29,7 @@ t.test('every sslmode but disable and no-verify verifies certificate and host na
   const ca = `&sslrootcert=${encodeURIComponent(certFile)}`
   for (const mode of verifying) {
     const fault = await faultAt(`${url}?sslmode=${mode}`)
-    t.match(fault, 'has a certificate that cannot be verified (self-signed certificate)', mode)
+    t.match(fault, /has a certificate that cannot be verified \(self-signed certificate/, mode)
     t.equal(await faultAt(`${url}?sslmode=${mode}${ca}`), undefined, `${mode} with the CA`)
   }
   const other = await tlsDatabase(t, url, 'DNS:db.example.org')

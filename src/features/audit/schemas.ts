@@ -3,7 +3,7 @@ import { Cursor, Sort, Total, totals } from '../../http/lists.js'
 import { Id, Limit } from '../../http/replies.js'
 import { Time } from '../../http/times.js'
 
-/** All events of the audit log. A refresh is not audited, unless it repeats a spent token after the grace. */
+/** All events of the audit log. A refresh is audited only if its token was spent and the grace was over. */
 export const auditEvents = [
   'user.registered',
   'user.registered_again',

@@ -23,7 +23,7 @@ export type Attempt = {
   right(): Promise<void>
   /** The guess was wrong, and counts. @throws AppError `unavailable`: then do not reveal the result */
   wrong(): Promise<void>
-  /** The guess was not checked, and does not count. */
+  /** Ends the attempt without counting it: it was found neither right nor wrong. */
   release(): Promise<void>
 }
 

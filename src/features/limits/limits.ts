@@ -34,7 +34,8 @@ export type CounterStore = { counters: CounterRepository }
 
 // Messages to one address, for each purpose. Further messages are not sent; codes sent before still work.
 const addressBudget: Budget = { points: 5, seconds: 3_600 }
-// Messages that one user may request for new addresses, so that no user can flood strangers with mail.
+// How many messages a user may cause by changes of the e-mail address or mobile number, so that no user can
+// flood strangers with them.
 const requesterBudget: Budget = { points: 10, seconds: 3_600 }
 
 /** The limits against abuse: by network, by identifier and device, and by address of a message. */

@@ -42,7 +42,10 @@ export const TokenReply = Type.Object(
 )
 export type TokenReply = Static<typeof TokenReply>
 
-/** RFC 7662 §2.2. For an invalid token, and for a refresh token, the reply has only `active`. */
+/**
+ * RFC 7662 §2.2. For an invalid token the reply is only `{ active: false }`, and for a refresh token too, even
+ * if it is valid.
+ */
 export const Introspection = Type.Object(
   {
     active: Type.Boolean(),

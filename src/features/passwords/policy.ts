@@ -7,8 +7,8 @@ export const maxPasswordBytes = 1_024
 let commonPasswords: Promise<Set<string>> | undefined
 
 /**
- * The rules for a new password: its length, and lists of common and personal words. There are no rules
- * about kinds of characters (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2).
+ * The rules for a new password: its length, and that it is not common, nor only a name, address or number of
+ * the account. There are no rules about kinds of characters (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2).
  */
 export function createPasswordPolicy(minLength: number) {
   return {

@@ -17,7 +17,10 @@ export type SessionState = {
  */
 export type Decision = 'rotate' | 'repeat' | 'repeat_late' | 'reuse'
 
-/** How many late repeats are allowed before an access token of the present generation is seen. */
+/**
+ * How often the refresh token before the present one may be used after the grace, as long as no access token
+ * of the present pair was used: the client may never have received that pair.
+ */
 const maxRepeats = 1
 
 /**

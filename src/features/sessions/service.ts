@@ -34,7 +34,7 @@ type Dependencies = Omit<RenewalDependencies, 'store'> & {
   logins: Logins
 }
 
-/** Login, refresh, logout, and the user's list of sessions. */
+/** Login, refresh, logout, and the sessions of a user: to list and to end them. */
 export function createSessionService(dependencies: Dependencies) {
   const { store, passwords, limits, devices, logins } = dependencies
 

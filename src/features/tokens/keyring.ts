@@ -119,7 +119,7 @@ export async function createKeyring(options: Options) {
       return key
     },
 
-    /** False if no stored key can be unsealed, because KEYS_SECRET was changed elsewhere. */
+    /** False if this instance has no key to sign with, such as when KEYS_SECRET was changed while it ran. */
     canSign: (): boolean => signerOf([...ring.keys.values()], algorithm, now()) !== undefined,
 
     /** Finds the key that verifies tokens of a type. Returns undefined after the end of its life. */

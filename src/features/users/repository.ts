@@ -79,8 +79,8 @@ export function createUserRepository(
     get,
 
     /**
-     * Locks and returns a user. Every transaction that changes a user or data of a user locks the user
-     * first, so that there is no deadlock.
+     * Locks and returns a user. A transaction that changes what belongs to a user, and takes more
+     * locks than one, takes this one first, so that there is no deadlock.
      * @throws AppError `not_found`
      */
     async lock(id: string): Promise<User> {

@@ -28,7 +28,7 @@ function codesOf(method: string, operation: Operation): Set<ErrorCode> {
   const { parameters = [], requestBody, security = [], tags = [] } = operation
   const schemes = security.flatMap(Object.keys)
   const isForBrowsers = schemes.includes('session') || tags.includes('pages')
-  const hasInput = parameters.length > 0 || requestBody !== undefined
+  const hasInput = parameters.length > 0 || requestBody !== undefined || method !== 'get'
   return new Set([
     ...always,
     ...(hasInput ? ofInput : []),
