@@ -1,8 +1,8 @@
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import { accountSorts } from '../../../src/features/administration/schemas.js'
 import { bearer, testApp, type TestApp } from '../../support/app.js'
 import { createAdmin, type Client } from '../../support/http/client.js'
+import { sentStatements } from '../../support/sent-statements.js'
 
 type User = { id: string; username: string | null; email: string | null }
 type Page = { users: User[]; next: string | null; total?: number; total_is_more?: boolean }
@@ -102,19 +102,12 @@ t.test('each sort reads an index, at the beginning and in the middle', async (t)
      from generate_series(1, 5000) as n`,
   )
   await sql('analyze users')
-  const sent: { text: string; values: unknown[] }[] = []
-  const query = pg.Client.prototype.query as unknown as (...args: unknown[]) => Promise<unknown>
-  t.intercept(pg.Client.prototype, 'query', {
-    value(this: pg.Client, ...args: unknown[]) {
-      const [text, values] = args as [string, unknown[]]
-      if (/^select .*sort_key/s.test(text)) sent.push({ text, values })
-      return query.apply(this, args)
-    },
-  })
+  const all = sentStatements(t)
   for (const sort of sorts) {
     const { next } = await pageOf(admin, { sort, limit: '10' })
     await pageOf(admin, { sort, limit: '10', cursor: next ?? '' })
   }
+  const sent = all.filter(({ text }) => /^select .*sort_key/s.test(text))
   t.equal(sent.length, 2 * sorts.length)
   for (const { text, values } of sent) {
     const plan = await sql(`explain (costs off) ${text}`, values)
@@ -253,18 +246,12 @@ t.test('total counts the users of all pages, and stops at 10,000', async (t) => 
 
 t.test('without total no count is run', async (t) => {
   const { admin } = await service(t)
-  const counts: string[] = []
-  const query = pg.Client.prototype.query as unknown as (...args: unknown[]) => Promise<unknown>
-  t.intercept(pg.Client.prototype, 'query', {
-    value(this: pg.Client, ...args: unknown[]) {
-      if (String(args[0]).includes('count(*)::integer')) counts.push(String(args[0]))
-      return query.apply(this, args)
-    },
-  })
+  const sent = sentStatements(t)
+  const counts = () => sent.filter(({ text }) => text.includes('count(*)::integer')).length
   await pageOf(admin, { sort: 'email', limit: '1' })
-  t.strictSame(counts, [])
+  t.equal(counts(), 0)
   await pageOf(admin, { total: 'true' })
-  t.equal(counts.length, 1)
+  t.equal(counts(), 1)
 })
 
 t.test('Link leads to the next page, with the same query', async (t) => {
