@@ -8,7 +8,7 @@ import { setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hostileFiles } from '../test/support/hostile.ts'
 import { gradient } from '../test/support/pictures.ts'
-import { inParallel } from './support/services.js'
+import { inParallel } from './support/parallel.js'
 
 const PORT = '3992'
 const origin = `http://127.0.0.1:${PORT}`

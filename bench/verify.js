@@ -3,7 +3,7 @@
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { median } from './support/services.js'
+import { median } from './support/parallel.js'
 
 const rounds = Number(process.argv[2] ?? 21)
 const count = 10_000

@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import { loadConfig } from '../../src/config/load.js'
 import { openResources } from '../../src/process/resources.js'
 import { createServices } from '../../src/services.js'
+import { inParallel, median } from './parallel.js'
 
 /** The services on the database of DATABASE_URL, or on a new one that is deleted afterwards. */
 export async function openServices(env = {}) {
@@ -38,20 +39,6 @@ export function openSessions({ services: { store, logins } }, count) {
   return inParallel(count, open, 10) // as many as there are connections
 }
 
-/** Runs `work` so many times, `width` at a time; what it returned, in order. */
-export async function inParallel(count, work, width = 128) {
-  const results = []
-  let next = 0
-  const worker = async () => {
-    while (next < count) {
-      const nth = next++
-      results[nth] = await work(nth)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(width, count) }, worker))
-  return results
-}
-
 /**
  * Runs each of `ways` so many times, 128 at once, in turn and round after round, so that noise meets
  * them alike; how many a second each did, by round. `pause` in milliseconds, before each round.
@@ -78,9 +65,4 @@ export function print(rates) {
     const ratio = median(own.map((rate, round) => rate / first[round]))
     console.log(`| ${name} | ${median(own).toFixed(0)} | ${ratio.toFixed(2)} |`)
   }
-}
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)]
 }

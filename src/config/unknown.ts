@@ -36,6 +36,7 @@ function nearest(name: string): string | undefined {
   if (!/^[A-Z][A-Z0-9_]*$/i.test(name)) return undefined
   const text = name.toUpperCase()
   const [best] = known
+    .filter((each) => Math.abs(each.length - text.length) <= 2) // each character more is an error
     .map((each) => ({ each, errors: distance(text, each) }))
     .filter(({ each, errors }) => errors <= (each.length < 6 ? 1 : 2))
     .sort((one, other) => one.errors - other.errors)

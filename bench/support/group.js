@@ -1,0 +1,33 @@
+// What a group of processes uses, from /proc.
+import { readdirSync, readFileSync } from 'node:fs'
+
+const ticks = 100 // per second (USER_HZ)
+
+function membersOf(group) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+        return Number(fields[2]) === group ? [{ pid, fields }] : []
+      } catch {
+        return [] // it has ended
+      }
+    })
+}
+
+/** CPU time in ms, of the processes and of their children that have ended. */
+export const cpuOf = (group) =>
+  membersOf(group).reduce(
+    (sum, { fields }) =>
+      sum + ([11, 12, 13, 14].reduce((all, at) => all + Number(fields[at]), 0) * 1_000) / ticks,
+    0,
+  )
+
+/** Memory in MB: what the processes have for themselves, and their share of what they have in common. */
+export const memoryOf = (group) =>
+  membersOf(group).reduce((sum, { pid }) => {
+    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')
+    return sum + Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1_024
+  }, 0)
