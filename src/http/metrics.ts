@@ -37,6 +37,7 @@ export const metrics = fp<Options>(
           description: 'Send `METRICS_TOKEN` as Bearer token if it is set',
           tags: ['operations'],
           produces: ['text/plain'],
+          errors: ['invalid_token', 'not_found'],
           response: replies({ 200: Type.String() }),
         },
         ...(token !== undefined && { onRequest: createTokenCheck(token) }),

@@ -37,8 +37,8 @@ for (const from of releases) {
 
 const expansions = [
   'create table devices (id uuid primary key, user_id uuid not null references users on delete cascade)',
-  'alter table users add column locale text',
-  `alter table users add column locale text not null default 'en' check (locale <> '')`,
+  'alter table users add column shoe_size text',
+  `alter table users add column shoe_size text not null default 'en' check (shoe_size <> '')`,
   'create index users_name_idx on users (name)',
   'alter table users alter column email_canonical drop not null',
   'alter table users drop constraint users_identifier_check',

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ada, bearer, listeningApp, signUp } from '../support/app.js'
-import { passTime } from '../support/pass-time.js'
+import { passGrace, passTime } from '../support/pass-time.js'
 import { browserSession } from '../support/browser-session.js'
 
 const form = { username: ada.email, password: ada.password }
@@ -65,7 +65,7 @@ t.test('a reused refresh cookie is refused and cleared, and its session ends', a
   for (let times = 0; times < 2; times += 1) {
     browser.cookies.delete('session')
     t.match((await browser.get('/')).html, hello)
-    await passTime(sql, '11 seconds')
+    await passGrace(sql)
   }
   const thief = browserSession(origin)
   thief.cookies.set('refresh', spent)

@@ -107,6 +107,11 @@ function describe(document: OpenApi) {
     const { $ref: shared } = responses[key] ?? {}
     const response = resolveResponse(document, responses[key])
     if (!response) return 'the status is not described'
+    const isPage = operation.tags?.includes('pages') ?? false
+    if (key === 'default' && !isPage && !target.endsWith('/')) {
+      const { code } = JSON.parse(body.toString() || '{}') as { code?: string }
+      if (code !== undefined) return `the code ${code} is not described`
+    }
     const known = Object.keys(response.headers ?? {}).map((name) => name.toLowerCase())
     for (const name of ['location', 'retry-after', 'set-cookie', 'www-authenticate']) {
       if (headers[name] !== undefined && !known.includes(name)) return `${name} is not described`

@@ -21,6 +21,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<Options> = async (
           '`?after=` takes the `next` of the last answer; without it, the full list follows',
         tags: ['tokens'],
         produces: ['application/jwt'],
+        errors: ['not_found'],
         response: replies({ 200: Type.String(), 304: Type.Null() }),
       },
     },

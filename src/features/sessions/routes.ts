@@ -62,7 +62,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
         description: bareToken,
         tags,
         body: RefreshBody,
-        errors: ['rate_limited'],
+        errors: ['invalid_token', 'cross_site_request', 'rate_limited'],
         response: replies({ 200: RefreshReply }),
       },
     },

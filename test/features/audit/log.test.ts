@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { auditEvents } from '../../../src/features/audit/schemas.js'
 import { testApp, type TestApp } from '../../support/app.js'
-import { passTime } from '../../support/pass-time.js'
+import { passGrace } from '../../support/pass-time.js'
 import { clientOf, createAdmin, refreshed, type Client } from '../../support/http/client.js'
 
 type Entry = {
@@ -81,9 +81,9 @@ async function live(t: Test, service: TestApp, strict: TestApp) {
 
   const first = await logIn(email, password)
   const second = { ...first, login: await refreshed(service, first) }
-  await passTime(service.sql, '11 seconds')
+  await passGrace(service.sql)
   await refreshed(service, first)
-  await passTime(service.sql, '11 seconds')
+  await passGrace(service.sql)
   await t.rejects(refreshed(service, first), /invalid_token/)
   const present = await logIn(email, password)
   await call(present, 'PATCH', '/api/user', { name: 'Typed Name', email: moved })

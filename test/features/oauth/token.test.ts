@@ -1,6 +1,6 @@
 import t from 'tap'
 import { bearer, signUp, testApp, type LoginAnswer, type TestApp } from '../../support/app.js'
-import { passTime } from '../../support/pass-time.js'
+import { passGrace } from '../../support/pass-time.js'
 import { addClient, basic, claimsOf, isForm, post } from '../../support/oauth.js'
 
 const ownToken = { grant_type: 'client_credentials' }
@@ -131,7 +131,7 @@ t.test('after the grace a spent token ends its session and access tokens', async
   const { refresh_token } = await signUp(app)
   const next = (await post(app, 'token', grantFor(refresh_token))).json<LoginAnswer>()
   t.ok(await isAccepted(app, next.access_token))
-  await passTime(sql, '11 seconds')
+  await passGrace(sql)
   const replay = await post(app, 'token', grantFor(refresh_token))
   t.equal(replay.statusCode, 400)
   t.match(replay.json(), { error: 'invalid_grant' })

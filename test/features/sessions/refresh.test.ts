@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { App } from '../../../src/app.js'
 import { bearer, isRefused, logIn, signUp, testApp, type LoginAnswer } from '../../support/app.js'
-import { passTime } from '../../support/pass-time.js'
+import { passGrace, passTime } from '../../support/pass-time.js'
 import { grace, present, refreshCases } from '../../support/refresh-cases.js'
 import { until } from '../../support/until.js'
 
@@ -175,7 +175,7 @@ t.test('after the grace a spent token ends its session and access tokens', async
     const first = await logIn(app)
     const second = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
     await use(second)
-    await passTime(sql, '11 seconds')
+    await passGrace(sql)
     t.equal((await refresh(app, first.refresh_token)).statusCode, 401, `used: ${what}`)
     t.notOk(await isAlive(app, second.access_token))
     t.equal((await refresh(app, second.refresh_token)).statusCode, 401)
@@ -192,7 +192,7 @@ t.test('a client whose answer was lost can repeat the refresh at any time', asyn
   const again = (await refresh(app, first.refresh_token)).json<LoginAnswer>()
   t.match(claimsOf(again.refresh_token), { gen: 1, sid: claimsOf(lost.refresh_token).sid })
   t.ok(await isAlive(app, again.access_token))
-  await passTime(sql, '11 seconds')
+  await passGrace(sql)
   const next = await refresh(app, again.refresh_token)
   t.equal(next.statusCode, 200, 'the session continues')
   t.equal((await refresh(app, first.refresh_token)).statusCode, 401, 'the first token is spent')
@@ -232,7 +232,7 @@ t.test('a token used on one instance counts as used on the other', async (t) => 
     async () => (await sql('select from sessions where used_generation = 1')).length === 1,
     'the mark of use',
   )
-  await passTime(sql, '11 seconds')
+  await passGrace(sql)
   t.equal((await refresh(app, first.refresh_token)).statusCode, 401)
 })
 

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { bearer, signUp, testApp, type LoginAnswer } from '../../support/app.js'
 import { addClient, post } from '../../support/oauth.js'
-import { passTime } from '../../support/pass-time.js'
+import { passGrace } from '../../support/pass-time.js'
 import { until } from '../../support/until.js'
 
 // A thief has a copy of the victim's refresh token. Either of them may use it first. Unless a test says otherwise,
@@ -16,7 +16,7 @@ async function stolen(t: Test) {
   async function refresh({ refresh_token }: LoginAnswer): Promise<LoginAnswer | undefined> {
     const payload = { refresh_token }
     const answer = await app.inject({ method: 'POST', url: '/api/refresh', payload })
-    await passTime(sql, '11 seconds')
+    await passGrace(sql)
     return answer.statusCode === 200 ? answer.json<LoginAnswer>() : undefined
   }
 

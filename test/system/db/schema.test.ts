@@ -7,9 +7,9 @@ import { post, spawnServer, startServer } from '../../support/server-process.js'
 
 /** What a later release leaves behind, as an expand migration does. */
 const expanded = `
-  alter table users add column locale text;
+  alter table users add column shoe_size text;
   create table devices (id uuid primary key);
-  insert into migrations (name, run_on) values ('9999_locale', now())`
+  insert into migrations (name, run_on) values ('9999_shoe_size', now())`
 
 /** And as a contract migration does. */
 const contracted = `
@@ -47,7 +47,7 @@ t.test('a schema that a later release only expanded is served', async (t) => {
   t.equal((await post(`${server.origin}/api/login`, ada)).status, 200)
   const { code, out } = await gatehouse(url, ['doctor'])
   t.equal(code, 0)
-  t.match(out, /^note {2}schema: .*this release can serve: 9999_locale$/m)
+  t.match(out, /^note {2}schema: .*this release can serve: 9999_shoe_size$/m)
 })
 
 t.test('reset-db gets rid of a schema that needs a later release', async (t) => {
