@@ -18,6 +18,7 @@ type Waiter = { start: () => void; timer: NodeJS.Timeout }
 export function createLanes({ lanes, queue, maxWait = 2_000 }: LaneOptions) {
   const waiting: Waiter[] = []
   let busy = 0
+  let admitted = 0
 
   function enter(): Promise<void> {
     if (busy < lanes) {
@@ -49,6 +50,21 @@ export function createLanes({ lanes, queue, maxWait = 2_000 }: LaneOptions) {
   }
 
   return {
+    /**
+     * Does work that leads to one job, such as a login to its hash. It is refused before it begins if the lanes
+     * and the queue have no place for that job.
+     * @throws AppError `overloaded`
+     */
+    async admit<Result>(work: () => Promise<Result>): Promise<Result> {
+      if (Math.max(admitted, busy + waiting.length) >= lanes + queue) throw overloaded()
+      admitted += 1
+      try {
+        return await work()
+      } finally {
+        admitted -= 1
+      }
+    },
+
     /** @throws AppError `overloaded` if the queue is full, or the job has waited for `maxWait` */
     async run<Result>(work: () => Promise<Result>): Promise<Result> {
       await enter()

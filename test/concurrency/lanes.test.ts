@@ -49,3 +49,33 @@ t.test('they are served in the order they came', async (t) => {
   await Promise.all([1, 2, 3, 4].map(job))
   t.same(order, [1, 2, 3, 4])
 })
+
+t.test('work is admitted only while there is a place for its job', async (t) => {
+  const lanes = createLanes({ lanes: 1, queue: 1 })
+  const { open, work } = gate()
+  let begun = 0
+  const admit = () =>
+    lanes.admit(async () => {
+      begun += 1
+      await work()
+      return lanes.run(() => Promise.resolve())
+    })
+  const jobs = [admit(), admit()]
+  await t.rejects(admit(), { code: 'overloaded', retryAfter: 2 })
+  t.equal(begun, 2, 'the third did not begin')
+  open()
+  await Promise.all(jobs)
+  await t.resolves(admit(), 'a place is free again')
+})
+
+t.test('jobs that were not admitted take places too', async (t) => {
+  const lanes = createLanes({ lanes: 1, queue: 0 })
+  const { open, work } = gate()
+  const job = lanes.run(work)
+  await t.rejects(
+    lanes.admit(() => Promise.resolve()),
+    { code: 'overloaded' },
+  )
+  open()
+  await job
+})

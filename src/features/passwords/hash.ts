@@ -33,6 +33,9 @@ export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
   }
 
   return {
+    /** Does work that hashes one password. @throws AppError `overloaded` at once if the queue would be full */
+    admit: <Result>(work: () => Promise<Result>): Promise<Result> => lanes.admit(work),
+
     /** Hashes a new password. Returns a PHC string, which contains the salt and the parameters. */
     hash: (password: string): Promise<string> =>
       lanes.run(() => argon2.hash(password.normalize('NFC'), options)),

@@ -57,31 +57,8 @@ export function createSessionService(dependencies: Dependencies) {
      */
     async login(body: LoginBody, caller: Caller, mark?: string): Promise<Login> {
       const identifier = readOneIdentifier(body)
-      const found = await store.users.findCredential(identifier)
-      const account = found && { id: found.user.id, version: found.password_version }
-      const device = account && devices.read(mark, account)
-      const { address } = caller
-      const attempt = await limits.guesses.login({ identifier, address, device, account })
-      const { status, isBlocked } = attempt
-
-      const login = await checkGuess(attempt, async () => {
-        // A blocked guess is hashed too, so it takes as long, but no password matches.
-        const hash = isBlocked ? undefined : found?.password_hash
-        const { valid, needsRehash } = await passwords.verify(hash, body.password)
-        const isRight = valid && found !== undefined && !found.disabled
-        const isInactive = isRight && !found.activated
-        const opened =
-          isRight && !isInactive && (await openSession(found, body.password, needsRehash, caller))
-        if (opened) return logins.complete(opened)
-        const user_id = found?.user.id ?? null
-        const detail: Record<string, boolean> = isBlocked ? { blocked: true } : {}
-        await store.audit.add({ event: 'login.failed', caller, user_id, detail })
-        if (isInactive) throw new AppError('activation_required')
-        return undefined
-      })
-      if (login) return login
-      const headers = status && rateLimitHeaders(status)
-      throw new AppError('invalid_credentials', headers && { headers })
+      // Before the first statement, so that a flood of logins costs the database nothing.
+      return passwords.admit(() => logIn(identifier, body.password, caller, mark))
     },
 
     ...createRenewal(dependencies),
@@ -115,6 +92,39 @@ export function createSessionService(dependencies: Dependencies) {
       endWithAudit(caller, (tx) =>
         tx.sessions.endAll(caller.user_id, keepsThis ? caller.session_id : null),
       ),
+  }
+
+  async function logIn(
+    identifier: Identifier,
+    password: string,
+    caller: Caller,
+    mark?: string,
+  ): Promise<Login> {
+    const found = await store.users.findCredential(identifier)
+    const account = found && { id: found.user.id, version: found.password_version }
+    const device = account && devices.read(mark, account)
+    const { address } = caller
+    const attempt = await limits.guesses.login({ identifier, address, device, account })
+    const { status, isBlocked } = attempt
+
+    const login = await checkGuess(attempt, async () => {
+      // A blocked guess is hashed too, so it takes as long, but no password matches.
+      const hash = isBlocked ? undefined : found?.password_hash
+      const { valid, needsRehash } = await passwords.verify(hash, password)
+      const isRight = valid && found !== undefined && !found.disabled
+      const isInactive = isRight && !found.activated
+      const opened =
+        isRight && !isInactive && (await openSession(found, password, needsRehash, caller))
+      if (opened) return logins.complete(opened)
+      const user_id = found?.user.id ?? null
+      const detail: Record<string, boolean> = isBlocked ? { blocked: true } : {}
+      await store.audit.add({ event: 'login.failed', caller, user_id, detail })
+      if (isInactive) throw new AppError('activation_required')
+      return undefined
+    })
+    if (login) return login
+    const headers = status && rateLimitHeaders(status)
+    throw new AppError('invalid_credentials', headers && { headers })
   }
 
   /** Returns undefined if the account was disabled, or its password changed, after it was verified. */

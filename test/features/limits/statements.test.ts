@@ -14,3 +14,15 @@ t.test('a login sends eight statements, two of them for rate limits', async (t) 
   t.equal(statements.length, 8, statements.map((text) => text.slice(0, 60)).join('\n'))
   t.equal(statements.filter((text) => text.includes('into rate_limits')).length, 2)
 })
+
+t.test('a login that finds the lanes and the queue full sends no statement', async (t) => {
+  const { app } = await testApp(t, { env: { HASH_LANES: '1', HASH_QUEUE: '0' } })
+  await signUp(app)
+  const sent = sentStatements(t)
+  const logins = [logIn(app), logIn(app), logIn(app)]
+  const [first, ...others] = await Promise.allSettled(logins)
+  t.equal(first?.status, 'fulfilled')
+  t.match(others, [{ status: 'rejected' }, { status: 'rejected' }])
+  const finds = sent.filter(({ text }) => /password_hash/.test(text) && /^select/.test(text))
+  t.equal(finds.length, 1, 'only the first was looked up')
+})
