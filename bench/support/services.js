@@ -33,7 +33,7 @@ export function openSessions({ services: { store, logins } }, count) {
     const user = await store.users.create({ ...newcomer, identifiers, activated: true })
     const owner = { user, password_hash: null, password_version: 0 }
     const opened = await store.transaction((tx) => logins.open(tx, owner, caller))
-    const { session_id, user_id, generation } = opened.grant
+    const { session_id, user_id, generation } = opened.subject
     return { session_id, user_id, generation, ...logins.complete(opened).tokens }
   }
   return inParallel(count, open, 10) // as many as there are connections
