@@ -1,7 +1,13 @@
 import { errors, type ErrorCode } from '../../errors.js'
 import type { Content, Operation, Response } from './types.js'
 
-const always: ErrorCode[] = ['bad_request', 'request_timeout', 'internal', 'unavailable']
+const always: ErrorCode[] = [
+  'bad_request',
+  'request_timeout',
+  'headers_too_large',
+  'internal',
+  'unavailable',
+]
 const ofInput: ErrorCode[] = ['validation_failed']
 const ofBody: ErrorCode[] = ['invalid_json', 'body_too_large', 'unsupported_media_type']
 const ofToken: ErrorCode[] = ['invalid_token', 'token_stale', 'forbidden']
