@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 
 /** How often a statement must have run before it is prepared. */
@@ -37,8 +38,11 @@ export function createPreparer() {
       const count = (uses.get(text) ?? 0) + 1
       if (count > usesBefore) {
         uses.delete(text)
-        names.set(text, `gatehouse_${String(names.size)}`)
-      } else if (uses.has(text) || uses.size < maxTexts) uses.set(text, count)
+        names.set(text, nameOf(text))
+      } else {
+        if (uses.size === maxTexts) uses.clear()
+        uses.set(text, count)
+      }
       return names.get(text)
     },
 
@@ -48,6 +52,13 @@ export function createPreparer() {
     },
   }
 }
+
+/**
+ * A name stands for one text in every process. If a pooler comes in between after all, a name that another
+ * process has prepared is the same statement.
+ */
+const nameOf = (text: string) =>
+  `gatehouse_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
 
 /** A pooler tells clients a process id of its own. */
 async function isDirect(client: pg.ClientBase): Promise<boolean> {

@@ -1,8 +1,8 @@
 import type { FastifyReply } from 'fastify'
 
-// A spreadsheet reads a cell that begins like this as a formula (OWASP, CSV Injection). It reads the wide
-// forms of the signs in the same way.
-const formula = /^[=+\-@\t\r\n＝＋－＠]/
+// A spreadsheet reads a cell that begins like this as a formula, also after spaces, and reads the wide forms of
+// the signs in the same way (OWASP, CSV Injection). It may also split a cell at a semicolon, tab or line break.
+const formula = /(^|[;\t\r\n])([^\S;\t\r\n]*)(?=[=+\-@＝＋－＠])/g
 
 /** Writes rows as CSV with a header line (RFC 4180). */
 export function toCsv(columns: readonly string[], rows: readonly object[]): string {
@@ -12,8 +12,8 @@ export function toCsv(columns: readonly string[], rows: readonly object[]): stri
 
 function toCell(value: unknown): string {
   const text = toText(value)
-  const guarded = formula.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded
+  const guarded = text.replace(formula, "$1$2'")
+  return /[",;\t\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded
 }
 
 /** A list has commas between its entries, as on the command line. Any other object is JSON. */

@@ -12,7 +12,7 @@ t.test('a statement that repeats is prepared, and one that does not is not', asy
   t.same((await db.query(prepared)).rows, [])
   await db.query(find, ['user'])
   await db.query(`select from roles where name <> $1`, ['user'])
-  t.same((await db.query(prepared)).rows, [{ name: 'gatehouse_0', statement: find }])
+  t.match((await db.query(prepared)).rows, [{ name: /^gatehouse_[0-9a-f]{32}$/, statement: find }])
   await db.transaction(async (tx) => {
     t.same((await tx.query(find, ['admin'])).rows, [{ name: 'admin' }])
   })
@@ -50,4 +50,25 @@ t.test('nothing is prepared any more once the server has lost it', async (t) => 
   t.same((await db.query(find, ['user'])).rows, [{ name: 'user' }])
   for (let count = 0; count < 5; count += 1) await db.query(find, ['user'])
   t.same((await db.query(prepared)).rows, [])
+})
+
+t.test('a name stands for the same statement in every process', async (t) => {
+  const url = await testDatabase(t)
+  const names = new Set<unknown>()
+  for (const other of [
+    'select name from roles where name > $1',
+    'select 1 from roles where name < $1',
+  ]) {
+    const db = createPool({ url, size: 1 })
+    t.teardown(() => db.close())
+    const find = `select name from roles where name = $1`
+    for (let count = 0; count < 5; count += 1) {
+      await db.query(other, ['user'])
+      await db.query(find, ['user'])
+    }
+    const { rows } = await db.query<{ name: string; statement: string }>(prepared)
+    names.add(rows.find(({ statement }) => statement === find)?.name)
+    t.equal(rows.length, 2)
+  }
+  t.equal(names.size, 1)
 })

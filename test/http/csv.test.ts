@@ -44,9 +44,15 @@ t.test('a spreadsheet reads no cell as a formula', (t) => {
     ['+441632960960', `'+441632960960`],
     ['-1', `'-1`],
     ['@sum(a1)', `'@sum(a1)`],
-    ['\t=1', `'\t=1`],
-    ['\r=1', `"'\r=1"`],
-    ['\n=1', `"'\n=1"`],
+    ['\t=1', `"\t'=1"`],
+    ['\r=1', `"\r'=1"`],
+    ['\n=1', `"\n'=1"`],
+    [' =1', ` '=1`],
+    ['\u00a0=1', `\u00a0'=1`],
+    ['x;=1', `"x;'=1"`],
+    ['x; =1;-2', `"x; '=1;'-2"`],
+    ['x\t=1', `"x\t'=1"`],
+    ['x\n@y', `"x\n'@y"`],
     ['＝1', `'＝1`],
     ['=a,"b"', `"'=a,""b"""`],
     [['=x', 'y'], `"'=x,y"`],
@@ -56,5 +62,16 @@ t.test('a spreadsheet reads no cell as a formula', (t) => {
   ]
   for (const [value, cell] of rows) t.equal(cellOf(value), cell, JSON.stringify(value))
   t.equal(toCsv(['=a'], []), `'=a\r\n`)
+  t.end()
+})
+
+t.test('a long text of separators and spaces takes no longer than its length', (t) => {
+  const text = ';\n\t \u00a0'.repeat(40_000)
+  const start = performance.now()
+  const plain = 'abcde'.repeat(40_000)
+  cellOf(plain)
+  const usual = performance.now() - start
+  cellOf(text)
+  t.ok(performance.now() - start < 200 + usual * 100)
   t.end()
 })

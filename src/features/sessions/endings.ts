@@ -34,24 +34,6 @@ export function createEndings(db: Db, { denyFor, onDenied }: EndingOptions) {
       return rows.length === 1
     },
 
-    /**
-     * Ends all sessions of a user but `keptId` and the `keep` others that were used last. Returns how
-     * many it ended.
-     */
-    async endOldest(userId: string, keptId: string, keep: number): Promise<number> {
-      const { rows } = await db.query<{ id: string }>(
-        `with ended as (
-           delete from sessions where id in (
-             select id from sessions where user_id = $1 and id <> $2
-             order by rotated_at desc, id desc offset $3 for update skip locked)
-           returning id)
-         ${denySql('ended', 4)} returning id`,
-        [userId, keptId, keep, denyFor],
-      )
-      reportDenied(rows)
-      return rows.length
-    },
-
     /** Ends all sessions of a user, except `keptId` if given. Returns how many it ended. */
     async endAll(userId: string, keptId: string | null = null): Promise<number> {
       const { rows } = await db.query<{ id: string }>(
@@ -78,7 +60,7 @@ export function createEndings(db: Db, { denyFor, onDenied }: EndingOptions) {
  * Sessions are always locked before denials, in the order of ids or with `skip locked`, so that no two
  * statements deadlock.
  */
-const denySql = (ended: string, seconds: number) => `
+export const denySql = (ended: string, seconds: number) => `
   insert into token_denylist (id, expires_at)
   select id, now() + make_interval(secs => $${String(seconds)}) from ${ended} as ended order by id
   on conflict (id) do update

@@ -19,7 +19,7 @@ type Options = {
 /** The repositories that open a session. */
 export type SessionOpening = {
   audit: Pick<AuditRepository, 'add'>
-  sessions: Pick<SessionRepository, 'create' | 'endOldest'>
+  sessions: Pick<SessionRepository, 'create'>
 }
 
 /** A user whose password or social login was verified, with the hash of the present password. */
@@ -48,13 +48,14 @@ export function createLogins({ tokens, devices, newId, refreshTtl, sessionsPerUs
       const { id: user_id } = owner.user
       const id = newId()
       const { password_hash } = owner
-      const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address }
-      const subject = await tx.sessions.create(session)
-      if (!subject) return undefined
+      const keep = sessionsPerUser - 1
+      const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address, keep }
+      const created = await tx.sessions.create(session)
+      if (!created) return undefined
+      const { subject, ended } = created
       const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
       const event = 'login.succeeded'
       await tx.audit.add({ event, ...entry, detail: { session: id, ...detail } })
-      const ended = await tx.sessions.endOldest(user_id, id, sessionsPerUser - 1)
       if (ended > 0) {
         const why = { ended, most: sessionsPerUser }
         await tx.audit.add({ event: 'session.ended', ...entry, detail: why })
@@ -64,7 +65,12 @@ export function createLogins({ tokens, devices, newId, refreshTtl, sessionsPerUs
 
     /** Issues the tokens. Call it after the commit, so that no connection waits for the signatures. */
     complete({ subject, owner: { user, password_version: version } }: OpenedSession): Login {
-      return { tokens: tokens.issue(subject), user, device: devices.make({ id: user.id, version }) }
+      return {
+        tokens: tokens.issue(subject),
+        // The roles may have changed since the user was read.
+        user: { ...user, roles: subject.roles },
+        device: devices.make({ id: user.id, version }),
+      }
     },
   }
 }

@@ -1,6 +1,7 @@
+import { expiresIn } from '@gatehouse/verify/protocol'
 import type { Db } from '../../db/pool.js'
 import type { TokenSubject } from '../tokens/service.js'
-import { createEndings, type EndingOptions } from './endings.js'
+import { createEndings, denySql, type EndingOptions } from './endings.js'
 import { createRefreshRule } from './refresh-rule.js'
 import { createRotations, createRotationSql } from './rotations.js'
 import type { Session } from './schemas.js'
@@ -12,6 +13,8 @@ type NewSession = {
   ttl: number
   user_agent: string | null
   address: string
+  /** How many other sessions the user may have. */
+  keep: number
 }
 
 type SessionLifetimes = {
@@ -49,12 +52,14 @@ type SessionSql = ReturnType<typeof createSessionSql>
  */
 export function createSessionRepository(db: Db, sql: SessionSql, endings: EndingOptions) {
   const { idleEnd, alive, subjectColumns, rotations } = sql
+  const { denyFor, onDenied } = endings
 
   return {
     /**
-     * Creates a session, and sets the time of the last login. Returns undefined if the account was disabled,
-     * or its password changed, after the password was verified. The lock on the user's row makes the session
-     * and such a change wait for each other.
+     * Creates a session, sets the time of the last login, and ends the sessions of the user but this one and the
+     * `keep` others that were used last. Returns undefined if the account was disabled, or its password changed,
+     * after the password was verified. The lock on the user's row makes the session and such a change wait for
+     * each other.
      */
     async create({
       id,
@@ -63,21 +68,38 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       ttl,
       user_agent,
       address,
-    }: NewSession): Promise<TokenSubject | undefined> {
-      const { rows } = await db.query<TokenSubject>(
-        `with u as (
-           update users u set last_login_at = now()
-           where id = $2 and password_hash is not distinct from $3 and ${enabled}
-           returning *
-         ), s as (
-           insert into sessions (id, user_id, user_agent, address, expires_at)
-           select $1, id, $4, $5, now() + make_interval(secs => $6) from u
-           returning *
-         )
-         select ${subjectColumns} from s join u on u.id = s.user_id`,
-        [id, user_id, password_hash, user_agent, address, ttl],
+      keep,
+    }: NewSession): Promise<{ subject: TokenSubject; ended: number } | undefined> {
+      const { rowCount } = await db.query(
+        `update users u set last_login_at = now()
+         where id = $1 and password_hash is not distinct from $2 and ${enabled}`,
+        [user_id, password_hash],
       )
-      return rows[0]
+      if (rowCount === 0) return undefined
+      // A statement of its own: it sees what the lock has waited for, such as a change of roles.
+      const { rows } = await db.query<TokenSubject & { ended: string[] }>(
+        `with s as (
+           insert into sessions (id, user_id, user_agent, address, expires_at)
+           values ($1, $2, $3, $4, now() + make_interval(secs => $5))
+           returning *
+         ), ended as (
+           delete from sessions where id in (
+             select id from sessions where user_id = $2
+             order by rotated_at desc, id desc offset $6 for update skip locked)
+           returning id
+         ), denied as (${denySql('ended', 7)} returning id)
+         select ${subjectColumns}, array(select id from denied) as ended
+         from s join users u on u.id = s.user_id`,
+        [id, user_id, user_agent, address, ttl, keep, denyFor],
+      )
+      const [row] = rows
+      if (!row) return undefined
+      const { ended, ...subject } = row
+      if (ended.length > 0) {
+        const expires_at = expiresIn(denyFor)
+        onDenied(ended.map((id) => ({ id, expires_at })))
+      }
+      return { subject, ended: ended.length }
     },
 
     /** Lists the valid sessions of a user, the last used first. */
