@@ -83,6 +83,7 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
     const answer = on.query({ text, ...(name && { name }), ...(values && { values }) })
     const { rows, rowCount } = await answer.catch((error: unknown) => {
       if (isForgotten(error)) preparer.stop()
+      else if (isStale(error)) preparer.renew()
       if (isStale(error)) throw new AppError('unavailable', { cause: error })
       return fail(error)
     })

@@ -17,6 +17,7 @@ export function createPreparer() {
   const names = new Map<string, string>()
   let meeting: Promise<void> | undefined
   let isOn = false
+  let generation = 0
 
   return {
     /** Learns from the first connection whether a pooler is in between. */
@@ -38,12 +39,18 @@ export function createPreparer() {
       const count = (uses.get(text) ?? 0) + 1
       if (count > usesBefore) {
         uses.delete(text)
-        names.set(text, nameOf(text))
+        names.set(text, nameOf(text, generation))
       } else {
         if (uses.size === maxTexts) uses.clear()
         uses.set(text, count)
       }
       return names.get(text)
+    },
+
+    /** Prepares under other names, so that no connection uses what it has prepared before. */
+    renew(): void {
+      names.clear()
+      generation += 1
     },
 
     /** Prepares nothing any more, because the server does not keep what is prepared. */
@@ -57,8 +64,8 @@ export function createPreparer() {
  * A name stands for one text in every process. If a pooler comes in between after all, a name that another
  * process has prepared is the same statement.
  */
-const nameOf = (text: string) =>
-  `gatehouse_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
+const nameOf = (text: string, generation: number) =>
+  `gatehouse_${createHash('sha256').update(text).digest('hex').slice(0, 32)}_${String(generation)}`
 
 /** A pooler tells clients a process id of its own. */
 async function isDirect(client: pg.ClientBase): Promise<boolean> {

@@ -12,7 +12,9 @@ t.test('a statement that repeats is prepared, and one that does not is not', asy
   t.same((await db.query(prepared)).rows, [])
   await db.query(find, ['user'])
   await db.query(`select from roles where name <> $1`, ['user'])
-  t.match((await db.query(prepared)).rows, [{ name: /^gatehouse_[0-9a-f]{32}$/, statement: find }])
+  t.match((await db.query(prepared)).rows, [
+    { name: /^gatehouse_[0-9a-f]{32}_0$/, statement: find },
+  ])
   await db.transaction(async (tx) => {
     t.same((await tx.query(find, ['admin'])).rows, [{ name: 'admin' }])
   })
