@@ -5,5 +5,6 @@ export async function serve(app, more = {}) {
     const { user, system } = process.cpuUsage()
     process.send({ cpu: user + system })
   })
+  process.on('disconnect', () => process.exit()) // the benchmark has ended
   process.send({ port: app.server.address().port, ...more })
 }

@@ -4,6 +4,6 @@
  * `uselibpqcompat=true` asks for the weaker modes of libpq, and prints nothing.
  */
 export function toConnectionString(url: string): string {
-  if (/[?&]uselibpqcompat=true(&|$)/.test(url)) return url
+  if (/[?&]uselibpqcompat=true(&|#|$)/.test(url)) return url
   return url.replaceAll(/(?<=[?&]sslmode=)(prefer|require|verify-ca)(?=&|#|$)/g, 'verify-full')
 }

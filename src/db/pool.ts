@@ -87,6 +87,7 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
       if (isStale(error)) throw new AppError('unavailable', { cause: error })
       return fail(error)
     })
+    lastFault = undefined
     link.answered()
     return { rows: rows as Row[], rowCount: rowCount ?? 0 }
   }

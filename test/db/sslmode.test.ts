@@ -72,6 +72,7 @@ t.test('the modes of libpq stay those of libpq, and no other parameter changes',
     ['?sslmode=no-verify', '?sslmode=no-verify'],
     ['?sslmode=required', '?sslmode=required'],
     ['?uselibpqcompat=true&sslmode=require', '?uselibpqcompat=true&sslmode=require'],
+    ['?sslmode=require&uselibpqcompat=true#x', '?sslmode=require&uselibpqcompat=true#x'],
   ] as const) {
     t.equal(toConnectionString(url + given), url + wanted)
   }
