@@ -112,10 +112,10 @@ async function measure(name) {
     if (wants('get')) {
       const login = await logIn()
       const get = () => server.ask(peer.get(login))
-      await inParallel(300, get, 16)
+      await inParallel(3_000, get, 16)
       const before = cpuOf(server.group)
-      await inParallel(2_000, get, 16)
-      add('get', ((cpuOf(server.group) - before) / 2_000) * 1_000)
+      await inParallel(4_000, get, 16)
+      add('get', ((cpuOf(server.group) - before) / 4_000) * 1_000)
     }
     if (wants('refresh', 'logout')) {
       const sessions = await inParallel(128, logIn, 8)
