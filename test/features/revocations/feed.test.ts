@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { bearer, listeningApp, logIn, signUp } from '../../support/app.js'
@@ -130,6 +131,7 @@ t.test('20,000 come in pages, from any instance, with what is denied meanwhile',
   const second = await listeningApp(t, { url: first.url })
   const { next: early } = (await ask(first.origin)).claims
   const rows = await first.sql<{ id: string }>(fill, [20_000])
+  await sleep(200) // an answer is shared for 100 ms
   const { ids, next, pages } = await readAll([first.origin, second.origin])
   t.equal(pages, 5)
   t.same(ids.sort(), rows.map(({ id }) => id).sort())
