@@ -45,6 +45,15 @@ const CallbackQuery = Type.Object({
 })
 const PasswordForm = Type.Object({ password: Text }, closed)
 
+/** The refusals of a change of one's providers, which needs a session and a fresh password. */
+const changeErrors = [
+  'invalid_token',
+  'not_found',
+  'reauthentication_required',
+  'invalid_credentials',
+  'rate_limited',
+] as const
+
 /** Log in by a provider, connect and disconnect providers. */
 export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { identities, social, completeLogin, greet, visitors, limits, cookies } = options
@@ -121,14 +130,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
         consumes,
         params: IdentityParams,
         body: PasswordForm,
-        errors: [
-          'invalid_token',
-          'not_found',
-          'reauthentication_required',
-          'invalid_credentials',
-          'rate_limited',
-          'provider_failed',
-        ],
+        errors: [...changeErrors, 'provider_failed'],
         response: pageReplies,
       },
     },
@@ -158,14 +160,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
         consumes,
         params: IdentityParams,
         body: PasswordForm,
-        errors: [
-          'invalid_token',
-          'not_found',
-          'reauthentication_required',
-          'invalid_credentials',
-          'rate_limited',
-          'last_login_method',
-        ],
+        errors: [...changeErrors, 'last_login_method'],
         response: pageReplies,
       },
     },
