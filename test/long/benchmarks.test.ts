@@ -12,6 +12,7 @@ for (const [name, ...args] of [
   ['refresh', '1'],
   ['logout', '1'],
   ['verify', '1'],
+  ['denylist', '1000'],
   ['scale', '1000', '2000'],
   ['peers', 'start', '--rounds=1', '--peers=gatehouse'],
 ] as const) {

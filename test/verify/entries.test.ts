@@ -103,22 +103,38 @@ t.test('20,000 random additions, repeats and sweeps agree with a Map, however id
   t.end()
 })
 
-t.test('a million entries take less than 100 MB, and leave when they expire', (t) => {
+const idOf = (n: number) => {
+  const hex = n.toString(16).padStart(8, '0')
+  const mixed = (Math.imul(n, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0')
+  return `01890a5d-ac96-774b-8${hex.slice(0, 3)}-${hex.slice(-4)}${mixed}`
+}
+
+t.test('an entry takes at most 45 bytes, however many there are', (t) => {
   const entries = createEntries()
-  const id = (n: number) => {
-    const hex = Math.imul(n, 0x9e3779b1) >>> 0
-    return `01890a5d-ac96-774b-8${n.toString(16).padStart(8, '0').slice(0, 3)}-${n
-      .toString(16)
-      .padStart(4, '0')
-      .slice(-4)}${hex.toString(16).padStart(8, '0')}`
+  const sizes = [10_000, 30_000, 100_000, 300_000, 600_000, 1_000_000]
+  for (let n = 0; n < 1_000_000; n += 1) {
+    entries.add({ id: idOf(n), expires_at: 10 })
+    if (!sizes.includes(n + 1)) continue
+    const each = entries.bytes / (n + 1)
+    t.ok(each <= 45, `${each} bytes with ${n + 1}`)
   }
-  for (let n = 0; n < 1_000_000; n += 1) entries.add({ id: id(n), expires_at: 10 + (n % 2) })
+  t.end()
+})
+
+t.test('a million entries leave when they expire, and give their memory back', (t) => {
+  const entries = createEntries()
+  for (let n = 0; n < 1_000_000; n += 1) {
+    entries.add({ id: idOf(n), expires_at: n % 10 === 0 ? 11 : 10 })
+  }
   t.equal(entries.size, 1_000_000)
-  t.ok(entries.bytes < 100_000_000, `${entries.bytes} bytes`)
   let missing = 0
-  for (let n = 0; n < 1_000_000; n += 1) if (!entries.isDenied(id(n))) missing += 1
+  for (let n = 0; n < 1_000_000; n += 1) if (!entries.isDenied(idOf(n))) missing += 1
   t.equal(missing, 0)
-  for (let pass = 0; pass < 40; pass += 1) entries.sweep(11)
-  t.equal(entries.size, 500_000)
+  const { bytes } = entries
+  for (let pass = 0; pass < 80; pass += 1) entries.sweep(11)
+  t.equal(entries.size, 100_000)
+  t.ok(entries.bytes < bytes / 4, `${entries.bytes} of ${bytes} bytes`)
+  for (let n = 0; n < 1_000_000; n += 1) if (!entries.isDenied(idOf(n))) missing += 1
+  t.equal(missing, 900_000)
   t.end()
 })

@@ -41,18 +41,27 @@ const queriesOn = (query: Query) => ({
     (await query(replicaSql.page, [after, limit])) as DenialPage,
 })
 
-const pageSize = 50_000
+/** Larger pages load faster, but the event loop does not turn while one is stored. */
+const pageSize = 10_000
 const firstId = '00000000-0000-0000-0000-000000000000'
 
-/** Reads every denial, in pages. `wait` puts a deadline on each page. */
+/**
+ * Reads every denial, in pages. `wait` puts a deadline on each page. The database reads the next page while the
+ * caller stores one.
+ */
 export async function* readPages(
   source: Source,
   wait: <Result>(answer: Promise<Result>) => Promise<Result>,
 ): AsyncGenerator<DenialPage> {
-  for (let after: string | null = firstId; after !== null;) {
-    const page: DenialPage = await wait(source.page(after, pageSize))
+  const read = (after: string) => {
+    const reading = wait(source.page(after, pageSize))
+    reading.catch(() => undefined) // the caller may have stopped before it
+    return reading
+  }
+  for (let reading: Promise<DenialPage> | undefined = read(firstId); reading;) {
+    const page: DenialPage = await reading
+    reading = page.last !== null && page.count === pageSize ? read(page.last) : undefined
     yield page
-    after = page.count < pageSize ? null : page.last
   }
 }
 
