@@ -11,7 +11,7 @@ export type Page<Row> = {
 export type SortKind = 'text' | 'time'
 
 /** The SQL of a sort key. It is made of constants of the source, and of no input. */
-type SortKey = { value: string; text: string; toValue: (parameter: string) => string }
+type SortKey = { value: string; id: string; text: string; toValue: (parameter: string) => string }
 
 const kinds = {
   text: { type: 'text', lowest: `''` },
@@ -20,13 +20,19 @@ const kinds = {
 
 /**
  * A column that a list can be sorted by. Rows without a value are the lowest. An index on `value` and the id
- * must exist, or the list must be short.
+ * must exist, or the list must be short. `stored` is the column of the index, if it has a value in every row, and `id`
+ * the id beside it.
  */
-export function sortKey(kind: SortKind, column: string, { nullable = false } = {}): SortKey {
+export function sortKey(
+  kind: SortKind,
+  column: string,
+  { nullable = false, stored = '', id = 'id' } = {},
+): SortKey {
   const { type, lowest } = kinds[kind]
   const orLowest = (expression: string) => `coalesce(${expression}, ${lowest})`
   return {
-    value: nullable ? orLowest(column) : column,
+    value: stored || (nullable ? orLowest(column) : column),
+    id,
     // The whole precision: two rows of one millisecond differ in the microseconds.
     text:
       kind === 'time'
@@ -53,12 +59,12 @@ export function pageSql({ key, descending, after }: PageSql, put: Put) {
   const id = () => `${put(after?.id)}::uuid`
   const isAfter = () =>
     key
-      ? `(${key.value}, id) ${operator} (${key.toValue(put(after?.key))}, ${id()})`
+      ? `(${key.value}, ${key.id}) ${operator} (${key.toValue(put(after?.key))}, ${id()})`
       : `id ${operator} ${id()}`
   return {
     sortKey: `${key?.text ?? 'null'} as sort_key`,
     isAfter: after ? isAfter() : 'true',
-    order: key ? `${key.value} ${direction}, id ${direction}` : `id ${direction}`,
+    order: key ? `${key.value} ${direction}, ${key.id} ${direction}` : `id ${direction}`,
   }
 }
 

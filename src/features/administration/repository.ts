@@ -1,7 +1,7 @@
 import { pageSql, parameters, sortKey, toPage, type Page, type Put } from '../../db/keyset.js'
 import type { Db } from '../../db/pool.js'
 import type { PageRequest } from '../../http/lists.js'
-import type { UserColumns } from '../users/columns.js'
+import { lastLogin, type UserColumns } from '../users/columns.js'
 import { accountSorts, type Account, type AccountState } from './schemas.js'
 
 export type AccountFilter = {
@@ -20,18 +20,28 @@ const states: Record<AccountState, string> = {
   pending: 'activated_at is null and disabled_at is null',
 }
 
-/** Each has an index: see the migration 0025. */
+/** Each has an index: see the migrations 0025 and 0026. */
 const keys = {
   created_at: sortKey(accountSorts.created_at, 'created_at'),
   email: sortKey(accountSorts.email, 'email_canonical', { nullable: true }),
-  last_login_at: sortKey(accountSorts.last_login_at, 'last_login_at', { nullable: true }),
+  last_login_at: sortKey(accountSorts.last_login_at, lastLogin, {
+    nullable: true,
+    stored: 'last_logins.at',
+    id: 'last_logins.user_id',
+  }),
 }
+
+const accounts = 'users left join last_logins on last_logins.user_id = users.id'
+/** Without the outer join, the index on `at` gives the order. */
+const accountsWithLogin = accounts.replace('left join', 'join')
 
 /** The SQL that lists and searches users. */
 export function createAccountRepository(db: Db, { account: columns }: UserColumns) {
   return {
     async find(id: string): Promise<Account | undefined> {
-      const { rows } = await db.query<Account>(`select ${columns} from users where id = $1`, [id])
+      const { rows } = await db.query<Account>(`select ${columns} from ${accounts} where id = $1`, [
+        id,
+      ])
       return rows[0]
     },
 
@@ -42,7 +52,8 @@ export function createAccountRepository(db: Db, { account: columns }: UserColumn
       const { values, put } = parameters()
       const sql = pageSql({ ...page, key: key && keys[key] }, put)
       const { rows } = await db.query<Account & { sort_key: string | null }>(
-        `select ${columns}, ${sql.sortKey} from users
+        `select ${columns}, ${sql.sortKey}
+         from ${key === 'last_login_at' ? accountsWithLogin : accounts}
          where ${sql.isAfter} and ${conditionOf(filter, put)}
          order by ${sql.order} limit ${put(limit + 1)}`,
         values,
@@ -55,7 +66,7 @@ export function createAccountRepository(db: Db, { account: columns }: UserColumn
       const { values, put } = parameters()
       const { rows } = await db.query<{ count: number }>(
         `select count(*)::integer as count from (
-           select from users where ${conditionOf(filter, put)} limit ${put(limit)}) as found`,
+           select from ${accounts} where ${conditionOf(filter, put)} limit ${put(limit)}) as found`,
         values,
       )
       return rows[0]?.count ?? 0
@@ -82,12 +93,10 @@ function conditionOf(filter: AccountFilter, put: Put): string {
   if (created_after !== undefined) conditions.push(`created_at >= ${put(created_after)}`)
   if (created_before !== undefined) conditions.push(`created_at < ${put(created_before)}`)
   if (last_login_after !== undefined) {
-    conditions.push(`${keys.last_login_at.value} >= ${put(last_login_after)}`)
+    conditions.push(`last_logins.at >= ${put(last_login_after)}`)
   }
   if (last_login_before !== undefined) {
-    conditions.push(
-      `${keys.last_login_at.value} < ${put(last_login_before)} and last_login_at is not null`,
-    )
+    conditions.push(`last_logins.at < ${put(last_login_before)} and last_logins.at > '-infinity'`)
   }
   return conditions.join(' and ')
 }

@@ -71,12 +71,12 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       keep,
     }: NewSession): Promise<{ subject: TokenSubject; ended: number } | undefined> {
       const { rowCount } = await db.query(
-        `update users u set last_login_at = now()
-         where id = $1 and password_hash is not distinct from $2 and ${enabled}`,
+        `select from users u
+         where id = $1 and password_hash is not distinct from $2 and ${enabled} for no key update`,
         [user_id, password_hash],
       )
       if (rowCount === 0) return undefined
-      // A statement of its own: it sees what the lock has waited for, such as a change of roles.
+      // A statement of its own: it sees what the lock has waited for, such as a change of roles or another login.
       const { rows } = await db.query<TokenSubject & { ended: string[] }>(
         `with s as (
            insert into sessions (id, user_id, user_agent, address, expires_at)
@@ -87,7 +87,10 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
              select id from sessions where user_id = $2
              order by rotated_at desc, id desc offset $6 for update skip locked)
            returning id
-         ), denied as (${denySql('ended', 7)} returning id)
+         ), denied as (${denySql('ended', 7)} returning id
+         ), login as (
+           insert into last_logins (user_id, at) values ($2, now())
+           on conflict (user_id) do update set at = excluded.at)
          select ${subjectColumns}, array(select id from denied) as ended
          from s join users u on u.id = s.user_id`,
         [id, user_id, user_agent, address, ttl, keep, denyFor],

@@ -14,9 +14,12 @@ function columnsWith(roles: string, publicUrl: string): string {
   created_at, updated_at`
 }
 
+/** Null before the first login. */
+export const lastLogin = `nullif(last_logins.at, '-infinity')`
+
 /**
  * Select lists: `user` for the schema User, `created` for a user inserted by the same statement, `account`
- * for the schema Account.
+ * for the schema Account, of `users` joined with `last_logins`.
  */
 export function userColumns(publicUrl: string) {
   const roles = 'select role from user_roles where user_id = users.id order by role'
@@ -25,7 +28,7 @@ export function userColumns(publicUrl: string) {
     user,
     created: columnsWith('select role from granted', publicUrl),
     account: `${user}, activated_at, disabled_at, email_verified_at, mobile_verified_at,
-      last_login_at`,
+      ${lastLogin} as last_login_at`,
   }
 }
 

@@ -27,7 +27,7 @@ t.test('a login that finds the lanes and the queue full sends no statement', asy
   const [first, ...others] = await Promise.allSettled(logins)
   t.equal(first?.status, 'fulfilled')
   t.match(others, [{ status: 'rejected' }, { status: 'rejected' }])
-  const finds = sent.filter(({ text }) => /password_hash/.test(text) && /^select/.test(text))
+  const finds = sent.filter(({ text }) => /^select .*password_hash,/s.test(text))
   t.equal(finds.length, 1, 'only the first was looked up')
 })
 
