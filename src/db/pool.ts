@@ -5,10 +5,19 @@ import { addressOf } from './faults.js'
 import { createOutage, isLinkFault, type Outage } from './outage.js'
 import { createPreparer, isForgotten, isStale } from './prepared.js'
 
+export type QueryOptions = {
+  /** Plans the statement for these values each time, because the best plan depends on them. */
+  plansEachTime?: boolean
+}
+
 /** The interface that repositories use. A pool and a transaction both implement it. */
 export type Db = {
   /** @throws pg.DatabaseError if the statement or its values are wrong, else AppError `unavailable` */
-  query<Row>(text: string, values?: unknown[]): Promise<{ rows: Row[]; rowCount: number }>
+  query<Row>(
+    text: string,
+    values?: unknown[],
+    options?: QueryOptions,
+  ): Promise<{ rows: Row[]; rowCount: number }>
 }
 
 export type Pool = Db & {
@@ -78,8 +87,13 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
     return client
   }
 
-  async function run<Row>(on: pg.ClientBase, text: string, values?: unknown[]) {
-    const name = values && preparer.nameOf(text)
+  async function run<Row>(
+    on: pg.ClientBase,
+    text: string,
+    values?: unknown[],
+    { plansEachTime = false }: QueryOptions = {},
+  ) {
+    const name = values && !plansEachTime ? preparer.nameOf(text) : undefined
     const answer = on.query({ text, ...(name && { name }), ...(values && { values }) })
     const { rows, rowCount } = await answer.catch((error: unknown) => {
       if (isForgotten(error)) preparer.stop()
@@ -93,19 +107,19 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
   }
 
   /** PostgreSQL refuses a stale statement before it runs, so it may run again on another connection. */
-  function query<Row>(text: string, values?: unknown[]) {
-    return queryOnce<Row>(text, values).catch((error: unknown) => {
-      if (isStale(causeOf(error))) return queryOnce<Row>(text, values)
+  function query<Row>(text: string, values?: unknown[], options?: QueryOptions) {
+    return queryOnce<Row>(text, values, options).catch((error: unknown) => {
+      if (isStale(causeOf(error))) return queryOnce<Row>(text, values, options)
       throw error
     })
   }
 
   // pool.query() would close the connection whenever a statement fails.
-  async function queryOnce<Row>(text: string, values?: unknown[]) {
+  async function queryOnce<Row>(text: string, values?: unknown[], options?: QueryOptions) {
     const client = await connect()
     let broken = true
     try {
-      const result = await run<Row>(client, text, values)
+      const result = await run<Row>(client, text, values, options)
       broken = false
       return result
     } catch (error) {
@@ -141,8 +155,8 @@ export function createPool({ url, size, outage = createOutage() }: PoolOptions):
       const client = await connect()
       const connection = { isBroken: false }
       const tx: Db = {
-        query: (text, values) =>
-          run<never>(client, text, values).catch((error: unknown) => {
+        query: (text, values, options) =>
+          run<never>(client, text, values, options).catch((error: unknown) => {
             connection.isBroken ||= isConnectionFault(error)
             throw error
           }),

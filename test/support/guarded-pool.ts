@@ -21,9 +21,9 @@ export function guardedPool(pool: Pool): Pool & { violations: Error[] } {
   return {
     ...pool,
     violations,
-    async query(text, values) {
+    async query(text, values, options) {
       requireOutside()
-      return pool.query(text, values)
+      return pool.query(text, values, options)
     },
     async transaction(work) {
       requireOutside()

@@ -32,6 +32,10 @@ const keys = {
 }
 
 const accounts = 'users left join last_logins on last_logins.user_id = users.id'
+/** The expression of the index in the migration 0027. */
+const searched = `(coalesce(lower(normalize(name, nfkc)) || ' ', '') || coalesce(username_canonical || ' ', '')
+  || coalesce(email_canonical || ' ', '') || coalesce(mobile_canonical, ''))`
+
 /** Without the outer join, the index on `at` gives the order. */
 const accountsWithLogin = accounts.replace('left join', 'join')
 
@@ -57,6 +61,7 @@ export function createAccountRepository(db: Db, { account: columns }: UserColumn
          where ${sql.isAfter} and ${conditionOf(filter, put)}
          order by ${sql.order} limit ${put(limit + 1)}`,
         values,
+        { plansEachTime: true },
       )
       return toPage(rows, limit)
     },
@@ -68,6 +73,7 @@ export function createAccountRepository(db: Db, { account: columns }: UserColumn
         `select count(*)::integer as count from (
            select from ${accounts} where ${conditionOf(filter, put)} limit ${put(limit)}) as found`,
         values,
+        { plansEachTime: true },
       )
       return rows[0]?.count ?? 0
     },
@@ -86,8 +92,7 @@ function conditionOf(filter: AccountFilter, put: Put): string {
     )
   }
   if (search !== undefined) {
-    conditions.push(`concat_ws(' ', lower(normalize(name, nfkc)), username_canonical,
-      email_canonical, mobile_canonical) like lower(${put(toPattern(search))})`)
+    conditions.push(`${searched} like lower(${put(toPattern(search))})`)
   }
   if (state !== undefined) conditions.push(states[state])
   if (created_after !== undefined) conditions.push(`created_at >= ${put(created_after)}`)

@@ -50,6 +50,7 @@ export function createAuditRepository(db: Db, newId: () => string) {
          from audit_log where ${sql.isAfter} and ${conditionOf(filter, put)}
          order by ${sql.order} limit ${put(limit + 1)}`,
         values,
+        { plansEachTime: true },
       )
       return toPage(rows, limit)
     },
@@ -61,6 +62,7 @@ export function createAuditRepository(db: Db, newId: () => string) {
         `select count(*)::integer as count from (
            select from audit_log where ${conditionOf(filter, put)} limit ${put(limit)}) as found`,
         values,
+        { plansEachTime: true },
       )
       return rows[0]?.count ?? 0
     },
