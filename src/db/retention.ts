@@ -9,7 +9,7 @@ const expired = {
   token_denylist: `expires_at < now() - interval '10 minutes'`,
   spent_logins: 'expires_at < now()',
   one_time_codes: 'link_expires_at < now()',
-  rate_limits: 'expire < extract(epoch from now()) * 1000',
+  rate_limits: 'expire < (extract(epoch from now()) * 1000)::bigint',
 }
 
 const keys: Partial<Record<string, string>> = { rate_limits: 'key' }
@@ -26,11 +26,12 @@ export async function prune(db: Pool, auditSeconds: number, batchSize = 1_000): 
     )
     if (!rows[0]?.mine) return 0
     let removed = 0
+    // The condition again: a row that changed since it was found may no longer be expired.
     const remove = async (table: string, condition: string, values: unknown[] = []) => {
       const key = keys[table] ?? 'id'
       const { rowCount } = await tx.query(
-        `delete from ${table} where ${key} in (
-           select ${key} from ${table} where ${condition} limit ${String(batchSize)})`,
+        `delete from ${table} where ${key} = any (array(
+           select ${key} from ${table} where ${condition} limit ${String(batchSize)})) and ${condition}`,
         values,
       )
       removed += rowCount

@@ -6,6 +6,7 @@ import { createPool } from '../../src/db/pool.js'
 import { prune } from '../../src/db/retention.js'
 import { housekeeping } from '../../src/db/housekeeping.js'
 import { bearer, logIn, signUp, testApp } from '../support/app.js'
+import { until } from '../support/until.js'
 
 const year = 365 * 86_400
 
@@ -40,6 +41,22 @@ t.test('one instance at a time prunes', async (t) => {
     t.equal(await sql('select from token_denylist').then(({ length }) => length), 1)
   })
   t.equal((await sql('select from token_denylist')).length, 0)
+})
+
+t.test('a denial that is renewed while it is removed stays', async (t) => {
+  const { db, url, sql } = await testApp(t)
+  const other = createPool({ url, size: 1 })
+  t.teardown(() => other.close())
+  await sql(`insert into token_denylist values (gen_random_uuid(), now() - interval '11 minutes')`)
+  let removed: Promise<number> | undefined
+  await other.transaction(async (tx) => {
+    await tx.query(`update token_denylist set expires_at = now() + interval '15 minutes'`)
+    removed = prune(db, year)
+    const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
+    await until(async () => (await sql(waits)).length === 1, 'the removal to wait')
+  })
+  t.equal(await removed, 0)
+  t.equal((await sql('select from token_denylist')).length, 1)
 })
 
 t.test('it is done again and again until the service closes, whatever fails', async (t) => {
