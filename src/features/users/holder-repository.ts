@@ -34,8 +34,9 @@ export function createHolderQueries(db: Db) {
              is not null as verified,
            num_nonnulls(email_verified_at, mobile_verified_at) > 0 as proven
          from unnest($1::text[], $2::text[]) with ordinality as wanted (kind, canonical, place)
-         join users on canonical = case kind when 'username' then username_canonical
-           when 'email' then email_canonical else mobile_canonical end
+         join users on kind = 'username' and canonical = username_canonical
+           or kind = 'email' and canonical = email_canonical
+           or kind = 'mobile' and canonical = mobile_canonical
          order by place`,
         [identifiers.map(({ kind }) => kind), identifiers.map(({ canonical }) => canonical)],
       )
