@@ -1,8 +1,8 @@
 // What the size of the database costs: the same work with 10,000, 100,000 and 1,000,000 users, a session and an
 // entry of the audit log for each. `npm run bench:scale [-- 10000 100000]`. DATABASE_URL names a PostgreSQL
 // server on which a database can be made.
-import pg from 'pg'
 import { prune } from '../src/db/retention.js'
+import { benchDatabase } from './support/database.js'
 import { median } from './support/parallel.js'
 import { openServices, openSessions } from './support/services.js'
 
@@ -11,18 +11,15 @@ if (sizes.length === 0) sizes.push(10_000, 100_000, 1_000_000)
 const rounds = 300
 const caller = { user_id: null, session_id: null, address: '::1', user_agent: 'bench' }
 
-const name = `bench_scale_${process.pid}`
-const admin = new pg.Client({ connectionString: process.env.DATABASE_URL })
-await admin.connect()
-await admin.query(`create database ${name}`)
-const url = new URL(process.env.DATABASE_URL)
-url.pathname = `/${name}`
+const { url, sql, drop } = await benchDatabase()
 const KEYS_SECRET = 'bench-0123456789-abcdefghij-ABCDEFGHIJ'
-const bench = await openServices({ DATABASE_URL: url.href, KEYS_SECRET, REFRESH_GRACE: '1s' })
+const bench = await openServices({ DATABASE_URL: url, KEYS_SECRET, REFRESH_GRACE: '1s' })
 const { db, services } = bench
 const { administration, logins, sessions, store } = services
-const sql = new pg.Client({ connectionString: url.href })
-await sql.connect()
+
+// A UUIDv7 of the service begins with its time, so rows of one time are neighbours in an index.
+const time = `lpad(to_hex(1767225600000 + n), 12, '0')`
+const idOf = `overlay(${time} placing '-' || right(${time}, 4) || '-7' || substr(gen_random_uuid()::text, 16) from 9)::uuid`
 
 const found = []
 const own = await openSessions(bench, rounds)
@@ -40,35 +37,42 @@ for (const size of sizes) {
   console.error(`${size.toLocaleString('en')} users measured`)
 }
 
-console.log(`| ms | ${sizes.map((size) => size.toLocaleString('en')).join(' | ')} | last ÷ first |`)
-console.log(`|---|${'---|'.repeat(sizes.length + 1)}`)
+const heads = sizes.map((size) => `${size.toLocaleString('en')} users`)
+console.log(`| ms | ${heads.join(' | ')} | last ÷ first |\n|---|${'---|'.repeat(sizes.length + 1)}`)
 for (const way of Object.keys(found[0])) {
   const values = found.map((result) => result[way])
   const ratio = (values.at(-1) / values[0]).toFixed(2)
   console.log(`| ${way} | ${values.map((ms) => ms.toFixed(2)).join(' | ')} | ${ratio} |`)
 }
-await sql.end()
 await bench.close()
-await admin.query(`drop database ${name} with (force)`)
+await drop()
 process.exit()
 
-/** Users with these numbers, each with a session and an entry of the audit log. */
+/**
+ * Users with these numbers, each with a session and an entry of the audit log. Triggers and foreign keys are off
+ * meanwhile, and the index of the search is made at the end.
+ */
 async function fill(from, to) {
-  await sql.query(
-    `with made as (
-       insert into users (id, name, email, email_canonical, password_hash, activated_at, created_at, last_login_at)
-       select gen_random_uuid(), 'User ' || n, 'u' || n || '@example.org', 'u' || n || '@example.org', 'x', now(),
-         now() - make_interval(secs => n), now() - make_interval(mins => n)
-       from generate_series($1::int, $2::int) n
-       returning id
-     ), opened as (
-       insert into sessions (id, user_id, expires_at)
-       select gen_random_uuid(), id, now() + interval '14 days' from made
-     )
-     insert into audit_log (id, event, user_id, at)
-     select gen_random_uuid(), 'login.succeeded', id, now() from made`,
-    [from, to],
-  )
+  await sql.query(`
+    begin;
+    set local session_replication_role = replica;
+    do $$
+    declare definition text := (select indexdef from pg_indexes where indexname = 'users_search_idx');
+    begin
+      if definition is not null then drop index users_search_idx; end if;
+      create temp table made on commit drop as
+        select ${idOf} as id, n from generate_series(${from}, ${to}) n;
+      insert into users (id, name, email, email_canonical, password_hash, activated_at, created_at)
+        select id, 'User ' || n, 'u' || n || '@example.org', 'u' || n || '@example.org', 'x', now(),
+          now() - make_interval(secs => n) from made;
+      insert into last_logins select id, now() - make_interval(mins => n) from made;
+      insert into sessions (id, user_id, expires_at)
+        select ${idOf}, id, now() + interval '14 days' from made;
+      insert into audit_log (id, event, user_id, at)
+        select ${idOf}, 'login.succeeded', id, now() from made;
+      if definition is not null then execute definition; end if;
+    end $$;
+    commit`)
   await sql.query('vacuum analyze')
 }
 
