@@ -92,12 +92,7 @@ export function createModelNetwork({ time, database, random, listens }: Options)
         if (link.isDeaf) throw new Error('the connection no longer listens')
         return delta
       },
-      // Two at a time, that a load takes some.
-      page: (after, most) =>
-        ask((server) => {
-          const page = server.page(after, 2)
-          return { ...page, count: page.count < 2 ? page.count : most }
-        }),
+      page: (from, to) => ask((server) => server.page(from, to)),
       waitForChange: (ms) =>
         new Promise((resolve) => {
           if (listens) wake = resolve

@@ -3,13 +3,16 @@ import type { Clock } from '../../concurrency/clock.js'
 import { closeAtOnce as close } from '../../db/close-at-once.js'
 import { toConnectionString } from '../../db/connection-string.js'
 import type { Db } from '../../db/pool.js'
+import { HistoryError } from './history.js'
 import type { Delta, Position } from './repository.js'
 import { channel, replicaSql } from './statements.js'
 
 export type DenialPage = Pick<Position, 'history'> & {
   packed: Buffer
-  last: string | null
-  count: number
+  /** The number of blocks of the table. */
+  blocks: number
+  /** The file that has the table. */
+  file: string
 }
 
 /** A connection to the database, as the feed uses it. */
@@ -17,7 +20,8 @@ export type Source = {
   /** Names the history first if it has no name. */
   position(): Promise<Position>
   delta(since: string): Promise<Delta>
-  page(after: string, limit: number): Promise<DenialPage>
+  /** Reads the denials in the blocks of the table from `from` on, before `to`. */
+  page(from: number, to: number): Promise<DenialPage>
   /** Resolves when the database notifies of a change, or after `ms` milliseconds. */
   waitForChange(ms: number): Promise<void>
   close(): void
@@ -37,30 +41,34 @@ const queriesOn = (query: Query) => ({
     return (await query(replicaSql.position)) as Position
   },
   delta: async (since: string) => (await query(replicaSql.delta, [since])) as Delta,
-  page: async (after: string, limit: number) =>
-    (await query(replicaSql.page, [after, limit])) as DenialPage,
+  page: async (from: number, to: number) =>
+    (await query(replicaSql.page, [from, to])) as DenialPage,
 })
 
-/** Larger pages load faster, but the event loop does not turn while one is stored. */
-const pageSize = 10_000
-const firstId = '00000000-0000-0000-0000-000000000000'
+/** Of 8 KB each, with about 10,000 denials. With larger pages the event loop stops for longer while one is stored. */
+const blocksOfPage = 80
 
 /**
  * Reads every denial, in pages. `wait` puts a deadline on each page. The database reads the next page while the
  * caller stores one.
+ * @throws HistoryError if the table was rewritten meanwhile, because its rows have other places then
  */
 export async function* readPages(
   source: Source,
   wait: <Result>(answer: Promise<Result>) => Promise<Result>,
 ): AsyncGenerator<DenialPage> {
-  const read = (after: string) => {
-    const reading = wait(source.page(after, pageSize))
+  const read = (from: number) => {
+    const reading = wait(source.page(from, from + blocksOfPage))
     reading.catch(() => undefined) // the caller may have stopped before it
     return reading
   }
-  for (let reading: Promise<DenialPage> | undefined = read(firstId); reading;) {
+  let file: string | undefined
+  let next = blocksOfPage
+  for (let reading: Promise<DenialPage> | undefined = read(0); reading; next += blocksOfPage) {
     const page: DenialPage = await reading
-    reading = page.last !== null && page.count === pageSize ? read(page.last) : undefined
+    file ??= page.file
+    if (page.file !== file) throw new HistoryError('the table of denials was rewritten')
+    reading = next < page.blocks ? read(next) : undefined
     yield page
   }
 }

@@ -52,14 +52,17 @@ export const replicaSql = {
   /** `delta`, with the channels that this connection listens to. */
   deltaAndChannels: deltaWith(', array(select pg_listening_channels()) as channels'),
 
-  /** The next $2 denials after the id $1, in the order of ids. */
+  /**
+   * The denials in the blocks of the table from $1 on, before $2. That is three times as fast as in the order of an
+   * index. A row that moves meanwhile was written by a transaction of the next delta, unless the table was rewritten:
+   * then it has another `file`.
+   */
   page: `
-    with page as materialized (
-      select id, expires_at, epoch from token_denylist where id > $1 order by id limit $2
-    )
-    select ${history}, ${packed} as packed, count(*)::integer as count,
-      (select id from page order by id desc limit 1) as last
-    from page`,
+    select ${history}, ${packed} as packed,
+      pg_relation_filenode('token_denylist')::text as file,
+      (pg_relation_size('token_denylist') / current_setting('block_size')::integer)::integer as blocks
+    from token_denylist
+    where ctid >= ('(' || $1::integer || ',0)')::tid and ctid < ('(' || $2::integer || ',0)')::tid`,
 }
 
 // `at` must not be later than the snapshot, because later commits are not in the list.

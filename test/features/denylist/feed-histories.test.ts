@@ -21,7 +21,7 @@ function feedThatHears(news: number) {
         count.loads += 1
         return { history: 'one', snapshot }
       },
-      page: async () => ({ history: says.list, packed, last: null, count: 0 }),
+      page: async () => ({ history: says.list, packed, blocks: 0, file: '1' }),
       delta: async () => {
         const { delta: history, known } = says
         return { history, known, snapshot, packed, at: clock.now(), keys: 0, lag: null }
