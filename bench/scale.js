@@ -11,48 +11,64 @@ if (sizes.length === 0) sizes.push(10_000, 100_000, 1_000_000)
 const rounds = 300
 const caller = { user_id: null, session_id: null, address: '::1', user_agent: 'bench' }
 
-const { url, sql, drop } = await benchDatabase()
 const KEYS_SECRET = 'bench-0123456789-abcdefghij-ABCDEFGHIJ'
-const bench = await openServices({ DATABASE_URL: url, KEYS_SECRET, REFRESH_GRACE: '1s' })
-const { db, services } = bench
-const { administration, logins, sessions, store } = services
 
 // A UUIDv7 of the service begins with its time, so rows of one time are neighbours in an index.
 const time = `lpad(to_hex(1767225600000 + n), 12, '0')`
 const idOf = `overlay(${time} placing '-' || right(${time}, 4) || '-7' || substr(gen_random_uuid()::text, 16) from 9)::uuid`
 
-const found = []
-const own = await openSessions(bench, rounds)
-let before = rounds
-for (const size of sizes) {
-  await fill(before + 1, size)
-  before = size
-  const result = {}
-  for (const [way, work] of Object.entries(ways(size))) result[way] = await timesOf(work)
-  await expire(1_000)
-  const start = performance.now()
-  while ((await prune(db, 365 * 86_400)) > 0);
-  result['prune 1,000 expired sessions'] = performance.now() - start
-  found.push(result)
-  console.error(`${size.toLocaleString('en')} users measured`)
+const places = []
+for (const size of sizes) places.push(await open(size))
+const names = Object.keys(places[0].ways)
+const found = Object.fromEntries(names.map((name) => [name, places.map(() => [])]))
+// In turn, so that noise meets the sizes alike.
+for (const name of names) {
+  const tries = name.startsWith('prune') ? 10 : rounds
+  for (let nth = 0; nth < tries; nth += 1) {
+    for (const [at, { ways, before }] of places.entries()) {
+      await before(name)
+      const start = performance.now()
+      await ways[name](nth)
+      found[name][at].push(performance.now() - start)
+    }
+  }
 }
 
 const heads = sizes.map((size) => `${size.toLocaleString('en')} users`)
-console.log(`| ms | ${heads.join(' | ')} | last ÷ first |\n|---|${'---|'.repeat(sizes.length + 1)}`)
-for (const way of Object.keys(found[0])) {
-  const values = found.map((result) => result[way])
-  const ratio = (values.at(-1) / values[0]).toFixed(2)
-  console.log(`| ${way} | ${values.map((ms) => ms.toFixed(2)).join(' | ')} | ${ratio} |`)
+const marks = sizes.slice(1).map((size) => `${size.toLocaleString('en')} ÷ first`)
+console.log(`| ms | ${[...heads, ...marks].join(' | ')} |`)
+console.log(`|---|${'---|'.repeat(heads.length + marks.length)}`)
+for (const name of names) {
+  const [first, ...others] = found[name].map(median)
+  const ratios = others.map((ms) => ms / first)
+  const cells = [first, ...others, ...ratios].map((value) => value.toFixed(2))
+  console.log(`| ${name} | ${cells.join(' | ')} |`)
 }
-await bench.close()
-await drop()
+for (const { close } of places) await close()
 process.exit()
+
+/** A database of this size, and what is measured on it. */
+async function open(size) {
+  const { url, sql, drop } = await benchDatabase(`_${size}`)
+  const bench = await openServices({ DATABASE_URL: url, KEYS_SECRET, REFRESH_GRACE: '1s' })
+  const own = await openSessions(bench, rounds)
+  await fill(sql, rounds + 1, size)
+  console.error(`${size.toLocaleString('en')} users`)
+  const close = async () => {
+    await bench.close()
+    await drop()
+  }
+  const before = async (name) => {
+    if (name.startsWith('prune')) await expire(sql, 1_000)
+  }
+  return { ways: waysOf(bench, own, size), before, close }
+}
 
 /**
  * Users with these numbers, each with a session and an entry of the audit log. Triggers and foreign keys are off
  * meanwhile, and the index of the search is made at the end.
  */
-async function fill(from, to) {
+async function fill(sql, from, to) {
   await sql.query(`
     begin;
     set local session_replication_role = replica;
@@ -76,7 +92,7 @@ async function fill(from, to) {
   await sql.query('vacuum analyze')
 }
 
-function expire(count) {
+function expire(sql, count) {
   return sql.query(
     `update sessions set expires_at = now() - interval '1 minute' where id in (
        select id from sessions where user_id not in (select id from users where name is null) limit $1)`,
@@ -84,7 +100,8 @@ function expire(count) {
   )
 }
 
-function ways(size) {
+function waysOf({ db, services }, own, size) {
+  const { administration, logins, sessions, store } = services
   const email = () => `u${1 + rounds + Math.floor(Math.random() * (size - rounds))}@example.org`
   const page = (query) => administration.list({ limit: '50', ...query })
   return {
@@ -103,20 +120,8 @@ function ways(size) {
     'list by address': () => page({ sort: 'email' }),
     'search for what many have': () => page({ search: 'example.org' }),
     'search for what one has': () => page({ search: email() }),
+    'prune 1,000 expired sessions': async () => {
+      while ((await prune(db, 365 * 86_400)) > 0);
+    },
   }
-}
-
-/** The median of many tries, in ms. */
-async function timesOf(work) {
-  const times = []
-  for (let nth = 0; nth < rounds && sum(times) < 20_000; nth += 1) {
-    const start = performance.now()
-    await work(nth)
-    times.push(performance.now() - start)
-  }
-  return median(times)
-}
-
-function sum(values) {
-  return values.reduce((total, value) => total + value, 0)
 }

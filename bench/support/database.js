@@ -1,8 +1,8 @@
 import pg from 'pg'
 
 /** A new database on the server of DATABASE_URL, with a connection to it, past the service. */
-export async function benchDatabase() {
-  const name = `bench_${process.pid}`
+export async function benchDatabase(suffix = '') {
+  const name = `bench_${process.pid}${suffix}`
   const admin = new pg.Client({ connectionString: process.env.DATABASE_URL })
   await admin.connect()
   await admin.query(`create database ${name}`)
