@@ -13,6 +13,7 @@ for (const [name, ...args] of [
   ['logout', '1'],
   ['verify', '1'],
   ['denylist', '1000'],
+  ['revocations', '100', '1'],
   ['scale', '1000', '2000'],
   ['peers', 'start', '--rounds=1', '--peers=gatehouse'],
 ] as const) {
