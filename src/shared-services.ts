@@ -7,6 +7,7 @@ import { createDeviceMarks } from './features/limits/device.js'
 import { createReplica } from './features/denylist/replica.js'
 import { createRestorer } from './features/denylist/restorer.js'
 import { createLimits } from './features/limits/limits.js'
+import { createHashing, type Hashing } from './features/passwords/child-process.js'
 import { createPasswordHasher } from './features/passwords/hash.js'
 import { createLanes } from './concurrency/lanes.js'
 import { createPasswordPolicy } from './features/passwords/policy.js'
@@ -26,6 +27,7 @@ export type Dependencies = {
   logsRequests?: boolean
   clock?: Clock
   newId?: () => string
+  hashing?: Hashing
   /** How often an instance checks whether the signing keys have changed, in milliseconds. */
   keyCheckInterval?: number
 }
@@ -117,11 +119,13 @@ export async function createSharedServices(
   const devices = createDeviceMarks(keysSecret, clock)
 
   const lanes = createLanes({ lanes: config.HASH_LANES, queue: config.HASH_QUEUE })
-  const passwords = createPasswordHasher(lanes, {
+  const { hashing = createHashing({ threads: config.HASH_LANES, log }) } = dependencies
+  const parameters = {
     memory: config.ARGON2_MEMORY,
     iterations: config.ARGON2_ITERATIONS,
     parallelism: config.ARGON2_PARALLELISM,
-  })
+  }
+  const passwords = createPasswordHasher(lanes, parameters, hashing)
   const policy = createPasswordPolicy(config.PASSWORD_MIN_LENGTH)
 
   return {

@@ -28,13 +28,6 @@ const tutorial = {
 export const peers = {
   gatehouse: {
     command: [process.execPath, at('../dist/server.js')],
-    // As in the image.
-    env: {
-      UV_THREADPOOL_SIZE: '16',
-      MALLOC_ARENA_MAX: '1',
-      MALLOC_MMAP_THRESHOLD_: '33554432',
-      MALLOC_TRIM_THRESHOLD_: '50331648',
-    },
     hash: 'argon2id, 19 MiB, 2 passes',
     health: '/health/ready',
     register: (account) => post('/api/register', account),
@@ -113,7 +106,7 @@ export function obstacleOf(name) {
 
 /** Starts a peer as a group of processes of its own, so that its workers end with it. */
 export function startPeer(name, { port, databaseUrl, dataDir }) {
-  const { command, cwd, env = {} } = peers[name]
+  const { command, cwd } = peers[name]
   const [program, ...args] = cwd ? [...command, `127.0.0.1:${port}`, 'app:app'] : command
   const secret = 'bench-0123456789-abcdefghij-ABCDEFGHIJ'
   return spawn(program, args, {
@@ -130,7 +123,6 @@ export function startPeer(name, { port, databaseUrl, dataDir }) {
       KEYS_SECRET: secret,
       RATE_LIMIT: 'off',
       LOG_LEVEL: 'warn',
-      ...env,
     },
   })
 }

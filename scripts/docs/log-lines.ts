@@ -32,6 +32,10 @@ export const meanings: Record<string, string> = {
     'Expired rows stay for another minute, when the next run tries again. They are never used. If it comes back, correct what `err` says.',
   'database does not answer, retrying':
     'The start waits for PostgreSQL, and tries again in `retry_in_ms`. It fails in `gives_up_in_ms`. Start PostgreSQL, or correct `DATABASE_URL`.',
+  'hashing process ended':
+    'The child process that hashes passwords ended by itself, was killed or did not answer: `reason` says which. `unanswered` requests got 503. The next login starts another. If it comes back, look for a lack of memory.',
+  'password could not be hashed':
+    'A request with a password got 503. `reason` is often a lack of memory: give the service more, or lower `HASH_LANES`.',
   'host name of the database is unknown, retrying':
     'The name server does not know the host. Correct it in `DATABASE_URL`, or start the container that has the name.',
   'database lost, retrying':

@@ -1,5 +1,13 @@
-import argon2 from 'argon2'
 import { SingleBar } from 'cli-progress'
+import type { Hashing } from '../features/passwords/child-process.js'
+
+type Options = {
+  hashing: Hashing
+  /** In milliseconds. */
+  target: number
+  lanes: number
+  print: (line: string) => void
+}
 
 type Setting = { memory: number; iterations: number }
 
@@ -17,11 +25,8 @@ const rounds = 5
 const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1] ?? 0
 
 /** Measures how long a password hash takes here, and prints the strongest setting within `target` milliseconds. */
-export async function calibrate(
-  target: number,
-  lanes: number,
-  print: (line: string) => void,
-): Promise<void> {
+export async function calibrate({ hashing, target, lanes, print }: Options): Promise<void> {
+  await hashing.describe() // starts it
   const bar = new SingleBar({ format: 'hashing [{bar}] {value}/{total}', hideCursor: true })
   const isTerminal = process.stderr.isTTY
   if (isTerminal) bar.start(settings.length * rounds, 0)
@@ -30,12 +35,7 @@ export async function calibrate(
     const times: number[] = []
     for (let round = 0; round < rounds; round += 1) {
       const start = performance.now()
-      await argon2.hash('correct horse battery', {
-        type: argon2.argon2id,
-        memoryCost: setting.memory,
-        timeCost: setting.iterations,
-        parallelism: 1,
-      })
+      await hashing.hash('correct horse battery', { ...setting, parallelism: 1 })
       times.push(performance.now() - start)
       if (isTerminal) bar.increment()
     }

@@ -5,6 +5,7 @@ import { chainOf, codeOf, describeDatabaseFault } from '../db/faults.js'
 import { LaterSchemaError, requireServable } from '../db/schema.js'
 import type { DatabaseState } from '../db/state.js'
 import { OperatorError } from '../errors.js'
+import type { Hashing } from '../features/passwords/child-process.js'
 import type { OutboxRepository } from '../features/messages/repository.js'
 import type { Transport } from '../features/messages/transports.js'
 import type { RoleRepository } from '../features/roles/repository.js'
@@ -21,6 +22,7 @@ type Options = {
   /** Loads and decrypts the signing keys. */
   openKeys: () => Promise<unknown>
   transports: { email?: Transport; mobile?: Transport }
+  hashing: Pick<Hashing, 'describe'>
   clock: Clock
 }
 
@@ -65,8 +67,8 @@ const words = { ok: 'ok   ', note: 'note ', fault: 'FAULT' }
 export const lineOf = ({ name, state, text }: Finding) => `${words[state]} ${name}: ${text}`
 
 function checksOf(options: Options): Check[] {
-  const { config, state, outbox, roles, openKeys, transports, clock } = options
-  const { NODE_ENV, MAIL_URL, PUBLIC_URL, SMS_WEBHOOK_URL } = config
+  const { config, state, outbox, roles, openKeys, transports, hashing, clock } = options
+  const { HASH_LANES, NODE_ENV, MAIL_URL, PUBLIC_URL, SMS_WEBHOOK_URL } = config
   const hasMail = MAIL_URL !== undefined && MAIL_URL !== 'log'
   return [
     {
@@ -134,6 +136,17 @@ function checksOf(options: Options): Check[] {
         if (count === 0)
           throw new Advice('none: create one with gatehouse create-admin USERNAME EMAIL')
         return String(count)
+      },
+    },
+    {
+      name: 'passwords',
+      async run() {
+        const { library, priority } = await hashing.describe()
+        const text = `hashed by ${library}, ${String(HASH_LANES)} at the same time`
+        if (priority > 0) return `${text}, with priority ${String(priority)}`
+        throw new Advice(
+          `${text}, with the same priority as requests: a flood of logins slows them`,
+        )
       },
     },
     {

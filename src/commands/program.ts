@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import type { Logger } from 'pino'
+import { createHashing } from '../features/passwords/child-process.js'
 import { systemClock } from '../concurrency/clock.js'
 import type { Config } from '../config/load.js'
 import { release } from '../config/release.js'
@@ -127,7 +128,16 @@ export function createProgram(tools: Tools): Command {
           const clock = systemClock
           const openKeys = () => createServices(config, { ...resources, log })
           const transports = createTransports(config, { log, clock, mailbox: undefined })
-          const options = { ...doctorRepositories(db), config, url, openKeys, transports, clock }
+          const hashing = createHashing({ threads: config.HASH_LANES, log })
+          const options = {
+            ...doctorRepositories(db),
+            config,
+            url,
+            openKeys,
+            transports,
+            hashing,
+            clock,
+          }
           const findings: Finding[] = []
           const isHealthy = await doctor(options, (finding) => {
             findings.push(finding)
@@ -154,7 +164,9 @@ export function createProgram(tools: Tools): Command {
         .argParser(wholeNumber(1, 60_000)),
     )
     .action(({ target }: { target: number }) =>
-      withConfig((config) => calibrate(target, config.HASH_LANES, print)),
+      withConfig(async ({ HASH_LANES: lanes }) => {
+        await calibrate({ hashing: createHashing({ threads: lanes, log }), target, lanes, print })
+      }),
     )
   addExamples(calibration, 'gatehouse calibrate', 'gatehouse calibrate --target 250')
   hintAtHelp(program)

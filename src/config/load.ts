@@ -8,7 +8,8 @@ import { Environment } from './variables.js'
 
 type Env = Record<string, string | undefined>
 
-const uvThreads = (env: Env) => Number(env.UV_THREADPOOL_SIZE) || 4
+/** Each lane takes ARGON2_MEMORY, so that a large machine needs a decision for more. */
+const maxLanes = 16
 
 /** The frozen configuration. Durations are in seconds, memory in KiB. */
 export type Config = Readonly<StaticDecode<typeof Environment>> & {
@@ -38,7 +39,7 @@ const schemas = Object.entries(Environment.properties as Record<string, TSchema>
  */
 export function loadConfig(env: Env, known: string[] = []): Config {
   const faults = [...known]
-  const raw: Record<string, unknown> = { HASH_LANES: defaultLanes(env) }
+  const raw: Record<string, unknown> = { HASH_LANES: Math.min(availableParallelism(), maxLanes) }
   for (const [name, schema] of schemas) {
     const text = schema.secret ? readSecret(name, env, faults) : env[name]
     if (text !== undefined && (text !== '' || schema.secret)) raw[name] = text
@@ -62,11 +63,6 @@ export function loadConfig(env: Env, known: string[] = []): Config {
     MAIL_FROM: config.MAIL_FROM ?? `no-reply@${new URL(PUBLIC_URL).hostname}`,
     ...(config.NODE_ENV !== 'production' && { MAIL_URL: config.MAIL_URL ?? 'log' }),
   })
-}
-
-/** One lane for each CPU core, while two threads of libuv stay free for DNS and files. */
-function defaultLanes(env: Env): number {
-  return Math.max(1, Math.min(availableParallelism(), uvThreads(env) - 2, 128))
 }
 
 function readSecret(name: string, env: Env, faults: string[]): string | undefined {

@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { pino, type Logger } from 'pino'
 import { buildApp, type App } from '../../src/app.js'
 import { systemClock } from '../../src/concurrency/clock.js'
+import { createHashing } from '../../src/features/passwords/child-process.js'
 import { loadConfig, type Config } from '../../src/config/load.js'
 import { createPool, type Pool } from '../../src/db/pool.js'
 import { createLogger } from '../../src/log/logger.js'
@@ -16,6 +17,9 @@ export const cheapHashing = { ARGON2_MEMORY: '1024', ARGON2_ITERATIONS: '1' }
 
 /** Adds a small pool, because each connection costs CPU, and no limits. Tests of limits turn them on. */
 export const forTests = { ...cheapHashing, DATABASE_POOL_SIZE: '4', RATE_LIMIT: 'off' }
+
+// One process for all apps of a file, because starting it costs more than most tests.
+const hashing = createHashing({ threads: 2, log: pino({ level: 'silent' }) })
 
 export type TestApp = {
   app: App
@@ -48,6 +52,7 @@ export async function testApp(t: Test, options: Options = {}): Promise<TestApp> 
     listenUrl: url,
     keysSecret,
     log,
+    hashing,
     ...(now && { clock: { ...systemClock, now: () => now().getTime() } }),
     ...(keyCheckInterval !== undefined && { keyCheckInterval }),
   })

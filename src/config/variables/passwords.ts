@@ -24,7 +24,7 @@ export const passwords = {
     minimum: 1,
     maximum: 128,
     description:
-      'passwords hashed at the same time; by default the number of CPU cores, or UV_THREADPOOL_SIZE minus 2 if that is less',
+      'passwords hashed at the same time; by default the number of CPU cores, at most 16',
   }),
   HASH_QUEUE: Type.Integer({
     default: 128,

@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import argon2 from 'argon2'
 import type { Lanes } from '../../concurrency/lanes.js'
-
-/** The parameters of argon2id. `memory` is in KiB. */
-export type HashParameters = { memory: number; iterations: number; parallelism: number }
+import type { HashParameters } from './argon2.js'
+import type { Hashing } from './child-process.js'
 
 /** `needsRehash`: the password is valid, but its hash is weaker than the present parameters. */
 export type Verification = { valid: boolean; needsRehash: boolean }
@@ -13,24 +11,13 @@ const maxCost: HashParameters = { memory: 1_048_576, iterations: 10, parallelism
 
 /**
  * Hashes and verifies passwords with argon2id (ASVS 11.4.2). Each hash runs in a lane.
- * Both methods throw AppError `overloaded` if no lane becomes free in time.
+ * Both methods throw AppError `overloaded` if no lane becomes free in time, and `unavailable` if hashing fails.
  */
-export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
-  const options = {
-    type: argon2.argon2id,
-    memoryCost: parameters.memory,
-    timeCost: parameters.iterations,
-    parallelism: parameters.parallelism,
-  }
+export function createPasswordHasher(lanes: Lanes, parameters: HashParameters, hashing: Hashing) {
   const dummyHash = createDummyHash(parameters)
 
-  async function matches(hash: string, password: string): Promise<boolean> {
-    try {
-      return await argon2.verify(hash, password.normalize('NFC'))
-    } catch {
-      return false // argon2 throws on a malformed hash
-    }
-  }
+  const matches = (hash: string, password: string) =>
+    lanes.run(() => hashing.matches(hash, password.normalize('NFC')))
 
   return {
     /** Does work that hashes one password. @throws AppError `overloaded` at once if the queue would be full */
@@ -38,7 +25,7 @@ export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
 
     /** Hashes a new password. Returns a PHC string, which contains the salt and the parameters. */
     hash: (password: string): Promise<string> =>
-      lanes.run(() => argon2.hash(password.normalize('NFC'), options)),
+      lanes.run(() => hashing.hash(password.normalize('NFC'), parameters)),
 
     /**
      * Verifies a password. Without a hash (unknown user, or a user without password) it verifies a dummy
@@ -47,10 +34,10 @@ export function createPasswordHasher(lanes: Lanes, parameters: HashParameters) {
     async verify(hash: string | null | undefined, password: string): Promise<Verification> {
       const cost = hash ? readCost(hash) : undefined
       if (!hash || !cost || exceeds(cost, maxCost)) {
-        await lanes.run(() => matches(dummyHash, password))
+        await matches(dummyHash, password)
         return { valid: false, needsRehash: false }
       }
-      const valid = await lanes.run(() => matches(hash, password))
+      const valid = await matches(hash, password)
       return { valid, needsRehash: valid && exceeds(parameters, cost) }
     },
   }

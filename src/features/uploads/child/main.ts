@@ -1,6 +1,5 @@
 // The child process that decodes pictures and renders READMEs. It reads frames from stdin and writes them to stdout.
-import { writeFileSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { yieldToService } from '../../../concurrency/priority.js'
 import { AppError } from '../../../errors.js'
 import { joinTwo, kinds, readFrames, writeFrame } from '../frames.js'
 import { readPicture } from './picture.js'
@@ -8,7 +7,7 @@ import { readReadme } from './readme.js'
 
 const maxLength = 6 * 1_048_576
 
-yieldToService()
+yieldToService(5)
 readFrames(process.stdin, {
   maxLength,
   onFrame: (kind, payload) => void answer(kind, payload),
@@ -33,16 +32,6 @@ async function answer(kind: number, payload: Buffer): Promise<void> {
     const { code, fields } = error
     const cause = error.cause instanceof Error ? error.cause.message.slice(0, 500) : undefined
     writeFrame(process.stdout, kinds.refused, toJson({ code, fields, cause }))
-  }
-}
-
-/** Gives the service priority: it gets the CPU first, and if memory runs out, the kernel kills this process first. */
-function yieldToService(): void {
-  try {
-    setPriority(5)
-    writeFileSync('/proc/self/oom_score_adj', '1000')
-  } catch {
-    // Some systems do not support it.
   }
 }
 

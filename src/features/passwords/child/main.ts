@@ -1,0 +1,28 @@
+// The child process that hashes passwords. It has no secret of the service, and ends with it.
+import { yieldToService } from '../../../concurrency/priority.js'
+import { loadArgon2 } from '../argon2.js'
+import type { Answer, Job, Work } from '../child-process.js'
+
+const priority = yieldToService(10)
+const argon2 = loadArgon2()
+
+// A terminal sends Ctrl-C to this process too, but the service finishes its requests first.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
+process.on('disconnect', () => process.exit())
+process.on('message', ({ id, work }: Job) => {
+  run(work).then(
+    (result) => send({ id, result }),
+    (error: unknown) => send({ id, fault: error instanceof Error ? error.message : '' }),
+  )
+})
+
+async function run(work: Work): Promise<unknown> {
+  const { library, hash, matches } = await argon2
+  if (work.kind === 'describe') return { library, priority }
+  if (work.kind === 'hash') return hash(work.password, work.parameters)
+  return matches(work.hash, work.password)
+}
+
+function send(answer: Answer): void {
+  process.send?.(answer)
+}

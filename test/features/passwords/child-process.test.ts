@@ -1,0 +1,136 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { constants, getPriority, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { createHashing } from '../../../src/features/passwords/child-process.js'
+import { until } from '../../support/until.js'
+
+const cheap = { memory: 64, iterations: 1, parallelism: 1 }
+const slow = { memory: 262_144, iterations: 10, parallelism: 1 }
+
+type Options = Partial<Parameters<typeof createHashing>[0]>
+
+function hashingFor(t: Test, options: Options = {}) {
+  const lines: object[] = []
+  const log = { warn: (line: object) => void lines.push(line) }
+  const hashing = createHashing({ threads: 2, log, ...options })
+  const kill = (signal: NodeJS.Signals = 'SIGKILL') => {
+    const pid = hashing.pid()
+    if (pid !== undefined) process.kill(pid, signal)
+  }
+  t.teardown(() => kill())
+  return { hashing, lines, kill }
+}
+
+/** A program in place of the child's own. */
+function program(t: Test, source: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-child-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'child.mjs')
+  writeFileSync(path, source)
+  return path
+}
+
+const isRunning = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+t.test('hashes and verifies, many at once', async (t) => {
+  const { hashing } = hashingFor(t)
+  const passwords = Array.from({ length: 20 }, (_, nth) => `password ${nth}`)
+  const hashes = await Promise.all(passwords.map((each) => hashing.hash(each, cheap)))
+  const matches = await Promise.all(
+    hashes.map((hash, nth) => hashing.matches(hash, `password ${nth & ~1}`)),
+  )
+  t.strictSame(
+    matches,
+    passwords.map((_, nth) => nth % 2 === 0),
+  )
+})
+
+t.test('starts with the first password, below the service, without its environment', async (t) => {
+  process.env.KEYS_SECRET = 'a secret of the service'
+  t.teardown(() => delete process.env.KEYS_SECRET)
+  const { hashing } = hashingFor(t)
+  t.equal(hashing.pid(), undefined)
+  const { library, priority } = await hashing.describe()
+  const pid = hashing.pid() ?? 0
+  t.equal(library, '@node-rs/argon2')
+  t.equal(getPriority(pid), priority)
+  t.ok(priority > getPriority(), `${priority}`)
+  t.ok(priority < constants.priority.PRIORITY_LOW, 'other programs do not stop it')
+  t.notMatch(readFileSync(`/proc/${pid}/environ`, 'latin1'), 'a secret')
+})
+
+t.test('ends when idle, and starts again', async (t) => {
+  const { hashing, lines } = hashingFor(t, { idle: 50 })
+  await hashing.hash('a', cheap)
+  const pid = hashing.pid() ?? 0
+  await until(() => hashing.pid() === undefined && !isRunning(pid), 'the process to end')
+  t.match(await hashing.hash('a', cheap), /^\$argon2id/)
+  t.not(hashing.pid(), pid)
+  t.strictSame(lines, [], 'which is nothing to warn of')
+})
+
+t.test(
+  'what is being hashed when the process ends is unavailable, and the rest goes on',
+  async (t) => {
+    const { hashing, lines, kill } = hashingFor(t)
+    await hashing.describe()
+    await sleep(1_000) // else it would not start again at once
+    const lost = [
+      hashing.hash('a', slow),
+      hashing.matches('$argon2id$', 'b'),
+      hashing.hash('c', slow),
+    ]
+    const outcomes = Promise.allSettled(lost)
+    kill()
+    for (const outcome of await outcomes) {
+      if (outcome.status === 'rejected') t.match(outcome.reason, { code: 'unavailable' })
+    }
+    t.match(lines, [{ reason: 'SIGKILL' }])
+    t.match(await hashing.hash('a', cheap), /^\$argon2id/)
+  },
+)
+
+t.test('a program that ends at once is started once a second', async (t) => {
+  const path = program(t, 'process.exit(3)')
+  const { hashing, lines } = hashingFor(t, { entry: path })
+  for (let nth = 0; nth < 20; nth += 1) {
+    await t.rejects(hashing.hash('a', cheap), { code: 'unavailable' })
+  }
+  t.strictSame(lines, [{ reason: '3', unanswered: 1 }])
+})
+
+t.test('a process that does not answer is ended', async (t) => {
+  const path = program(t, `process.on('message', () => {}); setInterval(() => {}, 1000)`)
+  const { hashing, lines } = hashingFor(t, { entry: path, limit: 300 })
+  const asked = hashing.hash('a', cheap)
+  const pid = hashing.pid() ?? 0
+  await t.rejects(asked, { code: 'unavailable' })
+  await until(() => !isRunning(pid), 'the process to end')
+  t.match(lines, [{ reason: 'it took too long' }])
+})
+
+t.test('a password for which there is no memory is unavailable, and not wrong', async (t) => {
+  const path = program(
+    t,
+    `process.on('message', ({ id }) => process.send({ id, fault: 'Memory allocation error' }))`,
+  )
+  const { hashing } = hashingFor(t, { entry: path })
+  await t.rejects(hashing.matches('$argon2id$', 'a'), { code: 'unavailable' })
+})
+
+t.test('a Ctrl-C, which a terminal sends to it too, loses no password', async (t) => {
+  const { hashing, kill } = hashingFor(t)
+  await hashing.describe()
+  const hashed = hashing.hash('a', { ...cheap, memory: 65_536, iterations: 3 })
+  kill('SIGINT')
+  kill('SIGTERM')
+  t.match(await hashed, /^\$argon2id/)
+})
