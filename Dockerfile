@@ -5,7 +5,7 @@ COPY packages/verify/package.json packages/verify/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY packages packages
-COPY scripts/build.js scripts/
+COPY scripts/build.js scripts/code-cache.js scripts/
 COPY src src
 RUN npm run build && rm dist/.tsbuildinfo packages/*/dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
 
@@ -30,5 +30,5 @@ EXPOSE 3000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/ready`, { signal: AbortSignal.timeout(2500) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Not `npm start`: npm would not pass the signals on.
-CMD ["node", "dist/server.js"]
+# Not `npm start`: npm would not pass the signals on. A small young generation takes 40 MB less memory.
+CMD ["node", "--max-semi-space-size=4", "dist/server.js"]

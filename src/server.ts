@@ -32,7 +32,7 @@ stopOnSignal({
   },
 })
 
-await start(config).catch((error: unknown) => {
+start(config).catch((error: unknown) => {
   throw toOperatorError(error, config)
 })
 

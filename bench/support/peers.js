@@ -27,7 +27,7 @@ const tutorial = {
 
 export const peers = {
   gatehouse: {
-    command: [process.execPath, at('../dist/server.js')],
+    command: [process.execPath, '--max-semi-space-size=4', at('../dist/server.js')],
     hash: 'argon2id, 19 MiB, 2 passes',
     health: '/health/ready',
     register: (account) => post('/api/register', account),

@@ -1,0 +1,26 @@
+// The entry of dist/server.js. It runs the bundle of server.ts with the code that V8 compiled during the build. With
+// another version of Node.js, or other options for V8, the bundle is compiled as usual, which takes longer.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants, Script } from 'node:vm'
+
+/** The bundle, a function of `require` and its own URL. Its name has a hash of its content: see scripts/build.js. */
+declare const BUNDLE: string
+
+const url = new URL(BUNDLE, import.meta.url)
+const cachedData = readIfThere(new URL(`${BUNDLE}.${process.version}-${process.arch}.cache`, url))
+const script = new Script(readFileSync(url, 'utf8'), {
+  filename: url.href,
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  ...(cachedData && { cachedData }),
+})
+const run = script.runInThisContext() as (require: NodeJS.Require, url: string) => void
+run(createRequire(url), url.href)
+
+function readIfThere(file: URL): Buffer | undefined {
+  try {
+    return readFileSync(file)
+  } catch {
+    return undefined
+  }
+}
