@@ -78,6 +78,13 @@ export function createUserRepository(
 
     get,
 
+    /** The users with these ids, in any order. */
+    async list(ids: string[]): Promise<User[]> {
+      const sql = `select ${columns} from users where id = any ($1)`
+      const { rows } = await db.query<User>(sql, [ids])
+      return rows
+    },
+
     /**
      * Locks and returns a user. A transaction that changes what belongs to a user, and takes more
      * locks than one, takes this one first, so that there is no deadlock.

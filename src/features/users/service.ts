@@ -2,6 +2,7 @@ import type { Actor, Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
+import { createBatcher } from '../../concurrency/batch.js'
 import { AppError } from '../../errors.js'
 import type { DeviceMarks } from '../limits/device.js'
 import type { CounterStore, Limits } from '../limits/limits.js'
@@ -31,7 +32,14 @@ type Repositories = ConfirmationRepositories &
     }
     users: Pick<
       UserRepository,
-      'changePassword' | 'delete' | 'findCredentialById' | 'findHolders' | 'get' | 'lock' | 'update'
+      | 'changePassword'
+      | 'delete'
+      | 'findCredentialById'
+      | 'findHolders'
+      | 'get'
+      | 'list'
+      | 'lock'
+      | 'update'
     >
   }
 
@@ -51,9 +59,19 @@ type ProfileChange = { user: User; pending: AddressKind[] }
 export function createUserService(dependencies: Dependencies) {
   const { store, codes, passwords, policy, reauthentication, limits, devices } = dependencies
 
+  /** Reads the users that requests at the same time ask for in one statement. */
+  const readTogether = createBatcher(async (ids: string[]) => {
+    const found = new Map((await store.users.list(ids)).map((user) => [user.id, user]))
+    return ids.map((id) => found.get(id.toLowerCase()))
+  })
+
   return {
     /** The user with this id, such as the subject of a token. @throws AppError `not_found` */
-    get: (id: string): Promise<User> => store.users.get(id),
+    async get(id: string): Promise<User> {
+      const user = await readTogether(id)
+      if (!user) throw new AppError('not_found')
+      return user
+    },
 
     /** @throws AppError `not_found`, `validation_failed` */
     async getIdByUsername(username: string): Promise<string> {
