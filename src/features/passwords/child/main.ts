@@ -3,7 +3,7 @@ import { yieldToService } from '../../../concurrency/priority.js'
 import { loadArgon2 } from '../argon2.js'
 import type { Answer, Job, Work } from '../child-process.js'
 
-const priority = yieldToService(10)
+const priority = yieldToService(19)
 const argon2 = loadArgon2()
 
 // A terminal sends Ctrl-C to this process too, but the service finishes its requests first.
