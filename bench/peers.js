@@ -173,7 +173,7 @@ async function measure(name) {
 /** Of the times that `work` takes in five seconds, one after the other. */
 async function percentile(part, work) {
   const times = []
-  for (const end = performance.now() + 5_000; performance.now() < end; ) {
+  for (const end = performance.now() + 5_000; performance.now() < end;) {
     const began = performance.now()
     await work()
     times.push(performance.now() - began)

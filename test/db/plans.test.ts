@@ -243,6 +243,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
       }),
     'users.find': () => users.find(id),
     'users.get': () => users.get(id),
+    'users.list': () => users.list([id, other.id]),
     'users.lock': () => users.lock(id),
     'users.lockShared': () => users.lockShared(id),
     'users.verify': () => users.verify(id, 'email', canonical),

@@ -111,7 +111,12 @@ t.test(
 t.test('the image has its own health check and takes no signal away from node', async (t) => {
   const dockerfile = read('Dockerfile')
   t.match(dockerfile, /^HEALTHCHECK .*\\\n +CMD \["node", .*\/health\/ready/m)
-  t.match(dockerfile, /^CMD \["node", "dist\/server\.js"\]$/m)
+  const { scripts } = JSON.parse(read('package.json')) as {
+    scripts: { start: string }
+  }
+  // The compiled code of the build is for the options of `npm start`.
+  const command = JSON.stringify(scripts.start.split(' ')).replaceAll(',', ', ')
+  t.ok(dockerfile.includes(`\nCMD ${command}\n`), command)
   t.match(dockerfile, /^STOPSIGNAL SIGTERM$/m)
   t.match(dockerfile, /^USER 1000$/m, 'numeric, for runAsNonRoot')
 })
