@@ -6,13 +6,13 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request as httpRequest } from 'node:http'
-import { createServer } from 'node:net'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
+import { freePort } from './support/free-port.js'
 import { cpuOf, memoryOf } from './support/group.js'
 import { obstacleOf, peers, startPeer } from './support/peers.js'
 import { inParallel, median } from './support/parallel.js'
@@ -221,15 +221,6 @@ async function start(name) {
       await exit
     },
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Sends a request. Fails unless it succeeds. @returns its headers and its JSON body */

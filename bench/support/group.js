@@ -26,8 +26,13 @@ export const cpuOf = (group) =>
   )
 
 /** Memory in MB: what the processes have for themselves, and their share of what they have in common. */
-export const memoryOf = (group) =>
-  membersOf(group).reduce((sum, { pid }) => {
+export const memoryOf = (group) => membersOf(group).reduce((sum, { pid }) => sum + shareOf(pid), 0)
+
+function shareOf(pid) {
+  try {
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')
-    return sum + Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1_024
-  }, 0)
+    return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1_024
+  } catch {
+    return 0 // it has ended
+  }
+}

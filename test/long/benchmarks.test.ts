@@ -12,6 +12,7 @@ for (const [name, ...args] of [
   ['refresh', '1'],
   ['logout', '1'],
   ['verify', '1'],
+  ['memory', '--limit=256'],
   ['denylist', '1000'],
   ['revocations', '100', '1'],
   ['scale', '1000', '2000'],

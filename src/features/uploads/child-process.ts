@@ -131,10 +131,19 @@ const entry = fileURLToPath(new URL('dist/features/uploads/child/main.js', root)
 /** The whole environment of the child. The service's own environment contains secrets. */
 const environment = {
   MALLOC_ARENA_MAX: '1', // otherwise each thread reserves memory
+  // Otherwise glibc raises it with each large block, and then keeps what is freed.
+  MALLOC_MMAP_THRESHOLD_: '131072',
   UV_THREADPOOL_SIZE: '2',
   VIPS_BLOCK_UNTRUSTED: '1',
   VIPS_DISC_THRESHOLD: '1g', // otherwise libvips would write large pictures to disk, past the memory limit
 }
+
+const options = [
+  '--max-old-space-size=96',
+  '--max-semi-space-size=1',
+  '--v8-pool-size=1',
+  '--expose-gc', // child/main.ts frees each file at once
+]
 
 type Spawned = ChildProcessByStdio<Writable, Readable, null>
 
@@ -143,7 +152,7 @@ type Spawned = ChildProcessByStdio<Writable, Readable, null>
  * memory of the process, because a limit on the heap does not apply to the decoders.
  */
 function spawnLimited(memory: number): Spawned {
-  const node = [process.execPath, '--max-old-space-size=96', '--v8-pool-size=1', entry] as const
+  const node = [process.execPath, ...options, entry] as const
   const reserved = existsSync('/bin/sh') ? reservedForCode() : undefined
   const [command, ...args] =
     reserved === undefined

@@ -12,17 +12,24 @@ type Options = {
   costs?: Costs
   /** How long a child process may wait for the next file, in milliseconds. */
   idle?: number
+  /** The memory that the system grants to all processes together, in bytes. */
+  granted?: number
 }
 
 const usualCosts: Costs = { cpu: 3_000, wall: 10_000, memory: 256 * 1_048_576 }
+/** A picture takes about 40 MB in its child process. Below this, two at once would leave too little for the service. */
+const enoughForTwo = 256 * 1_048_576
 const codeOf = { [kinds.picture]: 'invalid_picture', [kinds.readme]: 'invalid_readme' } as const
 
 /**
- * Decodes pictures and renders READMEs in at most two child processes, and in none while idle. A file that
- * exceeds its limits ends only its own child process.
+ * Decodes pictures and renders READMEs in at most two child processes, in one where memory is short, and in none while
+ * idle. A file that exceeds its limits ends only its own child process.
  */
-export function createConverter({ log, costs = usualCosts, idle = 5_000 }: Options) {
-  const lanes = createLanes({ lanes: 2, queue: 8, maxWait: 3_000 })
+export function createConverter(options: Options) {
+  const { log, costs = usualCosts, idle = 5_000, granted = process.constrainedMemory() } = options
+  // 0 means that the limit is unknown.
+  const most = granted > 0 && granted < enoughForTwo ? 1 : 2
+  const lanes = createLanes({ lanes: most, queue: 8, maxWait: 3_000 })
   const children = new Set<Child>()
   const idleChildren: { child: Child; timer: NodeJS.Timeout }[] = []
   let isClosed = false

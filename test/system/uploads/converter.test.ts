@@ -75,6 +75,19 @@ t.test('there are two processes at most, and what does not fit is turned away', 
   t.match(refused[0], { reason: { code: 'overloaded', retryAfter: Number } })
 })
 
+t.test('there is one process where the system grants less than 256 MB', async (t) => {
+  const converter = createConverter({
+    log,
+    costs: patient,
+    idle: 60_000,
+    granted: 192 * 1_048_576,
+  })
+  t.teardown(converter.close)
+  const bytes = await picture('png')
+  await Promise.all([converter.readPicture(bytes), converter.readPicture(bytes)])
+  t.equal(converter.pids().length, 1)
+})
+
 t.test(
   'a file that takes too much CPU time or memory is refused, and ends its process',
   async (t) => {
@@ -143,6 +156,7 @@ t.test('the process knows no secret, holds no file of the service, and goes with
     .filter((name) => name && !/^(PWD|NODE_OPTIONS|_TAPJS_.*)$/.test(name))
   t.strictSame(names.toSorted(), [
     'MALLOC_ARENA_MAX',
+    'MALLOC_MMAP_THRESHOLD_',
     'UV_THREADPOOL_SIZE',
     'VIPS_BLOCK_UNTRUSTED',
     'VIPS_DISC_THRESHOLD',

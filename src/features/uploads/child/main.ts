@@ -33,6 +33,8 @@ async function answer(kind: number, payload: Buffer): Promise<void> {
     const cause = error.cause instanceof Error ? error.cause.message.slice(0, 500) : undefined
     writeFrame(process.stdout, kinds.refused, toJson({ code, fields, cause }))
   }
+  // V8 counts little for a buffer, so it would keep those of many files.
+  setImmediate(() => globalThis.gc?.())
 }
 
 function toJson(value: unknown): Buffer {
