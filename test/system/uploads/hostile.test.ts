@@ -8,15 +8,15 @@ import { gradient } from '../../support/pictures.js'
 import { post, startServer } from '../../support/server-process.js'
 import { until } from '../../support/until.js'
 
-/** The processes that a process has started, and that have not ended. */
+/** The processes for uploads that a process has started, and that have not ended. */
 function childrenOf(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((name) => {
       try {
-        return new RegExp(`^PPid:\\s+${pid}$`, 'm').test(
-          readFileSync(`/proc/${name}/status`, 'latin1'),
-        )
+        const status = readFileSync(`/proc/${name}/status`, 'latin1')
+        const isChild = new RegExp(`^PPid:\\s+${pid}$`, 'm').test(status)
+        return isChild && readFileSync(`/proc/${name}/cmdline`, 'latin1').includes('uploads')
       } catch {
         return false // it has ended
       }
