@@ -22,6 +22,8 @@ type Options = {
   idle?: number
   /** How long a password may take, in milliseconds. */
   limit?: number
+  /** A child process that fails is replaced at most this often, in milliseconds. */
+  pause?: number
   /** The program of the child process. */
   entry?: string
 }
@@ -31,16 +33,13 @@ type Waiting = { resolve: (result: unknown) => void; reject: (error: Error) => v
 // The sources need a loader, so tests and `npm run dev` start the built child too.
 const built = fileURLToPath(new URL('dist/features/passwords/child/main.js', root))
 
-/** A child process that fails is replaced at most this often, in milliseconds. */
-const pause = 1_000
-
 /**
  * Hashes passwords in a child process. Its priority is lower than the service's, so that a flood of logins leaves
  * the CPU to other requests. It starts with the first password, and ends when idle, which gives all of its memory
  * back. The methods throw AppError `unavailable` if the process cannot start, ends, or takes too long.
  */
 export function createHashing(options: Options) {
-  const { threads, log, idle = 10_000, limit = 30_000, entry = built } = options
+  const { threads, log, idle = 10_000, limit = 30_000, pause = 1_000, entry = built } = options
   let running: ReturnType<typeof start> | undefined
   let mayStartAt = 0
   let lastId = 0
