@@ -11,8 +11,9 @@ process.chdir(root)
 
 const programs = [
   'src/cli.ts',
-  // Other processes load these.
+  // Other processes and threads load these.
   'src/features/passwords/child/main.ts',
+  'src/features/passwords/foreign/worker.ts',
   'src/features/uploads/child/main.ts',
   'src/db/embedded/start.ts',
 ]

@@ -22,6 +22,7 @@ import { methods, changesNothing } from './http/methods.js'
 import { metrics } from './http/metrics.js'
 import { openapi } from './http/openapi/plugin.js'
 import { requests } from './http/requests.js'
+import { schemeWatch } from './features/passwords/scheme-watch.js'
 import { security } from './http/security.js'
 import { createServices } from './services.js'
 import type { Dependencies } from './shared-services.js'
@@ -32,8 +33,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   const { db, log, keyCheckInterval, logsRequests } = dependencies
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
   const services = await createServices(config, dependencies)
-  const { converter, denials, denylist, keyring, lanes, limits } = services
-  const { outboxWorkers, replica, restorer, rotation, usage } = services
+  const { converter, denials, denylist, failureDelay, keyring, lanes, limits } = services
+  const { outboxWorkers, passwords, replica, restorer, rotation, usage } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins,
@@ -80,6 +81,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     log,
   })
   await app.register(keyMaintenance, { keyring, rotation, interval: keyCheckInterval, log })
+  await app.register(schemeWatch, { failureDelay, passwords, log })
   app.addHook('onRoute', limits.settleAfter)
   app.addHook('onReady', replica.feed.start)
   app.addHook('onClose', replica.feed.stop)

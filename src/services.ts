@@ -33,7 +33,8 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const shared = await createSharedServices(config, dependencies, {
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
   })
-  const { clock, denylist, devices, keyring, lanes, limits, newId, passwords, policy } = shared
+  const { clock, denylist, devices, failureDelay, keyring, lanes, limits, newId } = shared
+  const { passwords, policy } = shared
   const { replica, restorer, rotation, store, tokens } = shared
   const accessTtl = config.ACCESS_TOKEN_TTL
   const refreshTtl = config.REFRESH_TOKEN_TTL
@@ -69,6 +70,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const sessions = createSessionService({
     store,
     passwords,
+    failureDelay,
     tokens,
     limits,
     devices,
@@ -135,6 +137,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     converter,
     denials: createAccessDenials({ audit: store.audit, log, clock }),
     denylist,
+    failureDelay,
     identities,
     keyring,
     lanes,
@@ -143,6 +146,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     oauth,
     mailbox,
     outboxWorkers,
+    passwords,
     providers,
     replica,
     restorer,

@@ -8,7 +8,9 @@ import { createReplica } from './features/denylist/replica.js'
 import { createRestorer } from './features/denylist/restorer.js'
 import { createLimits } from './features/limits/limits.js'
 import { createHashing, type Hashing } from './features/passwords/child-process.js'
+import { createFailureDelay } from './features/passwords/failure-delay.js'
 import { createPasswordHasher } from './features/passwords/hash.js'
+import { rememberKeys } from './features/passwords/remembered-keys.js'
 import { createLanes } from './concurrency/lanes.js'
 import { createPasswordPolicy } from './features/passwords/policy.js'
 import { createStore } from './store.js'
@@ -118,6 +120,10 @@ export async function createSharedServices(
   })
   const devices = createDeviceMarks(keysSecret, clock)
 
+  const failureDelay = createFailureDelay({
+    listSchemes: () => store.users.listPasswordSchemes(),
+    clock,
+  })
   const lanes = createLanes({ lanes: config.HASH_LANES, queue: config.HASH_QUEUE })
   const { hashing = createHashing({ threads: config.HASH_LANES, log }) } = dependencies
   const parameters = {
@@ -125,13 +131,17 @@ export async function createSharedServices(
     iterations: config.ARGON2_ITERATIONS,
     parallelism: config.ARGON2_PARALLELISM,
   }
-  const passwords = createPasswordHasher(lanes, parameters, hashing)
+  const passwords = createPasswordHasher(lanes, parameters, hashing, {
+    findKey: rememberKeys((id) => store.importKeys.find(id)),
+    onVerified: (scheme, elapsed) => failureDelay.note(scheme, elapsed),
+  })
   const policy = createPasswordPolicy(config.PASSWORD_MIN_LENGTH)
 
   return {
     clock,
     denylist,
     devices,
+    failureDelay,
     keyring,
     lanes,
     limits,

@@ -12,6 +12,7 @@ import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
 import { createSeal } from './crypto/seal.js'
 import { createSessionRepository, createSessionSql } from './features/sessions/repository.js'
+import { createImportKeyRepository } from './features/passwords/import-key-repository.js'
 import { createIdentityRepository } from './features/identities/repository.js'
 import { createKeyRepository } from './features/tokens/key-repository.js'
 import { createCounterRepository } from './features/limits/repository.js'
@@ -26,7 +27,7 @@ type Options = {
   idleTtl: number
   /** How long a spent refresh token still gets the current tokens, in seconds. */
   grace: number
-  /** Seals the signing keys. */
+  /** Seals the signing keys and the keys of imported passwords. */
   keysSecret: string
   /** The origin of the URLs of users' pictures. */
   publicUrl: string
@@ -85,6 +86,7 @@ export type Store = UnitOfWork<Repositories>
 /** Creates what all transactions share: the seal, and the SQL that depends on the configuration. */
 function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Options) {
   const box = createSeal(keysSecret, 'signing keys')
+  const importSeal = createSeal(keysSecret, 'import keys')
   const columns = userColumns(publicUrl)
   const sql = createSessionSql({ idleTtl, grace })
 
@@ -96,6 +98,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
       codes: () => createCodeRepository(on),
       counters: () => createCounterRepository(on),
       denylist: () => createDenylistRepository(on, denyFor, onDenied),
+      importKeys: () => createImportKeyRepository(on, importSeal),
       identities: () => createIdentityRepository(on),
       keys: () => createKeyRepository(on, box),
       outbox: () => createOutboxRepository(on, newId, onMessage),

@@ -66,6 +66,8 @@ export const meanings: Record<string, string> = {
     'The write failed. The next try is a second later, and this instance denies the tokens meanwhile. Correct what `err` says.',
   'revocations lost in a failover written back':
     'Good news: the new primary lacked `count` revocations, and has them again. Other writes may be lost too: to lose none, replicate synchronously ([failover](../operations.md#plan-for-a-failover)).',
+  'could not read the schemes of imported passwords, retrying':
+    'A failed login takes as long as it did before, and the next try is 15 seconds later. Correct what `err` says.',
   'signing key maintenance failed, retrying':
     'The keys stay as they are, and the next try is ten seconds later. Rotation waits meanwhile. Correct what `err` says.',
   'spent refresh token reused, session ended':

@@ -13,6 +13,14 @@ export const sealedValues = [
     /** SQL for the label that the seal authenticates. */
     label: `algorithm || ' ' || kid`,
   },
+  {
+    name: 'key of imported passwords',
+    table: 'import_keys',
+    id: 'id',
+    column: 'sealed_key',
+    purpose: 'import keys',
+    label: 'id::text',
+  },
 ] as const
 
 type Sealed = (typeof sealedValues)[number]

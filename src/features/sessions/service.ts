@@ -6,6 +6,7 @@ import { AppError, invalidField } from '../../errors.js'
 import type { DeviceMarks } from '../limits/device.js'
 import { checkGuess } from '../limits/guesses.js'
 import { rateLimitHeaders } from '../limits/limiter.js'
+import type { FailureDelay } from '../passwords/failure-delay.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { SessionRepository } from './repository.js'
 import {
@@ -30,13 +31,14 @@ type Repositories = RenewalRepositories &
 type Dependencies = Omit<RenewalDependencies, 'store'> & {
   store: UnitOfWork<Repositories>
   passwords: PasswordHasher
+  failureDelay: FailureDelay
   devices: DeviceMarks
   logins: Logins
 }
 
 /** Login, refresh, logout, and the sessions of a user: to list and to end them. */
 export function createSessionService(dependencies: Dependencies) {
-  const { store, passwords, limits, devices, logins } = dependencies
+  const { store, passwords, failureDelay, limits, devices, logins } = dependencies
 
   /** Ends the session of each caller, many in one transaction. */
   const endTogether = createBatcher(async (callers: Actor[]) => {
@@ -58,7 +60,11 @@ export function createSessionService(dependencies: Dependencies) {
     async login(body: LoginBody, caller: Caller, mark?: string): Promise<Login> {
       const identifier = readOneIdentifier(body)
       // Before the first statement, so that a flood of logins costs the database nothing.
-      return passwords.admit(() => logIn(identifier, body.password, caller, mark))
+      const tried = await passwords.admit(() => logIn(identifier, body.password, caller, mark))
+      if (tried.login) return tried.login
+      // The lane is free, and so is the place in its queue.
+      await failureDelay.wait(tried.elapsed)
+      throw tried.failure
     },
 
     ...createRenewal(dependencies),
@@ -99,18 +105,20 @@ export function createSessionService(dependencies: Dependencies) {
     password: string,
     caller: Caller,
     mark?: string,
-  ): Promise<Login> {
+  ): Promise<{ login: Login } | { login?: undefined; failure: AppError; elapsed: number }> {
     const found = await store.users.findCredential(identifier)
     const account = found && { id: found.user.id, version: found.password_version }
     const device = account && devices.read(mark, account)
     const { address } = caller
     const attempt = await limits.guesses.login({ identifier, address, device, account })
     const { status, isBlocked } = attempt
+    let elapsed = 0
 
     const login = await checkGuess(attempt, async () => {
       // A blocked guess is hashed too, so it takes as long, but no password matches.
       const hash = isBlocked ? undefined : found?.password_hash
-      const { valid, needsRehash } = await passwords.verify(hash, password)
+      const { valid, needsRehash, ...verified } = await passwords.verify(hash, password)
+      elapsed = verified.elapsed
       const isRight = valid && found !== undefined && !found.disabled
       const isInactive = isRight && !found.activated
       const opened =
@@ -122,9 +130,9 @@ export function createSessionService(dependencies: Dependencies) {
       if (isInactive) throw new AppError('activation_required')
       return undefined
     })
-    if (login) return login
+    if (login) return { login }
     const headers = status && rateLimitHeaders(status)
-    throw new AppError('invalid_credentials', headers && { headers })
+    return { failure: new AppError('invalid_credentials', headers && { headers }), elapsed }
   }
 
   /** Returns undefined if the account was disabled, or its password changed, after it was verified. */

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 import { logFailure } from '../../db/outage.js'
+import { repeatWhileListening } from '../../http/while-listening.js'
 import type { Keyring } from './keyring.js'
 import type { KeyRotation } from './rotation.js'
 
@@ -18,10 +19,6 @@ type Options = {
  */
 export const keyMaintenance = fp<Options>(
   async (app, { keyring, rotation, interval = 10_000, log }) => {
-    let timer: NodeJS.Timeout | undefined
-    let running = Promise.resolve()
-    let isClosed = false
-
     async function maintain(): Promise<void> {
       try {
         await keyring.poll()
@@ -39,22 +36,9 @@ export const keyMaintenance = fp<Options>(
       } catch (err) {
         logFailure(log, err, 'signing key maintenance failed, retrying')
       }
-      schedule(interval)
     }
 
-    function schedule(delay: number): void {
-      if (isClosed) return
-      timer = setTimeout(() => void (running = maintain()), delay).unref()
-    }
-
-    app.addHook('onListen', async () => {
-      schedule(0)
-    })
-    app.addHook('onClose', async () => {
-      isClosed = true
-      clearTimeout(timer)
-      await running
-    })
+    repeatWhileListening(app, maintain, interval)
   },
   { name: 'keys' },
 )

@@ -21,6 +21,29 @@ export function createCredentialQueries(db: Db, columns: string) {
 
     findCredentialById: (id: string): Promise<Credential | undefined> => findCredential('id', id),
 
+    /** The schemes of imported hashes. Reads one index entry for each scheme, not for each user. */
+    async listPasswordSchemes(): Promise<string[]> {
+      const { rows } = await db.query<{ scheme: string }>(
+        `with recursive schemes as (
+           select min(password_scheme) as scheme from users where password_scheme is not null
+           union all
+           select (select min(password_scheme) from users where password_scheme > scheme)
+           from schemes where scheme is not null
+         ) select scheme from schemes where scheme is not null`,
+      )
+      return rows.map(({ scheme }) => scheme)
+    },
+
+    /** Counts users by scheme. `null` is a hash that Gatehouse has made, `none` a user without a password. */
+    async countPasswordSchemes(): Promise<{ scheme: string | null; users: number }[]> {
+      const { rows } = await db.query<{ scheme: string | null; users: number }>(
+        `select case when password_hash is null then 'none' else password_scheme end as scheme,
+           count(*)::integer as users
+         from users group by 1 order by 2 desc, 1`,
+      )
+      return rows
+    },
+
     /** Replaces the hash of an unchanged password. Returns false if the password has changed meanwhile. */
     async replaceHash(id: string, oldHash: string, newHash: string): Promise<boolean> {
       const { rowCount } = await db.query(

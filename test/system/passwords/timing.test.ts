@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { ada, listeningApp, signUp } from '../../support/app.js'
+import { foreignHash } from '../../support/foreign-hashes.js'
 
 // A few rounds find what a missing hash or a message sent in between would show; many, as far as a
 // remote attacker could average, with a bound to match.
@@ -80,6 +81,43 @@ t.test('a login that fails cannot be told apart by time from another', async (t)
   for (const [kind, ratio] of await compare(`${origin}/api/login`, 401, bodies, ROUNDS)) {
     const isAlike = Math.abs(ratio - 1) < bound
     t.ok(isAlike, `${kind} takes ${ratio.toFixed(3)} of a wrong password's time`)
+  }
+})
+
+/** The longest of these takes eight times as long as argon2id. */
+const formats = [
+  'werkzeug pbkdf2:sha256',
+  'werkzeug scrypt',
+  'bcrypt $2b$',
+  'passlib sha512_crypt',
+  'passlib pbkdf2_sha512',
+  'argon2i',
+]
+
+// Each of these requests takes as long as the slowest of the hashes.
+const slowRounds = ROUNDS >= 200 ? ROUNDS : 10
+
+t.test('nor does it tell which users have not logged in since an import', async (t) => {
+  const { app, origin, sql } = await listeningApp(t, {
+    env: { ARGON2_MEMORY: '19456', ARGON2_ITERATIONS: '2' },
+  })
+  await signUp(app)
+  const wrong = { password: 'wrong horse battery' }
+  const bodies: Bodies = { known: { email: ada.email, ...wrong } }
+  for (const [at, format] of formats.entries()) {
+    const { hash, scheme } = foreignHash(format)
+    const email = `user${at}@example.org`
+    await sql(
+      `insert into users (id, email, email_canonical, password_hash, password_scheme, activated_at)
+       values (gen_random_uuid(), $1, $1, $2, $3, now())`,
+      [email, hash, scheme],
+    )
+    bodies[format] = { email, ...wrong }
+  }
+  bodies.unknown = { email: emails.unknown, ...wrong }
+  for (const [kind, ratio] of await compare(`${origin}/api/login`, 401, bodies, slowRounds)) {
+    const isAlike = Math.abs(ratio - 1) < bound
+    t.ok(isAlike, `${kind} takes ${ratio.toFixed(3)} of a known account's time`)
   }
 })
 

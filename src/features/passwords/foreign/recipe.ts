@@ -1,0 +1,209 @@
+/** The digest algorithms of salted hashes. */
+export const digestAlgorithms = ['md5', 'sha1', 'sha256', 'sha512'] as const
+export type DigestAlgorithm = (typeof digestAlgorithms)[number]
+
+/** How a hash is made from a password. Salts are bytes, except where the algorithm takes its own alphabet. */
+export type Recipe =
+  | {
+      kind: 'digest'
+      algorithm: DigestAlgorithm
+      /** `hmac` (the salt is the key), or what is joined, such as `password+salt` */
+      form: string
+      salt: Buffer
+      /** The id of the stored key that takes part. */
+      key?: string
+    }
+  | { kind: 'pbkdf2'; algorithm: DigestAlgorithm; iterations: number; salt: Buffer; length: number }
+  | {
+      kind: 'scrypt'
+      ln: number
+      r: number
+      p: number
+      salt: Buffer
+      length: number
+      nfkc: boolean
+    }
+  | { kind: 'firebase'; ln: number; r: number; salt: Buffer; key: string }
+  | { kind: 'bcrypt'; cost: number; salt: string; before: BeforeBcrypt }
+  | { kind: 'crypt'; id: CryptId; rounds: number; salt: string }
+  | {
+      kind: 'argon2'
+      type: Argon2Type
+      version: number
+      m: number
+      t: number
+      p: number
+      salt: string
+    }
+
+/** What is done to a password before bcrypt, which reads 72 bytes only. */
+const beforeBcrypt = ['none', 'sha256-hex', 'sha256-base64', 'hmac-base64'] as const
+export type BeforeBcrypt = (typeof beforeBcrypt)[number]
+
+/** The marks of crypt(3). */
+const cryptIds = ['1', 'apr1', '5', '6'] as const
+export type CryptId = (typeof cryptIds)[number]
+
+export type Argon2Type = 'argon2i' | 'argon2d' | 'argon2id'
+
+/** Rounds of a fast digest below which a hash can be cracked with one graphics card. */
+const enoughRounds = 100_000
+
+/** A hash that must not be kept as it is: it is hashed again with argon2id. */
+export function isWeak(recipe: Recipe): boolean {
+  if (recipe.kind === 'pbkdf2') return recipe.iterations < enoughRounds
+  if (recipe.kind === 'crypt') return recipe.rounds < enoughRounds
+  return recipe.kind === 'digest'
+}
+
+const mebibyte = 1_048_576
+
+/**
+ * The costs that a stored hash may ask for. Without bounds one imported row could use all memory, or a core for
+ * minutes, at each login. Returns what is exceeded; undefined if nothing is.
+ */
+export function faultOfCost(recipe: Recipe): string | undefined {
+  const check = (isWithin: boolean, fault: string) => (isWithin ? undefined : fault)
+  switch (recipe.kind) {
+    case 'digest':
+      return undefined
+    case 'pbkdf2':
+      return check(
+        isBetween(recipe.iterations, 1, 10_000_000) && isBetween(recipe.length, 16, 64),
+        'pbkdf2 may have 10,000,000 iterations and 64 bytes at most',
+      )
+    case 'scrypt':
+      return check(
+        isScryptBounded(recipe) && isBetween(recipe.length, 16, 128),
+        'scrypt may use 128 MiB, p=10 and 128 bytes at most',
+      )
+    case 'firebase':
+      return check(isScryptBounded({ ...recipe, p: 1 }), 'scrypt may use 128 MiB at most')
+    case 'bcrypt':
+      return check(isBetween(recipe.cost, 4, 15), 'bcrypt may have the cost 15 at most')
+    case 'crypt':
+      return check(
+        isBetween(recipe.rounds, 1_000, 1_000_000),
+        'crypt may have 1,000,000 rounds at most',
+      )
+    case 'argon2':
+      return check(
+        isBetween(recipe.m, 8, 1_048_576) &&
+          isBetween(recipe.t, 1, 10) &&
+          isBetween(recipe.p, 1, 16),
+        'argon2 may have m=1048576, t=10 and p=16 at most',
+      )
+  }
+}
+
+const isBetween = (value: number, least: number, most: number) => value >= least && value <= most
+
+const isScryptBounded = ({ ln, r, p }: { ln: number; r: number; p: number }) =>
+  isBetween(ln, 1, 20) &&
+  isBetween(r, 1, 32) &&
+  isBetween(p, 1, 10) &&
+  128 * 2 ** ln * r <= 128 * mebibyte
+
+/** Name and parameters of a recipe in PHC form, such as `pbkdf2-sha256$i=1000,l=32`: all but its salt. */
+export function schemeOf(recipe: Recipe): string {
+  const withKey = (parameters: string, key?: string) => parameters + (key ? `,k=${key}` : '')
+  switch (recipe.kind) {
+    case 'digest':
+      return `${recipe.algorithm}$${withKey(`f=${recipe.form}`, recipe.key)}`
+    case 'pbkdf2':
+      return `pbkdf2-${recipe.algorithm}$i=${str(recipe.iterations)},l=${str(recipe.length)}`
+    case 'scrypt': {
+      const { ln, r, p, length, nfkc } = recipe
+      const costs = `ln=${str(ln)},r=${str(r)},p=${str(p)},l=${str(length)}`
+      return `scrypt$${costs}${nfkc ? ',u=nfkc' : ''}`
+    }
+    case 'firebase':
+      return `firebase-scrypt$${withKey(`ln=${str(recipe.ln)},r=${str(recipe.r)}`, recipe.key)}`
+    case 'bcrypt':
+      return `bcrypt$c=${str(recipe.cost)},b=${recipe.before}`
+    case 'crypt':
+      return `crypt$id=${recipe.id},rounds=${str(recipe.rounds)}`
+    case 'argon2': {
+      const { type, version, m, t, p } = recipe
+      return `${type}$v=${str(version)}$m=${str(m)},t=${str(t)},p=${str(p)}`
+    }
+  }
+}
+
+const str = String
+
+/** Reads what schemeOf() wrote, and a salt. Returns undefined for anything else. */
+export function readScheme(name: string, parameters: string, salt: string): Recipe | undefined {
+  const values = new Map(parameters.split(',').map((pair) => split(pair, '=')))
+  const number = (key: string) => toNumber(values.get(key))
+  const bytes = toBytes(salt)
+  const key = values.get('k')
+  if (bytes === undefined || (key !== undefined && !isUuid(key))) return undefined
+  const algorithm = digestAlgorithms.find((each) => each === name.replace('pbkdf2-', ''))
+  const made = read()
+  // Only one way of writing each: what is read is written the same.
+  return made && `${name}$${parameters}` === schemeOf(made) ? made : undefined
+
+  function read(): Recipe | undefined {
+    if (algorithm && name === algorithm) {
+      const form = values.get('f') ?? ''
+      const takesKey = partsOf(form)?.includes('key') ?? false
+      if (!isForm(form) || takesKey !== (key !== undefined)) return undefined
+      return { kind: 'digest', algorithm, form, salt: bytes as Buffer, ...(key && { key }) }
+    }
+    if (algorithm) {
+      const [iterations, length] = [number('i'), number('l')]
+      return { kind: 'pbkdf2', algorithm, iterations, length, salt: bytes as Buffer }
+    }
+    if (name === 'scrypt') {
+      const nfkc = values.get('u') === 'nfkc'
+      const costs = { ln: number('ln'), r: number('r'), p: number('p'), length: number('l') }
+      return { kind: 'scrypt', ...costs, nfkc, salt: bytes as Buffer }
+    }
+    if (name === 'firebase-scrypt' && key !== undefined) {
+      return { kind: 'firebase', ln: number('ln'), r: number('r'), key, salt: bytes as Buffer }
+    }
+    if (name === 'bcrypt') {
+      const before = beforeBcrypt.find((each) => each === values.get('b'))
+      return before && { kind: 'bcrypt', cost: number('c'), before, salt: bytes?.toString() ?? '' }
+    }
+    if (name === 'crypt') {
+      const id = cryptIds.find((each) => each === values.get('id'))
+      return id && { kind: 'crypt', id, rounds: number('rounds'), salt: bytes?.toString() ?? '' }
+    }
+    return undefined
+  }
+}
+
+/** What a form joins, in order; undefined if it is none. The password is there once. */
+export function partsOf(form: string): string[] | undefined {
+  const parts = form.split('+')
+  const isKnown = parts.every((part) => ['password', 'salt', 'key'].includes(part))
+  return isKnown && parts.includes('password') && new Set(parts).size === parts.length
+    ? parts
+    : undefined
+}
+
+const isForm = (form: string) => form === 'hmac' || partsOf(form) !== undefined
+
+const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
+
+/** NaN unless the text is a number as we write it. */
+export const toNumber = (text: string | undefined) =>
+  text !== undefined && /^(0|[1-9][0-9]{0,8})$/.test(text) ? Number(text) : NaN
+
+export function split(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)]
+}
+
+/** Base64 without padding, as PHC strings have it. */
+export const toBase64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
+
+/** Reads base64; undefined if it is none. Salts of more than 256 bytes have no use. */
+export function toBytes(text: string): Buffer | undefined {
+  const bare = text.replace(/={1,2}$/, '')
+  if (!/^[A-Za-z0-9+/]{0,342}$/.test(bare)) return undefined
+  const bytes = Buffer.from(bare, 'base64')
+  return toBase64(bytes) === bare ? bytes : undefined
+}
