@@ -6,6 +6,7 @@ import { createCodeSecrets } from './features/codes/secrets.js'
 import { createCodeService } from './features/codes/service.js'
 import type { Config } from './config/load.js'
 import { createMailbox, isOnOwnMachine } from './features/messages/mailbox.js'
+import { createImportService } from './features/imports/service.js'
 import { createTransports } from './features/messages/configured-transports.js'
 import { createSharedServices, type Dependencies } from './shared-services.js'
 import { createMessageService } from './features/messages/service.js'
@@ -128,6 +129,8 @@ export async function createServices(config: Config, dependencies: Dependencies)
     newId,
   })
 
+  const imports = createImportService({ store, passwords, lanes: config.HASH_LANES })
+
   return {
     accounts,
     administration,
@@ -139,12 +142,14 @@ export async function createServices(config: Config, dependencies: Dependencies)
     denylist,
     failureDelay,
     identities,
+    imports,
     keyring,
     lanes,
     limits,
     logins,
     oauth,
     mailbox,
+    newId,
     outboxWorkers,
     passwords,
     providers,

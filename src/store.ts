@@ -12,6 +12,7 @@ import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
 import { createSeal } from './crypto/seal.js'
 import { createSessionRepository, createSessionSql } from './features/sessions/repository.js'
+import { createImportRepository } from './features/imports/repository.js'
 import { createImportKeyRepository } from './features/passwords/import-key-repository.js'
 import { createIdentityRepository } from './features/identities/repository.js'
 import { createKeyRepository } from './features/tokens/key-repository.js'
@@ -98,6 +99,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
       codes: () => createCodeRepository(on),
       counters: () => createCounterRepository(on),
       denylist: () => createDenylistRepository(on, denyFor, onDenied),
+      imports: () => createImportRepository(on),
       importKeys: () => createImportKeyRepository(on, importSeal),
       identities: () => createIdentityRepository(on),
       keys: () => createKeyRepository(on, box),

@@ -18,6 +18,7 @@ import { clientCommands } from './clients.js'
 import type { Confirm } from './confirm.js'
 import { doctor, lineOf, type Finding } from './doctor.js'
 import { addExamples } from './examples.js'
+import { importCommand } from './import.js'
 import { keyCommands } from './keys.js'
 import { jsonFlag, printJson, wholeNumber, type Print } from './output.js'
 import { readPassword } from './password.js'
@@ -80,6 +81,7 @@ export function createProgram(tools: Tools): Command {
     'pass show gatehouse/ada | gatehouse create-admin ada ada@example.org',
   )
   program.addCommand(userCommands({ withServices, print, confirm }))
+  program.addCommand(importCommand({ withServices, print }))
   program.addCommand(keyCommands({ withRotation, withResources, print }))
   program.addCommand(clientCommands({ withServices, print }))
   program.addCommand(auditCommand({ withServices, print }))

@@ -3,6 +3,9 @@ import t from 'tap'
 
 /** Where SQL may stand besides `db/`, `repository.ts` and `*-repository.ts`. */
 const parts = [
+  // These read databases of other systems.
+  'commands/sources/databases.ts',
+  'commands/sources/sqlite.ts',
   'features/denylist/statements.ts',
   'features/sessions/endings.ts',
   'features/sessions/rotations.ts',

@@ -1,0 +1,101 @@
+import { createWriteStream, type WriteStream } from 'node:fs'
+import { finished } from 'node:stream/promises'
+import { SingleBar } from 'cli-progress'
+import type { ImportTotals } from '../features/imports/service.js'
+import { toCsv } from '../http/csv.js'
+import type { Print } from './output.js'
+
+type Refusal = { place: number; identifier: string; reason: string }
+
+/** The file with the rows that are refused. It is created by the first one, readable by its owner alone. */
+export function createRefusals(path: string) {
+  let stream: WriteStream | undefined
+
+  function start(): WriteStream {
+    const created = createWriteStream(path, { mode: 0o600 })
+    created.on('error', () => undefined) // close() throws it
+    created.write('row,identifier,reason\r\n')
+    return created
+  }
+
+  return {
+    add(refusal: Refusal): void {
+      stream ??= start()
+      const columns = ['place', 'identifier', 'reason']
+      stream.write(toCsv(columns, [refusal]).replace(/^.*\r\n/, ''))
+    },
+    file: () => (stream ? path : undefined),
+    async close(): Promise<void> {
+      if (!stream || stream.writableFinished) return
+      stream.end()
+      await finished(stream)
+    },
+  }
+}
+
+const lineInterval = 5_000
+
+/** A bar with rate and time left on a terminal, elsewhere a line every few seconds. Both go to stderr. */
+export function createProgress(
+  progressOf: () => { done: number; total: number } | undefined,
+  { now = () => performance.now(), stderr = process.stderr } = {},
+) {
+  const start = now()
+  let last = start
+  const bar = stderr.isTTY
+    ? new SingleBar({
+        format: 'importing [{bar}] {percentage} %, {rows} rows, {rate} rows/s, {left} left',
+        hideCursor: true,
+        stream: stderr,
+      })
+    : undefined
+  bar?.start(100, 0, { rows: 0, rate: 0, left: '?' })
+
+  return {
+    update({ rows }: ImportTotals): void {
+      const { done, total } = progressOf() ?? { done: 0, total: 0 }
+      const share = total > 0 ? Math.min(1, done / total) : 0
+      const seconds = (now() - start) / 1_000
+      const rate = Math.round(rows / Math.max(seconds, 0.001))
+      const left = share > 0 ? toDuration((seconds / share) * (1 - share)) : '?'
+      if (bar) bar.update(Math.floor(share * 100), { rows, rate, left })
+      else if (now() - last >= lineInterval) {
+        last = now()
+        const percent = String(Math.floor(share * 100))
+        stderr.write(`${percent} %, ${String(rows)} rows, ${String(rate)} rows/s, ${left} left\n`)
+      }
+    },
+    stop: () => bar?.stop(),
+  }
+}
+
+function toDuration(seconds: number): string {
+  const whole = Math.round(seconds)
+  const minutes = Math.floor(whole / 60)
+  return minutes > 0 ? `${String(minutes)} min ${String(whole % 60)} s` : `${String(whole)} s`
+}
+
+export function printReport(
+  { rows, imported, present, refused, withoutPassword, schemes }: ImportTotals,
+  { dryRun, rejects }: { dryRun?: boolean; rejects: string | undefined },
+  print: Print,
+): void {
+  const line = (count: number, text: string) => print(`${String(count).padStart(9)} ${text}`)
+  line(rows, 'rows read')
+  line(imported, dryRun ? 'users would be imported' : 'users imported')
+  if (present > 0) line(present, 'users are there already, from an earlier run')
+  if (refused > 0) line(refused, `rows refused: see ${rejects ?? 'the report'}`)
+  if (withoutPassword > 0)
+    line(withoutPassword, 'of the users have no password: they choose one by a message')
+  for (const [scheme, count] of [...schemes].sort(([, a], [, b]) => b - a)) {
+    line(count, `hashes ${nameOfScheme(scheme)}`)
+  }
+  if (dryRun) print('Nothing was stored. A row that is there twice is refused when it is imported.')
+}
+
+/** A scheme for people: `argon2id(md5 f=password+salt)`. */
+export function nameOfScheme(scheme: string): string {
+  const isWrapped = scheme.startsWith('wrapped$')
+  const text = scheme.replace('wrapped$', '').replaceAll('$', ' ').replaceAll(',', ' ')
+  return isWrapped ? `argon2id(${text})` : text
+}

@@ -1,0 +1,194 @@
+import { Command, Option } from 'commander'
+import { OperatorError } from '../errors.js'
+import {
+  guessMapping,
+  importFields,
+  missingColumns,
+  type ImportField,
+  type Mapping,
+} from '../features/imports/mapping.js'
+import { systemClock } from '../concurrency/clock.js'
+import { operator } from '../http/caller.js'
+import type { Services } from '../services.js'
+import { addExamples } from './examples.js'
+import { readHashFormat, type HashFormat } from './import-hashes.js'
+import { printReport, createProgress, createRefusals } from './import-report.js'
+import { collect, type Print } from './output.js'
+import { openMysql, openPostgres } from './sources/databases.js'
+import { openCsv } from './sources/csv.js'
+import { kindOfFile, openNdjson } from './sources/files.js'
+import { peek, type Selection, type Source } from './sources/source.js'
+import { openSqlite } from './sources/sqlite.js'
+
+type Tools = {
+  withServices: (work: (services: Services) => Promise<void>) => Promise<void>
+  print: Print
+}
+
+type Options = Selection & {
+  map: string[]
+  hashFormat?: string
+  saltKeyFile?: string
+  rejects: string
+  allowAdmin?: boolean
+  dryRun?: boolean
+}
+
+/** How many rows are read before the mapping is shown. */
+const sampleSize = 200
+
+/** `gatehouse import …` */
+export function importCommand({ withServices, print }: Tools): Command {
+  const command = new Command('import')
+    .description(
+      'import users from a CSV, NDJSON or SQLite file, or a postgres:// or mysql:// database; ' +
+        'a user who exists is never changed, and a second run continues the first',
+    )
+    .argument('<source>')
+    .option('--table <table>', 'the table with the users; by default the one with a usual name')
+    .option('--query <sql>', 'a SELECT instead of a table, for a database or an SQLite file')
+    .option(
+      '--map <field=column>',
+      'the column of a field; repeat the option. Fields: ' + importFields.join(', '),
+      collect,
+      [],
+    )
+    .option(
+      '--hash-format <format>',
+      'how passwords are hashed, if their text does not tell: django, firebase, plain, or such as ' +
+        '"md5(password+salt)" or "md5(password+key)"',
+    )
+    .option(
+      '--salt-key-file <file>',
+      'the key of the app that takes part in its hashes, or the hash parameters of Firebase as JSON',
+    )
+    .option('--allow-admin', 'grant the role admin to the rows that ask for it')
+    .option('--dry-run', 'read and check every row, and store nothing')
+    .addOption(
+      new Option('--rejects <file>', 'where to write the rows that are refused, as CSV').default(
+        'import-rejects.csv',
+      ),
+    )
+    .action((source: string, options: Options) =>
+      withServices((services) => importUsers(source, options, services, print)),
+    )
+  return addExamples(
+    command,
+    'gatehouse import instance/app.db --dry-run',
+    'gatehouse import users.csv --map mobile=phone --map email_verified=confirmed_at',
+    'gatehouse import mysql://flask@db.example.org/shop --hash-format "md5(password+key)" --salt-key-file salt-key',
+  )
+}
+
+async function importUsers(
+  given: string,
+  options: Options,
+  { imports, store, newId }: Services,
+  print: Print,
+): Promise<void> {
+  const source = await openSource(given, options)
+  try {
+    const { sample, rows } = await peek(source.rows, sampleSize)
+    const values = sample.flatMap((row) => (row.values ? [row.values] : []))
+    const columns = source.columns ?? [...new Set(values.flatMap((row) => Object.keys(row)))]
+    const mapping = mapColumns(columns, options.map)
+    const hashes = values.map((row) => row[mapping.password_hash ?? ''])
+    const format = await readHashFormat(options, hashes)
+    showMapping(source, columns, mapping, format, print)
+
+    const roles = (await store.roles.list()).map(({ name }) => name)
+    const refusals = createRefusals(options.rejects)
+    const progress = createProgress(source.progress)
+    try {
+      const totals = await imports.run(rows, {
+        mapping,
+        plain: format.plain,
+        hints: { ...format.hints, ...(format.key && { key: await storeKey(format.key) }) },
+        allowAdmin: options.allowAdmin === true,
+        roles: new Set(roles),
+        now: systemClock.now(),
+        caller: operator,
+        dryRun: options.dryRun === true,
+        onRefused: refusals.add,
+        onBatch: progress.update,
+      })
+      progress.stop()
+      await refusals.close()
+      printReport(totals, { ...options, rejects: refusals.file() }, print)
+    } finally {
+      progress.stop()
+      await refusals.close()
+    }
+  } finally {
+    await source.close()
+  }
+
+  /** A second run uses the key of the first. */
+  async function storeKey(key: Buffer): Promise<string> {
+    const known = (await store.importKeys.list()).find((each) => each.key.equals(key))
+    const id = known?.id ?? newId()
+    if (!known && !options.dryRun) await store.transaction((tx) => tx.importKeys.add(id, key))
+    return id
+  }
+}
+
+/** @throws OperatorError */
+async function openSource(given: string, selection: Selection): Promise<Source> {
+  if (selection.table !== undefined && selection.query !== undefined) {
+    throw new OperatorError('Give --table or --query, not both')
+  }
+  if (/^postgres(ql)?:\/\//.test(given)) return openPostgres(given, selection)
+  if (/^(mysql|mariadb):\/\//.test(given)) return openMysql(given, selection)
+  if (/^[a-z]+:\/\//.test(given)) {
+    throw new OperatorError('SOURCE is a file, or the URL of a postgres:// or mysql:// database')
+  }
+  const kind = await kindOfFile(given)
+  if (kind === 'sqlite') return openSqlite(given, selection)
+  if (selection.table ?? selection.query) {
+    throw new OperatorError('--table and --query are for databases and SQLite files')
+  }
+  return kind === 'csv' ? openCsv(given) : openNdjson(given)
+}
+
+/** @throws OperatorError */
+function mapColumns(columns: string[], options: string[]): Mapping {
+  const given: Mapping = {}
+  for (const option of options) {
+    const [, field = '', column = ''] = /^([a-z_]+)=(.*)$/.exec(option) ?? []
+    if (!importFields.includes(field as ImportField)) {
+      throw new OperatorError(
+        `--map ${option} is not FIELD=COLUMN with one of these fields: ${importFields.join(', ')}`,
+      )
+    }
+    given[field as ImportField] = column
+  }
+  const mapping = guessMapping(columns, given)
+  const [missing] = missingColumns(columns, mapping)
+  const list = columns.slice(0, 100).join(', ')
+  if (missing !== undefined) {
+    throw new OperatorError(`There is no column ${missing}. The columns are: ${list}`)
+  }
+  if (!mapping.email && !mapping.username && !mapping.mobile) {
+    throw new OperatorError(
+      `No column is an e-mail address, a username or a mobile number: add --map. The columns are: ${list}`,
+    )
+  }
+  return mapping
+}
+
+function showMapping(
+  source: Source,
+  columns: string[],
+  mapping: Mapping,
+  format: HashFormat,
+  print: Print,
+): void {
+  print(`Source: ${source.name}`)
+  for (const field of importFields) {
+    const column = mapping[field]
+    if (column !== undefined) print(`  ${field.padEnd(16)} from ${column}`)
+  }
+  const rest = columns.filter((column) => !Object.values(mapping).includes(column))
+  if (rest.length > 0) print(`  not imported     ${rest.join(', ')}`)
+  print(`  password hashes  ${format.name}`)
+}

@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto'
+import type { FieldError } from '../../errors.js'
+import { sentenceOf } from '../../http/sentences.js'
+import { identifierKinds, readIdentifiers, type Identifier } from '../identifiers/identifiers.js'
+import { readForeign, type HashHints } from '../passwords/foreign/formats.js'
+import type { StoredHash } from '../passwords/foreign/stored.js'
+import { maxPasswordBytes } from '../passwords/policy.js'
+import { faultsOfProfile, newProfile, type ProfileFields } from '../users/profile.js'
+import type { Mapping, ImportField } from './mapping.js'
+import type { ImportedHistory } from './repository.js'
+import { toBoolean, toMoment, toText, toTime, toUuid, ValueFault } from './values.js'
+
+/** A row of the source. `place` is its line, or its number. */
+export type SourceRow = { place: number; values: Record<string, unknown> } | SkippedRow
+
+/** A row that the source could not read. */
+export type SkippedRow = { place: number; values?: undefined; fault: string }
+
+export type ReadPassword = { hash: StoredHash; text: string } | { plain: string } | undefined
+
+export type ImportedUser = ProfileFields &
+  ImportedHistory & {
+    place: number
+    id: string
+    identifiers: Identifier[]
+    password: ReadPassword
+  }
+
+export type RowRules = {
+  mapping: Mapping
+  hints: HashHints
+  /** The password column holds passwords, not hashes. */
+  plain: boolean
+  allowAdmin: boolean
+  /** The roles that exist. */
+  roles: ReadonlySet<string>
+  /** The time of the import, in milliseconds since 1970. */
+  now: number
+}
+
+/** Reads a row. Returns every fault of it as one sentence each. */
+export function readRow(
+  { place, values }: { place: number; values: Record<string, unknown> },
+  { mapping, hints, plain, allowAdmin, roles: known, now }: RowRules,
+): ImportedUser | { faults: string[] } {
+  const faults: string[] = []
+  const valueOf = (field: ImportField): unknown => {
+    const column = mapping[field]
+    return column === undefined ? undefined : values[column]
+  }
+  const importedAt = new Date(now).toISOString()
+
+  const texts = Object.fromEntries(
+    (['name', 'gender', ...identifierKinds] as const).flatMap((field) => {
+      const text = attempt(field, () => toText(valueOf(field)))
+      return text === undefined ? [] : [[field, text]]
+    }),
+  ) as Partial<Record<'name' | 'gender' | 'email' | 'username' | 'mobile', string>>
+  const { identifiers, faults: identifierFaults } = readIdentifiers(texts)
+  for (const fault of [...identifierFaults, ...faultsOfProfile(texts)]) addFault(fault)
+  if (identifiers.length === 0 && faults.length === 0) {
+    faults.push('The row has no e-mail address, username or mobile number.')
+  }
+
+  const created_at = attempt('created_at', () => toTime(valueOf('created_at'), now))
+  const time = (field: ImportField) => attempt(field, () => toTime(valueOf(field), now)) ?? null
+  const since = (field: ImportField) =>
+    attempt(field, () => toMoment(valueOf(field), now, created_at ?? importedAt)) ?? null
+  const isEnabled =
+    mapping.enabled === undefined || attempt('enabled', () => toBoolean(valueOf('enabled')))
+
+  const user: ImportedUser = {
+    place,
+    id: toUuid(valueOf('id')) ?? idFrom(identifiers, created_at),
+    ...newProfile(texts),
+    identifiers,
+    password: readPassword(),
+    activated_at: mapping.activated === undefined ? (created_at ?? importedAt) : since('activated'),
+    disabled_at: isEnabled ? since('disabled') : importedAt,
+    email_verified_at: ifHas('email', since('email_verified')),
+    mobile_verified_at: ifHas('mobile', since('mobile_verified')),
+    created_at: created_at ?? importedAt,
+    updated_at: time('updated_at') ?? created_at ?? importedAt,
+    last_login_at: time('last_login_at'),
+    roles: readRoles(),
+  }
+  return faults.length > 0 ? { faults } : user
+
+  function addFault(fault: FieldError): void {
+    faults.push(sentenceOf(fault))
+  }
+
+  function attempt<Value>(field: ImportField, read: () => Value): Value | undefined {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof ValueFault)) throw error
+      addFault({ field: mapping[field] ?? field, message: error.message })
+      return undefined
+    }
+  }
+
+  function ifHas(kind: 'email' | 'mobile', at: string | null): string | null {
+    return identifiers.some((identifier) => identifier.kind === kind) ? at : null
+  }
+
+  function readPassword(): ReadPassword {
+    const text = attempt('password_hash', () => toText(valueOf('password_hash')))
+    if (plain) {
+      if (text === undefined) return undefined
+      if (Buffer.byteLength(text) <= maxPasswordBytes) return { plain: text }
+      faults.push(`The password has more than ${String(maxPasswordBytes)} bytes.`)
+      return undefined
+    }
+    const hash = text?.trim()
+    // Django, LDAP and /etc/shadow mark an account without a usable password like this.
+    if (hash === undefined || /^[!*]/.test(hash) || hash === 'x') return undefined
+    const salt = attempt('password_salt', () => toText(valueOf('password_salt')))
+    const read = readForeign(hash, { ...hints, ...(salt !== undefined && { salt }) })
+    if (!('fault' in read)) return { hash: read, text: hash }
+    faults.push(`The password hash ${read.fault}.`)
+    return undefined
+  }
+
+  function readRoles(): string[] {
+    const text = attempt('roles', () => joinList(valueOf('roles')))
+    const isAdmin = attempt('admin', () => toBoolean(valueOf('admin')))
+    const names = (text ?? '').split(/[\s,;{}[\]"]+/).filter((name) => name !== '')
+    const roles = new Set(names.map((name) => name.toLowerCase()))
+    if (isAdmin) roles.add('admin')
+    roles.delete('user') // every user has it
+    if (roles.has('admin') && !allowAdmin) {
+      faults.push('The row asks for the role admin: add --allow-admin to grant it.')
+    }
+    for (const role of roles) {
+      if (!known.has(role)) faults.push(`There is no role ${role}: create it with POST /api/roles.`)
+    }
+    return [...roles].sort()
+  }
+}
+
+/** A list of JSON, or a text. */
+const joinList = (value: unknown) =>
+  toText(Array.isArray(value) ? value.map(String).join(',') : value)
+
+/**
+ * The id of a user whose old id is no UUID. It depends on the row alone, so that a second run of the import finds
+ * the user. Its first part is the time, as in a UUIDv7.
+ */
+function idFrom(identifiers: Identifier[], createdAt = '2000-01-01T00:00:00.000Z'): string {
+  const names = identifiers.map(({ kind, canonical }) => `${kind}:${canonical}`)
+  const digest = createHash('sha256')
+    .update(`gatehouse import ${names.join(' ')}`)
+    .digest('hex')
+  const time = Date.parse(createdAt).toString(16).padStart(12, '0')
+  const variant = (8 + (parseInt(digest.charAt(3), 16) % 4)).toString(16)
+  const parts = [time.slice(0, 8), time.slice(8), `7${digest.slice(0, 3)}`]
+  return [...parts, `${variant}${digest.slice(4, 7)}`, digest.slice(7, 19)].join('-')
+}

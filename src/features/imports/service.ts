@@ -1,0 +1,247 @@
+import type { UnitOfWork } from '../../db/unit-of-work.js'
+import type { Caller } from '../../http/caller.js'
+import type { AuditRepository } from '../audit/repository.js'
+import { identifierKinds, type Identifier } from '../identifiers/identifiers.js'
+import { isWeak } from '../passwords/foreign/recipe.js'
+import { writeStored, writeWrapped } from '../passwords/foreign/stored.js'
+import type { PasswordHasher } from '../passwords/hash.js'
+import type { Holder, ImportRepository, NewImportedUser } from './repository.js'
+import {
+  readRow,
+  type ImportedUser,
+  type ReadPassword,
+  type RowRules,
+  type SkippedRow,
+  type SourceRow,
+} from './row.js'
+
+type Repositories = {
+  audit: Pick<AuditRepository, 'add'>
+  imports: ImportRepository
+}
+
+type Dependencies = {
+  store: UnitOfWork<Repositories>
+  passwords: Pick<PasswordHasher, 'hash' | 'schemeOf' | 'wrap'>
+  /** How many passwords are hashed at the same time. */
+  lanes: number
+}
+
+/** What an import has done so far. */
+export type ImportTotals = {
+  rows: number
+  imported: number
+  /** Rows whose user is there already, from an earlier run. */
+  present: number
+  refused: number
+  withoutPassword: number
+  /** How many imported hashes there are of each scheme. */
+  schemes: Map<string, number>
+  /** The rows of this run, to tell a row that is there twice from one of an earlier run. */
+  seen: ReturnType<typeof createSeen>
+}
+
+type Options = RowRules & {
+  caller: Caller
+  /** Reads and checks every row, but stores nothing. */
+  dryRun: boolean
+  /** Called for each row that is not imported. */
+  onRefused: (row: { place: number; identifier: string; reason: string }) => void
+  onBatch: (totals: ImportTotals) => void
+}
+
+const batchSize = 500
+
+/**
+ * Imports users of another system. Each batch is one transaction, so that an import that was ended continues where it
+ * was: rows whose users exist are skipped. An existing user is never changed.
+ */
+export function createImportService({ store, passwords, lanes }: Dependencies) {
+  return {
+    async run(
+      rows: AsyncIterable<SourceRow> | Iterable<SourceRow>,
+      options: Options,
+    ): Promise<ImportTotals> {
+      const totals: ImportTotals = {
+        rows: 0,
+        imported: 0,
+        present: 0,
+        refused: 0,
+        withoutPassword: 0,
+        schemes: new Map(),
+        seen: createSeen(),
+      }
+      let batch: ImportedUser[] = []
+      for await (const row of rows) {
+        totals.rows += 1
+        const user = read(row, options, totals)
+        if (user) batch.push(user)
+        if (batch.length < batchSize) continue
+        await importBatch(batch, options, totals)
+        batch = []
+      }
+      await importBatch(batch, options, totals)
+      return totals
+    },
+
+    createRoles: (names: string[]) => store.imports.createRoles(names),
+  }
+
+  function read(row: SourceRow, options: Options, totals: ImportTotals) {
+    const user = row.values ? readRow(row, options) : { faults: [faultOf(row)] }
+    if (!('faults' in user)) return user
+    totals.refused += 1
+    options.onRefused({ place: row.place, identifier: '', reason: user.faults.join(' ') })
+    return undefined
+  }
+
+  async function importBatch(users: ImportedUser[], options: Options, totals: ImportTotals) {
+    const open = await withoutPresent(users, options, totals)
+    const created = options.dryRun ? open : await insert(open, options.caller)
+    for (const { id, password } of created) {
+      totals.seen.add(id)
+      const scheme = schemeOf(password)
+      if (scheme === undefined) totals.withoutPassword += 1
+      else totals.schemes.set(scheme, (totals.schemes.get(scheme) ?? 0) + 1)
+    }
+    totals.imported += created.length
+    // Another row of this batch, or a registration at the same time, was first.
+    const ids = new Set(created.map(({ place }) => place))
+    const rest = open.filter(({ place }) => !ids.has(place))
+    for (const user of await withoutPresent(rest, options, totals)) {
+      refuse(user, 'The user could not be stored. Run the import again.', options, totals)
+    }
+    options.onBatch(totals)
+  }
+
+  /** Counts the users who exist, and refuses those whose identifiers another user has. */
+  async function withoutPresent(users: ImportedUser[], options: Options, totals: ImportTotals) {
+    if (users.length === 0) return []
+    const holders = await store.imports.findHolders(
+      users.map(({ id }) => id),
+      {
+        username: canonicalOf(users, 'username'),
+        email: canonicalOf(users, 'email'),
+        mobile: canonicalOf(users, 'mobile'),
+      },
+    )
+    const byId = new Map(holders.map((holder) => [holder.id, holder]))
+    const byIdentifier = new Map(
+      holders.flatMap((holder) =>
+        identifierKinds.map((kind) => [`${kind}:${String(holder[`${kind}_canonical`])}`, holder]),
+      ),
+    )
+    return users.filter((user) => {
+      const same = byId.get(user.id)
+      const other = user.identifiers.find(({ kind, canonical }) =>
+        byIdentifier.has(`${kind}:${canonical}`),
+      )
+      if (same && user.identifiers.every((identifier) => has(same, identifier))) {
+        if (totals.seen.has(user.id))
+          refuse(user, 'An earlier row is the same user.', options, totals)
+        else totals.present += 1
+        totals.seen.add(user.id)
+        return false
+      }
+      if (same) refuse(user, `There is a user ${user.id} with other names.`, options, totals)
+      else if (other) refuse(user, takenBy(other), options, totals)
+      return !same && !other
+    })
+  }
+
+  function refuse(user: ImportedUser, reason: string, options: Options, totals: ImportTotals) {
+    totals.refused += 1
+    const identifier = user.identifiers[0]?.text ?? ''
+    options.onRefused({ place: user.place, identifier, reason })
+  }
+
+  /** Hashes what must not be stored as it is, then inserts all. Returns the users that were inserted. */
+  async function insert(users: ImportedUser[], caller: Caller): Promise<ImportedUser[]> {
+    const hashes = new Map<ImportedUser, string | null>()
+    const queue = users.values()
+    await Promise.all(
+      Array.from({ length: lanes }, async () => {
+        for (const user of queue) hashes.set(user, await storedHash(user.password))
+      }),
+    )
+    const rows = users.map((user) => {
+      const hash = hashes.get(user) ?? null
+      return toRow(user, hash, hash && passwords.schemeOf(hash))
+    })
+    const ids = new Set(
+      await store.transaction(async (tx) => {
+        const created = await tx.imports.insert(rows)
+        const detail = { imported: true }
+        if (created.length > 0) {
+          await tx.audit.add(
+            ...created.map((user_id) => ({
+              event: 'user.created' as const,
+              caller,
+              user_id,
+              detail,
+            })),
+          )
+        }
+        return created
+      }),
+    )
+    // Of two rows with one id the first was inserted.
+    return users.filter(({ id }) => ids.delete(id))
+  }
+
+  async function storedHash(password: ReadPassword): Promise<string | null> {
+    if (!password) return null
+    if ('plain' in password) return passwords.hash(password.plain)
+    const { hash, text } = password
+    if (hash.wrapping !== undefined) return text
+    return isWeak(hash.recipe)
+      ? writeWrapped(hash.recipe, await passwords.wrap(hash.digest))
+      : writeStored(hash.recipe, hash.digest)
+  }
+}
+
+export type ImportService = ReturnType<typeof createImportService>
+
+const faultOf = (row: SkippedRow | { fault?: undefined }) => row.fault ?? 'The row cannot be read.'
+
+const canonicalOf = (users: ImportedUser[], wanted: Identifier['kind']): string[] =>
+  users.flatMap(({ identifiers }) =>
+    identifiers.filter(({ kind }) => kind === wanted).map(({ canonical }) => canonical),
+  )
+
+const has = (holder: Holder, { kind, canonical }: Identifier) =>
+  holder[`${kind}_canonical`] === canonical
+
+/** Remembers ids by 48 bits of each: 100,000 take 4 MB. */
+function createSeen() {
+  const parts = new Set<number>()
+  const partOf = (id: string) => parseInt(id.slice(-12), 16)
+  return {
+    has: (id: string) => parts.has(partOf(id)),
+    add: (id: string) => parts.add(partOf(id)),
+  }
+}
+
+const labels = { email: 'e-mail address', username: 'username', mobile: 'mobile number' }
+const takenBy = ({ kind, text }: Identifier) => `Another user has the ${labels[kind]} ${text}.`
+
+/** The scheme of a hash as it is stored; undefined without a password. */
+function schemeOf(password: ReadPassword): string | undefined {
+  if (!password) return undefined
+  if ('plain' in password) return 'plain'
+  const { recipe, scheme, wrapping } = password.hash
+  return wrapping === undefined && isWeak(recipe) ? `wrapped$${scheme}` : scheme
+}
+
+function toRow(
+  user: ImportedUser,
+  password_hash: string | null,
+  password_scheme: string | null,
+): NewImportedUser {
+  const texts = user.identifiers.flatMap(({ kind, text, canonical }) => [
+    [kind, text],
+    [`${kind}_canonical`, canonical],
+  ])
+  // The statement ignores what is no column.
+  return { ...user, ...(Object.fromEntries(texts) as object), password_hash, password_scheme }
+}
