@@ -1,0 +1,107 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { testApp, type TestApp } from '../support/app.js'
+import { gatehouse } from '../support/command-line.js'
+
+// Debian's python3-flask-sqlalchemy, python3-flask-bcrypt, python3-pymysql and mariadb-server.
+const python = '/usr/bin/python3'
+const hasPython =
+  spawnSync(python, ['-c', 'import flask_sqlalchemy, flask_bcrypt, pymysql']).status === 0
+const hasMaria = existsSync('/usr/sbin/mariadbd')
+
+const script = (name: string) =>
+  fileURLToPath(new URL(`../fixtures/flask/${name}`, import.meta.url))
+
+const hashes = async ({ sql }: TestApp) =>
+  (await sql<{ password_hash: string }>('select password_hash from users order by username')).map(
+    ({ password_hash }) => password_hash.split('$')[1],
+  )
+
+t.test('users of a Flask app in SQLite log in by the old path', { skip: !hasPython }, async (t) => {
+  const test = await testApp(t)
+  const file = join(await mkdtemp(join(tmpdir(), 'flask-')), 'app.db')
+  execFileSync(python, [script('users_v1.py'), file, 'ada', 'bob'])
+  const { code, out, errors } = await gatehouse(test.url, ['import', file])
+  t.equal(code, 0, errors)
+  t.match(out, /password_hash +from encrypted_password[^]*2 users imported/)
+  t.strictSame(await hashes(test), ['bcrypt', 'bcrypt'])
+  for (const username of ['ada', 'bob']) {
+    const payload = { username, password: `${username} horse battery` }
+    const reply = await test.app.inject({ method: 'POST', url: '/api/v1/users/login', payload })
+    t.match(reply.json(), { token: String, access_token: String, refresh_token: String })
+  }
+  t.strictSame(await hashes(test), ['argon2id', 'argon2id'])
+})
+
+/** A MariaDB on a free port; it ends with the test. */
+async function mariadb(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'mariadb-'))
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  const common = ['--no-defaults', `--datadir=${folder}/data`]
+  const user = process.getuid?.() === 0 ? ['--user=root'] : []
+  const install = [...common, ...user, '--auth-root-authentication-method=normal']
+  execFileSync('mariadb-install-db', install, { stdio: 'ignore' })
+  const files = [`--socket=${folder}/socket`, `--pid-file=${folder}/pid`]
+  const server = spawn(
+    '/usr/sbin/mariadbd',
+    [...common, ...user, ...files, `--port=${port}`, '--bind-address=127.0.0.1'],
+    { stdio: 'ignore' },
+  )
+  t.teardown(async () => {
+    server.kill()
+    await once(server, 'exit')
+  })
+  const statements = `create database shop; create user flask@'127.0.0.1' identified by 'flask';
+    grant all on shop.* to flask@'127.0.0.1'`
+  const client = ['--no-defaults', `--socket=${folder}/socket`, '-u', 'root', '-e', statements]
+  for (let tries = 0; spawnSync('mariadb', client).status !== 0; tries += 1) {
+    if (tries > 100) throw new Error('MariaDB does not start')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  return `mysql://flask:flask@127.0.0.1:${port}/shop`
+}
+
+t.test(
+  'users of a Flask app in MySQL log in by the old path, with salted MD5',
+  { skip: !hasPython || !hasMaria },
+  async (t) => {
+    const test = await testApp(t)
+    const url = await mariadb(t)
+    execFileSync(python, [
+      script('rest_user.py'),
+      url,
+      'ada=+4915112345678',
+      'bob=01700000000',
+      'new=01800000000',
+    ])
+    const key = join(await mkdtemp(join(tmpdir(), 'flask-')), 'salt-key')
+    await writeFile(key, 'TEST_SALT_KEY\n')
+    const options = ['--hash-format', 'md5(password+key)', '--salt-key-file', key]
+    const args = ['import', url, '--map', 'id=uuid', ...options]
+    const { code, out, errors } = await gatehouse(test.url, args)
+    t.equal(code, 0, errors)
+    t.match(out, /activated +from status[^]*3 users imported/)
+    t.strictSame(await hashes(test), ['wrapped', 'wrapped', 'wrapped'])
+    const login = (username: string) =>
+      test.app.inject({
+        method: 'POST',
+        url: '/user/login',
+        payload: { username, password: `${username} horse battery` },
+      })
+    t.match((await login('ada')).json(), { access_token: String, refresh_token: String })
+    t.match((await login('bob')).json(), { access_token: String })
+    t.equal((await login('new')).statusCode, 400, 'who is not activated stays so')
+    t.strictSame(await hashes(test), ['argon2id', 'argon2id', 'wrapped'])
+    t.match((await gatehouse(test.url, args)).out, /3 users are there already/)
+  },
+)
