@@ -6,6 +6,7 @@ import { createCodeSecrets } from './features/codes/secrets.js'
 import { createCodeService } from './features/codes/service.js'
 import type { Config } from './config/load.js'
 import { createMailbox, isOnOwnMachine } from './features/messages/mailbox.js'
+import { createExportService } from './features/exports/service.js'
 import { createImportService } from './features/imports/service.js'
 import { createTransports } from './features/messages/configured-transports.js'
 import { createSharedServices, type Dependencies } from './shared-services.js'
@@ -140,6 +141,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     converter,
     denials: createAccessDenials({ audit: store.audit, log, clock }),
     denylist,
+    exports: createExportService({ store }),
     failureDelay,
     identities,
     imports,

@@ -12,6 +12,7 @@ import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
 import { createSeal } from './crypto/seal.js'
 import { createSessionRepository, createSessionSql } from './features/sessions/repository.js'
+import { createExportRepository } from './features/exports/repository.js'
 import { createImportRepository } from './features/imports/repository.js'
 import { createImportKeyRepository } from './features/passwords/import-key-repository.js'
 import { createIdentityRepository } from './features/identities/repository.js'
@@ -101,6 +102,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
       denylist: () => createDenylistRepository(on, denyFor, onDenied),
       imports: () => createImportRepository(on),
       importKeys: () => createImportKeyRepository(on, importSeal),
+      exports: () => createExportRepository(on),
       identities: () => createIdentityRepository(on),
       keys: () => createKeyRepository(on, box),
       outbox: () => createOutboxRepository(on, newId, onMessage),

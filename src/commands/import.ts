@@ -1,16 +1,20 @@
 import { Command, Option } from 'commander'
 import { OperatorError } from '../errors.js'
 import {
+  exportMapping,
   guessMapping,
   importFields,
   missingColumns,
   type ImportField,
   type Mapping,
 } from '../features/imports/mapping.js'
+import type { SealedKeys } from '../features/exports/keys.js'
+import type { SourceRow } from '../features/imports/row.js'
 import { systemClock } from '../concurrency/clock.js'
 import { operator } from '../http/caller.js'
 import type { Services } from '../services.js'
 import { addExamples } from './examples.js'
+import { openExportedKeys, readExportHead, type ExportHead } from './import-export-file.js'
 import { readHashFormat, type HashFormat } from './import-hashes.js'
 import { printReport, createProgress, createRefusals } from './import-report.js'
 import { collect, type Print } from './output.js'
@@ -32,6 +36,7 @@ type Options = Selection & {
   rejects: string
   allowAdmin?: boolean
   dryRun?: boolean
+  passphraseFile?: string
 }
 
 /** How many rows are read before the mapping is shown. */
@@ -62,6 +67,7 @@ export function importCommand({ withServices, print }: Tools): Command {
       '--salt-key-file <file>',
       'the key of the app that takes part in its hashes, or the hash parameters of Firebase as JSON',
     )
+    .option('--passphrase-file <file>', 'opens the keys in an export of Gatehouse')
     .option('--allow-admin', 'grant the role admin to the rows that ask for it')
     .option('--dry-run', 'read and check every row, and store nothing')
     .addOption(
@@ -80,6 +86,9 @@ export function importCommand({ withServices, print }: Tools): Command {
   )
 }
 
+/** How the rows are read. */
+type Plan = { columns: string[]; mapping: Mapping; format: HashFormat; head?: ExportHead }
+
 async function importUsers(
   given: string,
   options: Options,
@@ -89,23 +98,24 @@ async function importUsers(
   const source = await openSource(given, options)
   try {
     const { sample, rows } = await peek(source.rows, sampleSize)
-    const values = sample.flatMap((row) => (row.values ? [row.values] : []))
-    const columns = source.columns ?? [...new Set(values.flatMap((row) => Object.keys(row)))]
-    const mapping = mapColumns(columns, options.map)
-    const hashes = values.map((row) => row[mapping.password_hash ?? ''])
-    const format = await readHashFormat(options, hashes)
-    showMapping(source, columns, mapping, format, print)
-
+    const plan = await makePlan(source, sample, options)
+    showPlan(source, plan, print)
+    const { mapping, format, head } = plan
+    if (head && !options.dryRun) await imports.createRoles(head.roles)
+    const key = format.key && (await storeKey(format.key))
+    const keys = [...(head?.keys ? await storeExportedKeys(head.keys) : []), ...(key ? [key] : [])]
     const roles = (await store.roles.list()).map(({ name }) => name)
     const refusals = createRefusals(options.rejects)
     const progress = createProgress(source.progress)
     try {
-      const totals = await imports.run(rows, {
+      const totals = await imports.run(head ? withoutFirst(rows) : rows, {
         mapping,
         plain: format.plain,
-        hints: { ...format.hints, ...(format.key && { key: await storeKey(format.key) }) },
+        hints: { ...format.hints, ...(key !== undefined && { key }) },
+        isOwn: head !== undefined,
+        keys: new Set([...keys, ...(await store.importKeys.list()).map(({ id }) => id)]),
         allowAdmin: options.allowAdmin === true,
-        roles: new Set(roles),
+        roles: new Set([...roles, ...(head?.roles ?? [])]),
         now: systemClock.now(),
         caller: operator,
         dryRun: options.dryRun === true,
@@ -129,6 +139,38 @@ async function importUsers(
     const id = known?.id ?? newId()
     if (!known && !options.dryRun) await store.transaction((tx) => tx.importKeys.add(id, key))
     return id
+  }
+
+  async function storeExportedKeys(sealed: SealedKeys): Promise<string[]> {
+    const known = new Set((await store.importKeys.list()).map(({ id }) => id))
+    const keys = await openExportedKeys(sealed, options.passphraseFile)
+    for (const { id, key } of keys) {
+      if (!known.has(id) && !options.dryRun) {
+        await store.transaction((tx) => tx.importKeys.add(id, key))
+      }
+    }
+    return keys.map(({ id }) => id)
+  }
+}
+
+async function makePlan(source: Source, sample: SourceRow[], options: Options): Promise<Plan> {
+  const head = readExportHead(sample[0]?.values)
+  if (head) {
+    const format = await readHashFormat({}, [])
+    return { head, columns: Object.values(exportMapping), mapping: exportMapping, format }
+  }
+  const values = sample.flatMap((row) => (row.values ? [row.values] : []))
+  const columns = source.columns ?? [...new Set(values.flatMap((row) => Object.keys(row)))]
+  const mapping = mapColumns(columns, options.map)
+  const hashes = values.map((row) => row[mapping.password_hash ?? ''])
+  return { columns, mapping, format: await readHashFormat(options, hashes) }
+}
+
+async function* withoutFirst(rows: AsyncIterable<SourceRow>): AsyncGenerator<SourceRow> {
+  let isFirst = true
+  for await (const row of rows) {
+    if (!isFirst) yield row
+    isFirst = false
   }
 }
 
@@ -176,14 +218,9 @@ function mapColumns(columns: string[], options: string[]): Mapping {
   return mapping
 }
 
-function showMapping(
-  source: Source,
-  columns: string[],
-  mapping: Mapping,
-  format: HashFormat,
-  print: Print,
-): void {
-  print(`Source: ${source.name}`)
+function showPlan(source: Source, { columns, mapping, format, head }: Plan, print: Print): void {
+  print(`Source: ${source.name}${head ? ', an export of Gatehouse' : ''}`)
+  if (head) return
   for (const field of importFields) {
     const column = mapping[field]
     if (column !== undefined) print(`  ${field.padEnd(16)} from ${column}`)

@@ -18,6 +18,7 @@ import { clientCommands } from './clients.js'
 import type { Confirm } from './confirm.js'
 import { doctor, lineOf, type Finding } from './doctor.js'
 import { addExamples } from './examples.js'
+import { exportCommand } from './export.js'
 import { importCommand } from './import.js'
 import { keyCommands } from './keys.js'
 import { jsonFlag, printJson, wholeNumber, type Print } from './output.js'
@@ -82,6 +83,7 @@ export function createProgram(tools: Tools): Command {
   )
   program.addCommand(userCommands({ withServices, print, confirm }))
   program.addCommand(importCommand({ withServices, print }))
+  program.addCommand(exportCommand({ withServices, print }))
   program.addCommand(keyCommands({ withRotation, withResources, print }))
   program.addCommand(clientCommands({ withServices, print }))
   program.addCommand(auditCommand({ withServices, print }))

@@ -3,6 +3,7 @@ import { withSentences } from './sentences.js'
 import { requireYes } from './confirm.js'
 import { addExamples } from './examples.js'
 import { findUser, noUser } from './find-user.js'
+import { nameOfScheme } from './import-report.js'
 import { jsonFlag, printCells, printJson, type Print } from './output.js'
 import { userDetailCommands } from './user-details.js'
 import { stateOf, type UserTools } from './user-tools.js'
@@ -34,6 +35,27 @@ export function userCommands(tools: UserTools): Command {
     'gatehouse users list --search @example.org',
     "gatehouse users list --json | jq -r '.[] | select(.disabled_at) | .email'",
   )
+  const stats = users
+    .command('stats')
+    .description(
+      'count the users by the scheme of their password hash; an imported scheme ends with its last login',
+    )
+    .option(...jsonFlag)
+    .action(({ json }: { json?: boolean }) =>
+      withServices(async ({ store }) => {
+        const counts = (await store.users.countPasswordSchemes()).map(({ scheme, users }) => ({
+          scheme: scheme === null ? 'argon2id' : nameOfScheme(scheme),
+          users,
+        }))
+        if (json) {
+          printJson(print, counts)
+          return
+        }
+        printCells(print, 'users', 'scheme')
+        for (const { scheme, users } of counts) printCells(print, users, scheme)
+      }),
+    )
+  addExamples(stats, 'gatehouse users stats', 'gatehouse users stats --json')
   userDetailCommands(users, tools)
 
   command('disable', 'end every session of a user and reject new logins', async (services, id) => {

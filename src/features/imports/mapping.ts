@@ -65,6 +65,25 @@ export function guessMapping(columns: readonly string[], given: Mapping): Mappin
   return mapping
 }
 
+/** The fields of an export of Gatehouse. */
+export const exportMapping: Mapping = {
+  id: 'id',
+  name: 'name',
+  username: 'username',
+  email: 'email',
+  mobile: 'mobile',
+  gender: 'gender',
+  password_hash: 'password_hash',
+  activated: 'activated_at',
+  disabled: 'disabled_at',
+  created_at: 'created_at',
+  updated_at: 'updated_at',
+  last_login_at: 'last_login_at',
+  email_verified: 'email_verified_at',
+  mobile_verified: 'mobile_verified_at',
+  roles: 'roles',
+}
+
 /** The columns that a mapping names and the source lacks. */
 export const missingColumns = (columns: readonly string[], mapping: Mapping): string[] =>
   Object.values(mapping).filter((column) => !columns.includes(column))

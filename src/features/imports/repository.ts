@@ -12,6 +12,16 @@ export type ImportedHistory = {
   updated_at: string
   last_login_at: string | null
   roles: string[]
+  /** Since when an address is verified without a break, and identities at providers: an export has them. */
+  proven_at: string | null
+  identities: ImportedIdentity[]
+}
+
+export type ImportedIdentity = {
+  issuer: string
+  subject: string
+  email: string | null
+  created_at: string
 }
 
 export type NewImportedUser = ProfileFields &
@@ -48,9 +58,9 @@ export function createImportRepository(db: Db) {
            select * from jsonb_to_recordset($1) as given (
              id uuid, name text, gender text, password_hash text, password_scheme text,
              activated_at timestamptz, disabled_at timestamptz, email_verified_at timestamptz,
-             mobile_verified_at timestamptz, created_at timestamptz, updated_at timestamptz,
+             mobile_verified_at timestamptz, proven_at timestamptz, created_at timestamptz, updated_at timestamptz,
              last_login_at timestamptz, username text, username_canonical text, email text,
-             email_canonical text, mobile text, mobile_canonical text, roles text[])
+             email_canonical text, mobile text, mobile_canonical text, roles text[], identities jsonb)
          ), created as (
            insert into users (${columns}) select ${columns} from given
            on conflict do nothing returning id
@@ -60,6 +70,13 @@ export function createImportRepository(db: Db) {
            union
            select id, unnest(roles) from given where id in (select id from created)
            returning user_id
+         ), connected as (
+           insert into identities (user_id, issuer, subject, email, created_at)
+           select given.id, issuer, subject, each.email, each.created_at
+           from given, jsonb_to_recordset(identities) as each (
+             issuer text, subject text, email text, created_at timestamptz)
+           where given.id in (select id from created)
+           on conflict do nothing
          ) select id from created`,
         [JSON.stringify(users)],
       )
@@ -77,7 +94,7 @@ export function createImportRepository(db: Db) {
 
 const columns = [
   'id, name, gender, password_hash, password_scheme, activated_at, disabled_at',
-  'email_verified_at, mobile_verified_at, created_at, updated_at, last_login_at',
+  'email_verified_at, mobile_verified_at, proven_at, created_at, updated_at, last_login_at',
   ...identifierKinds.map((kind) => `${kind}, ${kind}_canonical`),
 ].join(', ')
 

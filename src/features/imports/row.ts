@@ -7,7 +7,7 @@ import type { StoredHash } from '../passwords/foreign/stored.js'
 import { maxPasswordBytes } from '../passwords/policy.js'
 import { faultsOfProfile, newProfile, type ProfileFields } from '../users/profile.js'
 import type { Mapping, ImportField } from './mapping.js'
-import type { ImportedHistory } from './repository.js'
+import type { ImportedHistory, ImportedIdentity } from './repository.js'
 import { toBoolean, toMoment, toText, toTime, toUuid, ValueFault } from './values.js'
 
 /** A row of the source. `place` is its line, or its number. */
@@ -32,6 +32,10 @@ export type RowRules = {
   /** The password column holds passwords, not hashes. */
   plain: boolean
   allowAdmin: boolean
+  /** The row is of an export of Gatehouse. */
+  isOwn: boolean
+  /** The keys that are stored. A hash may name one. */
+  keys: ReadonlySet<string>
   /** The roles that exist. */
   roles: ReadonlySet<string>
   /** The time of the import, in milliseconds since 1970. */
@@ -41,7 +45,7 @@ export type RowRules = {
 /** Reads a row. Returns every fault of it as one sentence each. */
 export function readRow(
   { place, values }: { place: number; values: Record<string, unknown> },
-  { mapping, hints, plain, allowAdmin, roles: known, now }: RowRules,
+  { mapping, hints, plain, allowAdmin, isOwn, keys, roles: known, now }: RowRules,
 ): ImportedUser | { faults: string[] } {
   const faults: string[] = []
   const valueOf = (field: ImportField): unknown => {
@@ -83,6 +87,8 @@ export function readRow(
     updated_at: time('updated_at') ?? created_at ?? importedAt,
     last_login_at: time('last_login_at'),
     roles: readRoles(),
+    proven_at: isOwn ? (attempt('proven_at', () => toTime(values.proven_at, now)) ?? null) : null,
+    identities: isOwn ? readIdentities(values.identities) : [],
   }
   return faults.length > 0 ? { faults } : user
 
@@ -90,12 +96,13 @@ export function readRow(
     faults.push(sentenceOf(fault))
   }
 
-  function attempt<Value>(field: ImportField, read: () => Value): Value | undefined {
+  function attempt<Value>(field: ImportField | 'proven_at', read: () => Value): Value | undefined {
     try {
       return read()
     } catch (error) {
       if (!(error instanceof ValueFault)) throw error
-      addFault({ field: mapping[field] ?? field, message: error.message })
+      const column = field === 'proven_at' ? field : mapping[field]
+      addFault({ field: column ?? field, message: error.message })
       return undefined
     }
   }
@@ -117,9 +124,22 @@ export function readRow(
     if (hash === undefined || /^[!*]/.test(hash) || hash === 'x') return undefined
     const salt = attempt('password_salt', () => toText(valueOf('password_salt')))
     const read = readForeign(hash, { ...hints, ...(salt !== undefined && { salt }) })
-    if (!('fault' in read)) return { hash: read, text: hash }
-    faults.push(`The password hash ${read.fault}.`)
+    const fault = 'fault' in read ? read.fault : faultOfKey(read)
+    if (!('fault' in read) && fault === undefined) return { hash: read, text: hash }
+    faults.push(`The password hash ${String(fault)}.`)
     return undefined
+  }
+
+  function faultOfKey({ recipe }: StoredHash): string | undefined {
+    const isKnown = !('key' in recipe) || recipe.key === undefined || keys.has(recipe.key)
+    return isKnown ? undefined : 'needs a key that is not stored here'
+  }
+
+  function readIdentities(value: unknown): ImportedIdentity[] {
+    const list = Array.isArray(value) ? (value as unknown[]) : []
+    const identities = list.filter(isIdentity)
+    if (identities.length < list.length) faults.push('An identity of the row is damaged.')
+    return identities
   }
 
   function readRoles(): string[] {
@@ -137,6 +157,12 @@ export function readRow(
     }
     return [...roles].sort()
   }
+}
+
+const isIdentity = (value: unknown): value is ImportedIdentity => {
+  const { issuer, subject, email, created_at } = (value ?? {}) as Record<string, unknown>
+  const isEmail = email === null || typeof email === 'string'
+  return [issuer, subject, created_at].every((each) => typeof each === 'string') && isEmail
 }
 
 /** A list of JSON, or a text. */
