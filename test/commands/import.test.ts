@@ -220,6 +220,15 @@ t.test(
   },
 )
 
+t.test('an import into a table that was empty tells the planner how large it is', async (t) => {
+  const test = await place(t)
+  await test.sql('vacuum analyze users')
+  const names = Array.from({ length: 1_200 }, (_, at) => `user${at}`)
+  await test.run(await test.file('users.csv', ['username', ...names].join('\n')))
+  const [table] = await test.sql(`select reltuples from pg_class where oid = 'users'::regclass`)
+  t.equal(table?.reltuples, 1_200)
+})
+
 t.test('a dry run stores nothing', async (t) => {
   const test = await place(t)
   const path = await test.file('users.csv', `username,password\nada,\neve,x:y\n`)

@@ -72,15 +72,25 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
         seen: createSeen(),
       }
       let batch: ImportedUser[] = []
+      let analyzeAt = batchSize
+      const analyze = async () => {
+        if (totals.imported < analyzeAt || options.dryRun) return
+        analyzeAt = 2 * totals.imported
+        // It saves time only: a large table may take longer than a statement may.
+        await store.imports.analyze().catch(() => undefined)
+      }
       for await (const row of rows) {
         totals.rows += 1
         const user = read(row, options, totals)
         if (user) batch.push(user)
         if (batch.length < batchSize) continue
         await importBatch(batch, options, totals)
+        await analyze()
         batch = []
       }
       await importBatch(batch, options, totals)
+      analyzeAt = batchSize
+      await analyze()
       return totals
     },
 
