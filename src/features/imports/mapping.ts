@@ -17,9 +17,9 @@ const guesses = {
     'pwhash',
   ],
   password_salt: ['password_salt', 'salt', 'pw_salt'],
-  activated: ['activated_at', 'activated', 'confirmed_at', 'confirmed', 'is_verified', 'status'],
+  activated: ['activated_at', 'activated', 'confirmed_at', 'confirmed', 'status'],
   enabled: ['is_active', 'enabled', 'active'],
-  disabled: ['disabled_at', 'disabled', 'is_disabled', 'banned', 'banned_until'],
+  disabled: ['disabled_at', 'disabled', 'is_disabled', 'banned'],
   created_at: [
     'created_at',
     'createdat',
