@@ -1,4 +1,5 @@
 import type { Db } from '../../db/pool.js'
+import { lastLogin } from '../users/columns.js'
 
 /** A user as an export has it: all that an import takes over. */
 export type ExportedUser = {
@@ -30,13 +31,14 @@ export function createExportRepository(db: Db) {
       await db.query(
         `declare exported no scroll cursor for
          select id, name, username, email, mobile, gender, password_hash, activated_at, disabled_at,
-           email_verified_at, mobile_verified_at, proven_at, created_at, updated_at, last_login_at,
+           email_verified_at, mobile_verified_at, proven_at, created_at, updated_at,
+           ${lastLogin} as last_login_at,
            array(select role from user_roles where user_id = users.id and role <> 'user' order by role)
              as roles,
            coalesce((select jsonb_agg(jsonb_build_object('issuer', issuer, 'subject', subject,
                'email', email, 'created_at', created_at) order by issuer)
              from identities where user_id = users.id), '[]') as identities
-         from users order by id`,
+         from users left join last_logins on last_logins.user_id = users.id order by id`,
       )
     },
 
