@@ -15,10 +15,8 @@ const origin = `http://127.0.0.1:${PORT}`
 const seconds = Number(process.argv[2] ?? 10)
 const people = 20
 const asInTheImage = {
-  UV_THREADPOOL_SIZE: '16',
   MALLOC_ARENA_MAX: '1',
-  MALLOC_MMAP_THRESHOLD_: '33554432',
-  MALLOC_TRIM_THRESHOLD_: '50331648',
+  MALLOC_MMAP_THRESHOLD_: '131072',
 }
 // Who sends would be another machine.
 setPriority(10)

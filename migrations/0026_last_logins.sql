@@ -21,4 +21,4 @@ create trigger users_last_login_changed after update of last_login_at on users
 
 insert into last_logins (user_id, at) select id, coalesce(last_login_at, '-infinity') from users;
 create index last_logins_at_idx on last_logins (at, user_id);
-drop index users_last_login_at_idx;
+-- 0031 drops users_last_login_at_idx.

@@ -2,7 +2,15 @@
 // fraction of the time that the 1,500 files of the packages take. Does nothing if `dist/` is up to date.
 // It does not check types: `npm run typecheck` does.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -25,7 +33,8 @@ const sources = [
   'package.json',
   'package-lock.json',
 ]
-const built = 'dist/cli.js'
+/** Written last, so that a build that failed is repeated. */
+const stamp = 'dist/.built'
 
 if (!isUpToDate()) {
   // Not loaded for an unchanged start: it takes time, and production does not install it.
@@ -65,7 +74,8 @@ if (!isUpToDate()) {
   await build({ ...common, entryPoints: ['src/verify.ts'] })
   removeOld('dist/chunks/', Object.keys(metafile.outputs))
   removeOld('dist/server-', server)
-  chmodSync(built, 0o755)
+  chmodSync('dist/cli.js', 0o755)
+  writeFileSync(stamp, '')
 }
 
 /**
@@ -116,8 +126,8 @@ function optionsOfStart() {
 }
 
 function isUpToDate() {
-  if (!existsSync(built)) return false
-  const { mtimeMs } = statSync(built)
+  if (!existsSync(stamp)) return false
+  const { mtimeMs } = statSync(stamp)
   return sources.flatMap(withEntries).every((path) => statSync(path).mtimeMs < mtimeMs)
 }
 

@@ -10,7 +10,9 @@ function membersOf(group) {
       try {
         const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
         const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-        return Number(fields[2]) === group ? [{ pid, fields }] : []
+        // A child may have a group of its own.
+        const [, parent, of] = fields.map(Number)
+        return of === group || parent === group ? [{ pid, fields }] : []
       } catch {
         return [] // it has ended
       }

@@ -5,14 +5,19 @@ import { getPriority, setPriority } from 'node:os'
  * Puts this child process behind the service that started it: the service gets the CPU first, and if memory runs
  * out, the kernel ends this process first. Call it before a thread starts, because threads inherit it.
  * @param priority from 0, as important as the service, to 19
- * @returns the priority that the system granted
+ * @returns the priority that the system granted; 0 if it does not say
  */
 export function yieldToService(priority: number): number {
+  tryTo(() => setPriority(priority))
+  tryTo(() => writeFileSync('/proc/self/oom_score_adj', '1000'))
+  return tryTo(() => getPriority()) ?? 0
+}
+
+/** Some systems do not support it, and some do not allow it. */
+function tryTo<Result>(work: () => Result): Result | undefined {
   try {
-    setPriority(priority)
-    writeFileSync('/proc/self/oom_score_adj', '1000')
+    return work()
   } catch {
-    // Some systems do not support it.
+    return undefined
   }
-  return getPriority()
 }

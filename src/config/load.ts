@@ -8,8 +8,9 @@ import { Environment } from './variables.js'
 
 type Env = Record<string, string | undefined>
 
-/** Each lane takes ARGON2_MEMORY, so that a large machine needs a decision for more. */
 const maxLanes = 16
+/** What a container needs beside the lanes, in bytes. */
+const besideLanes = 128 * 1_048_576
 
 /** The frozen configuration. Durations are in seconds, memory in KiB. */
 export type Config = Readonly<StaticDecode<typeof Environment>> & {
@@ -35,11 +36,16 @@ const schemas = Object.entries(Environment.properties as Record<string, TSchema>
 /**
  * Reads the configuration from environment variables. `NAME_FILE` names a file with the secret NAME.
  * @param known faults that were found before, for the same list
+ * @param granted the memory of the container, in bytes; 0 if it is unknown
  * @throws ConfigError that names every invalid variable, with its value unless it may be a secret
  */
-export function loadConfig(env: Env, known: string[] = []): Config {
+export function loadConfig(
+  env: Env,
+  known: string[] = [],
+  granted = process.constrainedMemory(),
+): Config {
   const faults = [...known]
-  const raw: Record<string, unknown> = { HASH_LANES: Math.min(availableParallelism(), maxLanes) }
+  const raw: Record<string, unknown> = { HASH_LANES: defaultLanes(env, granted) }
   for (const [name, schema] of schemas) {
     const text = schema.secret ? readSecret(name, env, faults) : env[name]
     if (text !== undefined && (text !== '' || schema.secret)) raw[name] = text
@@ -63,6 +69,13 @@ export function loadConfig(env: Env, known: string[] = []): Config {
     MAIL_FROM: config.MAIL_FROM ?? `no-reply@${new URL(PUBLIC_URL).hostname}`,
     ...(config.NODE_ENV !== 'production' && { MAIL_URL: config.MAIL_URL ?? 'log' }),
   })
+}
+
+/** One lane for each CPU core, while ARGON2_MEMORY for each fits into the container. */
+function defaultLanes(env: Env, granted: number): number {
+  const each = (Number(env.ARGON2_MEMORY) || 19_456) * 1_024
+  const fitting = granted > 0 ? Math.floor((granted - besideLanes) / each) : maxLanes
+  return Math.max(1, Math.min(availableParallelism(), maxLanes, fitting))
 }
 
 function readSecret(name: string, env: Env, faults: string[]): string | undefined {

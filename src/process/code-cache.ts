@@ -1,5 +1,6 @@
 // The entry of dist/server.js. It runs the bundle of server.ts with the code that V8 compiled during the build. With
 // another version of Node.js, or other options for V8, the bundle is compiled as usual, which takes longer.
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants, Script } from 'node:vm'
@@ -8,7 +9,7 @@ import { constants, Script } from 'node:vm'
 declare const BUNDLE: string
 
 const url = new URL(BUNDLE, import.meta.url)
-const cachedData = readIfThere(new URL(`${BUNDLE}.${process.version}-${process.arch}.cache`, url))
+const cachedData = readCode(new URL(`${BUNDLE}.${process.version}-${process.arch}.cache`, url))
 const script = new Script(readFileSync(url, 'utf8'), {
   filename: url.href,
   importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
@@ -17,9 +18,13 @@ const script = new Script(readFileSync(url, 'utf8'), {
 const run = script.runInThisContext() as (require: NodeJS.Require, url: string) => void
 run(createRequire(url), url.href)
 
-function readIfThere(file: URL): Buffer | undefined {
+/** The file begins with the SHA-256 of the code, because V8 crashes on damaged code. */
+function readCode(file: URL): Buffer | undefined {
   try {
-    return readFileSync(file)
+    const bytes = readFileSync(file)
+    const code = bytes.subarray(32)
+    const isWhole = createHash('sha256').update(code).digest().equals(bytes.subarray(0, 32))
+    return isWhole ? code : undefined
   } catch {
     return undefined
   }

@@ -318,6 +318,9 @@ t.test('a key signs for long enough to be followed by one that was published', (
 t.test('as many passwords are hashed at once as there are cores, at most 16', (t) => {
   t.equal(loadConfig({}).HASH_LANES, Math.min(availableParallelism(), 16))
   t.equal(loadConfig({ HASH_LANES: '7' }).HASH_LANES, 7)
+  const megabyte = 1_048_576
+  t.equal(loadConfig({}, [], 160 * megabyte).HASH_LANES, 1, 'in a small container')
+  t.equal(loadConfig({ ARGON2_MEMORY: '1048576' }, [], 512 * megabyte).HASH_LANES, 1)
   t.end()
 })
 

@@ -92,5 +92,7 @@ run docs/scripts.md 'Log out' 1
 run docs/operations.md 'Back up and restore' 1
 psql -qc 'drop database if exists restored' "$TEST_DATABASE_URL" 2>/dev/null
 run docs/operations.md 'Restore a backup' 3
+psql -qc 'drop database restored with (force)' "$TEST_DATABASE_URL"
+run docs/operations.md 'Restore as a role that may not create extensions' 3
 is 'the users of the restored database' 1 "$(psql -Atc "select count(*) from users where email = 'ada@example.org'" "${TEST_DATABASE_URL%/*}/restored")"
 exit $failures

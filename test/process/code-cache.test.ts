@@ -1,7 +1,16 @@
 import { execFile } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 
@@ -42,6 +51,11 @@ t.test('the server starts without it, with other options, and with a part of it'
     for (const name of caches()) truncateSync(join(folder, 'dist', name), bytes)
     t.match(await startIn(folder, options), /^1 Invalid configuration: PORT/, `${bytes} bytes`)
   }
+  writeFileSync(
+    cache(),
+    readFileSync(join(root, 'dist', basename(cache()))).fill(0, 200_000, 400_000),
+  )
+  t.match(await startIn(folder, options), /^1 Invalid configuration: PORT/, 'damaged')
   rmSync(cache())
   t.match(await startIn(folder, options), /^1 Invalid configuration: PORT/, 'none')
 })

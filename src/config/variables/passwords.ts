@@ -24,7 +24,7 @@ export const passwords = {
     minimum: 1,
     maximum: 128,
     description:
-      'passwords hashed at the same time; by default the number of CPU cores, at most 16',
+      'passwords hashed at the same time; by default the number of CPU cores, at most 16, and fewer if ARGON2_MEMORY for each does not fit into the container',
   }),
   HASH_QUEUE: Type.Integer({
     default: 128,

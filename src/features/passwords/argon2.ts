@@ -1,11 +1,11 @@
 /** The parameters of argon2id. `memory` is in KiB. */
 export type HashParameters = { memory: number; iterations: number; parallelism: number }
 
-/** `hash` returns a PHC string. `matches` throws if the system has no memory for it. */
+/** `hash` returns a PHC string. `matches` returns null for a malformed hash, and throws if there is no memory for it. */
 export type Argon2 = {
   library: string
   hash: (password: string, parameters: HashParameters) => Promise<string>
-  matches: (hash: string, password: string) => Promise<boolean>
+  matches: (hash: string, password: string) => Promise<boolean | null>
 }
 
 /**
@@ -15,7 +15,13 @@ export type Argon2 = {
 export async function loadArgon2(): Promise<Argon2> {
   const usual = await loadUsual()
   const fast = await loadFast().catch(() => undefined)
-  return fast && (await agree(usual, fast).catch(() => false)) ? fast : usual
+  if (!fast || !(await agree(usual, fast).catch(() => false))) return usual
+  return {
+    ...fast,
+    // It refuses a few forms of base64 that `argon2` reads.
+    matches: async (hash, password) =>
+      (await fast.matches(hash, password)) ?? usual.matches(hash, password),
+  }
 }
 
 export async function loadUsual(): Promise<Argon2> {
@@ -29,7 +35,7 @@ export async function loadUsual(): Promise<Argon2> {
         timeCost: iterations,
         parallelism,
       }),
-    matches: (hash, password) => argon2.verify(hash, password).catch(falseIfMalformed),
+    matches: (hash, password) => argon2.verify(hash, password).catch(nullIfMalformed),
   }
 }
 
@@ -44,7 +50,7 @@ export async function loadFast(): Promise<Argon2> {
         timeCost: iterations,
         parallelism,
       }),
-    matches: (hash, password) => verify(hash, password).catch(falseIfMalformed),
+    matches: (hash, password) => verify(hash, password).catch(nullIfMalformed),
   }
 }
 
@@ -63,7 +69,7 @@ export async function agree(one: Argon2, other: Argon2): Promise<boolean> {
   return true
 }
 
-function falseIfMalformed(error: unknown): false {
+function nullIfMalformed(error: unknown): null {
   if (error instanceof Error && /memory allocation/i.test(error.message)) throw error
-  return false
+  return null
 }

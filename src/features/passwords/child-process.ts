@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { FastifyBaseLogger } from 'fastify'
 import { root } from '../../config/root.js'
@@ -20,7 +20,7 @@ type Options = {
   log: Pick<FastifyBaseLogger, 'warn'>
   /** How long the child process waits for the next password, in milliseconds. */
   idle?: number
-  /** How long a password may take, in milliseconds. */
+  /** How long a password may take, in milliseconds. Less than the deadline of a request. */
   limit?: number
   /** A child process that fails is replaced at most this often, in milliseconds. */
   pause?: number
@@ -39,7 +39,7 @@ const built = fileURLToPath(new URL('dist/features/passwords/child/main.js', roo
  * back. The methods throw AppError `unavailable` if the process cannot start, ends, or takes too long.
  */
 export function createHashing(options: Options) {
-  const { threads, log, idle = 10_000, limit = 30_000, pause = 1_000, entry = built } = options
+  const { threads, log, idle = 10_000, limit = 8_000, pause = 1_000, entry = built } = options
   let running: ReturnType<typeof start> | undefined
   let mayStartAt = 0
   let lastId = 0
@@ -48,14 +48,14 @@ export function createHashing(options: Options) {
     const startedAt = performance.now()
     const waiting = new Map<number, Waiting>()
     let timer: NodeJS.Timeout | undefined
-    const child = fork(entry, [], {
-      execArgv: ['--max-old-space-size=32', '--v8-pool-size=1'],
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      env: environmentFor(threads),
-    })
+    let complaint = ''
+    const child = forkChild(entry, threads)
     // It must not keep the service from ending, and ends with it.
     child.unref()
     child.channel?.unref()
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      complaint = (complaint + text).slice(-1_000)
+    })
 
     function stop(): void {
       if (running?.child === child) running = undefined
@@ -67,7 +67,8 @@ export function createHashing(options: Options) {
       if (running?.child !== child) return
       stop()
       mayStartAt = startedAt + pause
-      log.warn({ reason, unanswered: waiting.size }, 'hashing process ended')
+      const why = complaint === '' ? {} : { stderr: complaint }
+      log.warn({ reason, unanswered: waiting.size, ...why }, 'hashing process ended')
       for (const { reject } of waiting.values()) reject(unavailable(reason))
     }
 
@@ -82,7 +83,8 @@ export function createHashing(options: Options) {
       if (waiting.size === 0) timer = setTimeout(stop, idle).unref()
     })
     child.on('error', ({ message }) => fail(message))
-    child.on('exit', (code, signal) => fail(String(signal ?? code)))
+    // After `exit`, when its last words have arrived.
+    child.on('close', (code, signal) => fail(String(signal ?? code)))
 
     async function run(work: Work): Promise<unknown> {
       clearTimeout(timer)
@@ -102,18 +104,29 @@ export function createHashing(options: Options) {
     return { child, run }
   }
 
+  function begin() {
+    try {
+      return start()
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : ''
+      mayStartAt = performance.now() + pause
+      log.warn({ reason, unanswered: 1 }, 'hashing process ended')
+      throw unavailable(reason)
+    }
+  }
+
   async function run(work: Work): Promise<unknown> {
     if (!running && performance.now() < mayStartAt) throw unavailable('it ended a moment ago')
-    return (running ??= start()).run(work)
+    return (running ??= begin()).run(work)
   }
 
   return {
     /** Returns a PHC string, which contains the salt and the parameters. */
     hash: (password: string, parameters: HashParameters) =>
       run({ kind: 'hash', password, parameters }) as Promise<string>,
-    /** False also for a malformed hash. */
+    /** Null if the hash is malformed. */
     matches: (hash: string, password: string) =>
-      run({ kind: 'match', hash, password }) as Promise<boolean>,
+      run({ kind: 'match', hash, password }) as Promise<boolean | null>,
     describe: () => run({ kind: 'describe' }) as Promise<Description>,
     /** The id of the child process, if it runs. */
     pid: () => running?.child.pid,
@@ -124,6 +137,25 @@ export type Hashing = ReturnType<typeof createHashing>
 
 const unavailable = (reason: string) =>
   new AppError('unavailable', { cause: new Error(`the hashing process: ${reason}`) })
+
+/**
+ * In a group of its own, which the signals of a terminal do not reach.
+ * @throws Error if the system has no room for it
+ */
+function forkChild(entry: string, threads: number): ChildProcess {
+  const child = fork(entry, [], {
+    execArgv: ['--max-old-space-size=32', '--v8-pool-size=1'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: environmentFor(threads),
+    detached: true,
+  })
+  // When no file descriptor is free, Node creates no channel, and reports the error by an event.
+  if ((child.send as unknown) === undefined) {
+    child.on('error', () => undefined)
+    throw new Error('no channel')
+  }
+  return child
+}
 
 /**
  * The whole environment of the child process: the service's own contains secrets. glibc would give each thread a

@@ -38,7 +38,7 @@ export function createPasswordHasher(
   const foreign = createForeignVerifier({
     workers: createHashWorkers(),
     findKey,
-    verifyArgon2: hashing.matches,
+    verifyArgon2: matches,
   })
 
   /** The scheme of a hash that has other parameters than a new one; null for one that has the same. */
@@ -47,11 +47,18 @@ export function createPasswordHasher(
     return cost && isEqual(cost, parameters) ? null : (readStored(hash)?.scheme ?? null)
   }
 
+  /** A malformed hash takes as long as another, or the time of the answer would tell that the account exists. */
+  async function matches(hash: string, text: string): Promise<boolean> {
+    const isMatch = await hashing.matches(hash, text)
+    if (isMatch === null) await hashing.matches(dummyHash, text)
+    return isMatch === true
+  }
+
   /** Verifies a password with a stored hash, ours or another system's. */
   async function check(hash: string | null | undefined, password: string) {
     const cost = hash ? readCost(hash) : undefined
     if (hash && cost && !exceeds(cost, maxCost)) {
-      const valid = await hashing.matches(hash, password.normalize('NFC'))
+      const valid = await matches(hash, password.normalize('NFC'))
       return { valid, needsRehash: valid && exceeds(parameters, cost), scheme: schemeOf(hash) }
     }
     const stored = hash && !cost ? readStored(hash) : undefined

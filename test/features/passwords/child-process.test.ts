@@ -96,12 +96,12 @@ t.test(
 )
 
 t.test('a program that ends at once is not started again at once', async (t) => {
-  const path = program(t, 'process.exit(3)')
+  const path = program(t, `console.error('no library'); process.exit(3)`)
   const { hashing, lines } = hashingFor(t, { entry: path, pause: 600_000 })
   for (let nth = 0; nth < 20; nth += 1) {
     await t.rejects(hashing.hash('a', cheap), { code: 'unavailable' })
   }
-  t.strictSame(lines, [{ reason: '3', unanswered: 1 }])
+  t.strictSame(lines, [{ reason: '3', unanswered: 1, stderr: 'no library\n' }])
 })
 
 t.test('a process that does not answer is ended', async (t) => {
@@ -123,11 +123,10 @@ t.test('a password for which there is no memory is unavailable, and not wrong', 
   await t.rejects(hashing.matches('$argon2id$', 'a'), { code: 'unavailable' })
 })
 
-t.test('a Ctrl-C, which a terminal sends to it too, loses no password', async (t) => {
+t.test('no signal that ends the service in order loses a password', async (t) => {
   const { hashing, kill } = hashingFor(t)
   await hashing.describe()
   const hashed = hashing.hash('a', { ...cheap, memory: 65_536, iterations: 3 })
-  kill('SIGINT')
-  kill('SIGTERM')
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR2'] as const) kill(signal)
   t.match(await hashed, /^\$argon2id/)
 })

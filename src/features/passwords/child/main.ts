@@ -1,4 +1,5 @@
 // The child process that hashes passwords. It has no secret of the service, and ends with it.
+import './signals.js'
 import { yieldToService } from '../../../concurrency/priority.js'
 import { loadArgon2 } from '../argon2.js'
 import type { Answer, Job, Work } from '../child-process.js'
@@ -6,8 +7,6 @@ import type { Answer, Job, Work } from '../child-process.js'
 const priority = yieldToService(19)
 const argon2 = loadArgon2()
 
-// A terminal sends Ctrl-C to this process too, but the service finishes its requests first.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
 process.on('disconnect', () => process.exit())
 process.on('message', ({ id, work }: Job) => {
   run(work).then(
