@@ -163,6 +163,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     sessions,
     social,
     store,
+    tokens,
     transports,
     uploads,
     usage,

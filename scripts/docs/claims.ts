@@ -6,7 +6,8 @@ const access: Record<keyof AccessClaims, string> = {
   iss: 'the issuer: `JWT_ISSUER`, or `PUBLIC_URL`',
   aud: 'the audience: `JWT_AUDIENCE`',
   sub: 'the id of the user, or of the client in a token of its own',
-  client_id: "`gatehouse`, or the client's name in a token of its own",
+  client_id:
+    "`gatehouse`, the app's name in a token for a code, or the client's name in a token of its own",
   jti: 'the id of the token',
   sid: 'the id of the session; equal to `sub` in a token of a client',
   gen: 'how often the session was refreshed before',
@@ -16,6 +17,8 @@ const access: Record<keyof AccessClaims, string> = {
   email_verified: '`true`, beside every `email`',
   name: 'the name at that time',
   epoch: 'rises when the roles change: a token with a lower one is stale',
+  auth_time: 'when the user logged in; a refresh does not change it',
+  amr: 'how the user logged in: `pwd` for a password; left out for a provider',
   iat: 'when it was issued',
   exp: 'when it expires',
 }
@@ -27,6 +30,8 @@ const refresh: Record<keyof RefreshClaims, string> = {
   jti: '`sid` and `gen`, with a dot between',
   sid: 'the id of the session',
   gen: 'how often the session was refreshed before',
+  client_id: 'the app that got the token for a code; left out for any other',
+  bound: 'whether only that app may use it, with its secret',
   iat: 'when it was issued',
   exp: 'when it expires',
 }

@@ -231,9 +231,14 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'sessions.create': () =>
       sessions.create({
         ...{ id: newId(), user_id: id, password_hash: 'x', ttl: 60, user_agent: 'x' },
-        ...{ address: '::1', keep: 9 },
+        ...{ address: '::1', amr: ['pwd'], joined_id: session, keep: 9 },
       }),
-    'sessions.list': () => sessions.list(id),
+    'sessions.openRelated': () =>
+      sessions.openRelated({
+        ...{ id: newId(), user_id: id, from_id: session, client_id: other.session },
+        ...{ user_agent: 'x', address: '::1', keep: 9 },
+      }),
+    'sessions.list': () => sessions.list(id, session),
     'sessions.startedWithin': () => sessions.startedWithin(session, id, 60),
     'sessions.rotate': () => sessions.rotate([token]),
     'sessions.rotate that waits': () => sessions.rotate([token], { wait: true }),
@@ -244,7 +249,8 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'sessions.markUsed': () => sessions.markUsed([session, other.session], [0, 0]),
     'sessions.end': () => sessions.end(session, other.session),
     'sessions.endOf': () => sessions.endOf(id, session),
-    'sessions.endAll': () => sessions.endAll(id),
+    'sessions.endAll': () => sessions.endAll(id, session),
+    'sessions.endOfClient': () => sessions.endOfClient(id),
     'uploads.putPicture': () => uploads.putPicture(id, 'h', { large: hash, small: hash }),
     'uploads.findPictureHash': () => uploads.findPictureHash(id),
     'uploads.findPicture': () => uploads.findPicture(id, 'large'),

@@ -9,6 +9,8 @@ export type TokenRules = {
   role?: string
   /** Whether to accept a client's own token. By default only if `role` is set. */
   admitsClients?: boolean
+  /** How many seconds ago the user may have logged in. A token of a client has no login, so it is refused. */
+  maxAge?: number
 }
 
 /** The members of a Fastify request and reply that the hook uses. */
@@ -57,7 +59,7 @@ export function requireToken(verifier: TokenVerifier, rules: TokenRules = {}) {
 
 async function authorize(
   { verify }: TokenVerifier,
-  { role, admitsClients = role !== undefined }: TokenRules,
+  { role, admitsClients = role !== undefined, maxAge }: TokenRules,
   authorization: string | undefined,
   rawHeaders: string[],
 ): Promise<Claims> {
@@ -67,7 +69,8 @@ async function authorize(
   const claims = await verify(token)
   const hasRole = role === undefined || claims.roles.includes(role)
   if (!hasRole || (!admitsClients && isOfClient(claims))) throw refusal('forbidden')
-  return claims
+  // After the role: a user without it would still be refused after another login. The token is verified already.
+  return maxAge === undefined ? claims : verify(token, { maxAge })
 }
 
 function sendRefusal(response: ServerResponse, thrown: unknown): void {

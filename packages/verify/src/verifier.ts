@@ -1,4 +1,4 @@
-import { refusal } from './errors.js'
+import { oldLogin, refusal } from './errors.js'
 import { createRevocationFeed, maxAnswer } from './feed.js'
 import { get, type Fetch } from './http.js'
 import { createKeySet, type PublicKey } from './keys.js'
@@ -26,6 +26,11 @@ export type VerifierOptions = {
 }
 
 export type Claims = Readonly<AccessClaims>
+
+export type VerifyRules = {
+  /** How many seconds ago the user may have logged in. A token without `auth_time` is refused. */
+  maxAge?: number
+}
 
 export type Verifier = ReturnType<typeof createVerifier>
 
@@ -90,10 +95,25 @@ export function createVerifier(options: VerifierOptions) {
   /**
    * Returns the claims of a token that has a valid signature, is not expired and not revoked. The result is a
    * promise only if the key must be loaded first, so `await` it.
-   * @throws an error with `code` `invalid_token`, `token_stale` (refresh the token) or `unavailable`,
-   *   `statusCode` and `headers`
+   * @throws an error with `code` `invalid_token`, `token_stale` (refresh the token), `unavailable` or
+   *   `insufficient_user_authentication` (log in again), `statusCode` and `headers`
    */
-  function verify(token: string): Claims | Promise<Claims> {
+  function verify(token: string, { maxAge }: VerifyRules = {}): Claims | Promise<Claims> {
+    if (maxAge === undefined) return verifyToken(token)
+    if (!(maxAge >= 0 && maxAge < Infinity)) throw new RangeError('maxAge must be 0 or more')
+    const claims = verifyToken(token)
+    return claims instanceof Promise
+      ? claims.then((found) => requireRecent(found, maxAge))
+      : requireRecent(claims, maxAge)
+  }
+
+  function requireRecent(claims: Claims, maxAge: number): Claims {
+    const { auth_time = -Infinity } = claims
+    if (now().getTime() / 1_000 - auth_time > maxAge) throw oldLogin(maxAge)
+    return claims
+  }
+
+  function verifyToken(token: string): Claims | Promise<Claims> {
     if (typeof (token as unknown) !== 'string') throw refusal('invalid_token') // from JavaScript
     const claims = verified.get(token)
     if (claims) return requireLive(claims)

@@ -116,7 +116,7 @@ export function createIdentityService(dependencies: Dependencies) {
       const found = await tx.users.findCredentialById(id)
       const mayLogIn = found?.activated && !found.disabled
       const detail = { provider: provider.name }
-      const opened = mayLogIn ? await logins.open(tx, found, caller, detail) : undefined
+      const opened = mayLogIn ? await logins.open(tx, found, caller, { detail }) : undefined
       if (!opened) await audit(tx, 'login.failed', caller, id, provider)
       return { found, opened }
     })

@@ -51,7 +51,9 @@ export const Introspection = Type.Object(
     active: Type.Boolean(),
     token_type: Type.Optional(Type.String({ enum: ['Bearer'] })),
     client_id: Type.Optional(
-      Type.String({ description: 'the client; `gatehouse` for the token of a user' }),
+      Type.String({
+        description: 'the client, or the app; `gatehouse` for a login without an app',
+      }),
     ),
     username: Type.Optional(
       Type.String({ description: 'the username of the user, or a verified address, or the id' }),
@@ -62,6 +64,8 @@ export const Introspection = Type.Object(
     aud: Type.Optional(Type.String()),
     jti: Type.Optional(Type.String()),
     sid: Type.Optional(Type.String()),
+    auth_time: Type.Optional(Type.Integer({ description: 'when the user logged in' })),
+    amr: Type.Optional(Type.Array(Type.String(), { description: 'how the user logged in' })),
     iat: Type.Optional(Type.Integer()),
     exp: Type.Optional(Type.Integer()),
   },

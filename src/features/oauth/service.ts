@@ -104,7 +104,7 @@ export function createOAuthService(dependencies: Dependencies) {
 
   async function endSession(claims: RefreshClaims, caller: Caller): Promise<void> {
     await store.transaction(async (tx) => {
-      if (!(await tx.sessions.endOf(claims.sub, claims.sid))) return
+      if ((await tx.sessions.endOf(claims.sub, claims.sid)).length === 0) return
       const detail = { ended: 1 }
       await tx.audit.add({
         event: 'session.ended',
@@ -120,9 +120,11 @@ export type OAuthService = ReturnType<typeof createOAuthService>
 const hasCode = (code: AppError['code'], error: unknown) =>
   error instanceof AppError && error.code === code
 
-const commonClaims = ({ sub, iss, aud, jti, sid, iat, exp }: AccessClaims) => ({
+const commonClaims = ({ sub, iss, aud, jti, sid, auth_time, amr, iat, exp }: AccessClaims) => ({
   active: true,
   ...{ sub, iss, aud, jti, sid, iat, exp },
+  ...(auth_time !== undefined && { auth_time }),
+  ...(amr && { amr }),
 })
 
 /** An unverified address is left out, because it may belong to another person. */

@@ -7,46 +7,67 @@ export type EndingOptions = {
   onDenied: (denials: Denial[]) => void
 }
 
-/** All SQL that ends sessions. Each statement also denies the access tokens of the sessions that it ends. */
+/** The login of the session `s`: the session that the login opened. */
+export const loginOf = 'coalesce(s.login_id, s.id)'
+
+/**
+ * All SQL that ends sessions. Ending a session ends every session of its login. Each statement also denies
+ * the access tokens of the sessions that it ends.
+ */
 export function createEndings(db: Db, { denyFor, onDenied }: EndingOptions) {
   return {
     /** Ends sessions. It also denies ids without a session, because their access tokens may still be valid. */
     async end(...ids: string[]): Promise<void> {
-      await db.query(
-        `with ended as (
-           delete from sessions where id in (
-             select id from sessions where id = any ($1) order by id for update)
-           returning id)
-         ${denySql('(select distinct id from unnest($1::uuid[]) as id, (select count(*) from ended) first)', 2)}`,
+      const { rows } = await db.query<{ id: string }>(
+        `with ended as (${endSql(`select ${loginOf} from sessions s where s.id = any ($1)`)})
+         ${denySql('(select id from unnest($1::uuid[]) as id union select id from ended)', 2)}
+         returning id`,
         [ids, denyFor],
       )
-      reportDenied(ids.map((id) => ({ id })))
+      reportDenied(rows)
     },
 
-    /** Ends one session of the user. Returns false if the user has no such session. */
-    async endOf(userId: string, id: string): Promise<boolean> {
+    /** Ends one login of the user. Returns the ids of its sessions; none if the user has no such session. */
+    async endOf(userId: string, id: string): Promise<string[]> {
       const { rows } = await db.query<{ id: string }>(
-        `with ended as (delete from sessions where id = $1 and user_id = $2 returning id)
+        `with ended as (${endSql(`select ${loginOf} from sessions s where s.id = $1 and s.user_id = $2`)})
          ${denySql('ended', 3)} returning id`,
         [id, userId, denyFor],
       )
       reportDenied(rows)
-      return rows.length === 1
+      return rows.map((row) => row.id)
     },
 
-    /** Ends all sessions of a user, except `keptId` if given. Returns how many it ended. */
+    /** Ends all logins of a user, except that of the session `keptId` if given. Returns how many it ended. */
     async endAll(userId: string, keptId: string | null = null): Promise<number> {
+      const { rows } = await db.query<{ ids: string[]; logins: number }>(
+        `with ended as (
+           delete from sessions where id in (
+             select s.id from sessions s where s.user_id = $1
+               and ${loginOf} is distinct from (select ${loginOf} from sessions s where s.id = $2)
+             order by s.id for update)
+           returning id, coalesce(login_id, id) as login_id
+         ), denied as (${denySql('ended', 3)} returning id)
+         select array(select id from denied) as ids,
+           (select count(distinct login_id)::integer from ended) as logins`,
+        [userId, keptId, denyFor],
+      )
+      const { ids = [], logins = 0 } = rows[0] ?? {}
+      reportDenied(ids.map((id) => ({ id })))
+      return logins
+    },
+
+    /** Ends the sessions of an app, but not the logins that they belong to. */
+    async endOfClient(clientId: string): Promise<void> {
       const { rows } = await db.query<{ id: string }>(
         `with ended as (
            delete from sessions where id in (
-             select id from sessions where user_id = $1 and id is distinct from $2
-             order by id for update)
+             select id from sessions where client_id = $1 order by id for update)
            returning id)
-         ${denySql('ended', 3)} returning id`,
-        [userId, keptId, denyFor],
+         ${denySql('ended', 2)} returning id`,
+        [clientId, denyFor],
       )
       reportDenied(rows)
-      return rows.length
     },
   }
 
@@ -54,6 +75,13 @@ export function createEndings(db: Db, { denyFor, onDenied }: EndingOptions) {
     onDenied(rows.map(({ id }) => ({ id, expires_at: expiresIn(denyFor) })))
   }
 }
+
+/** Deletes every session of the logins that the query returns. */
+const endSql = (logins: string) => `
+  delete from sessions where id in (
+    select s.id from sessions s where s.id = any (array(${logins})) or s.login_id = any (array(${logins}))
+    order by s.id for update)
+  returning id`
 
 /**
  * Denies the ids that the query `ended` returns; `seconds` is the number of the parameter `denyFor`.

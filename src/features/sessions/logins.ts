@@ -25,6 +25,12 @@ export type SessionOpening = {
 /** A user whose password or social login was verified, with the hash of the present password. */
 type VerifiedUser = Pick<Credential, 'user' | 'password_hash' | 'password_version'>
 
+/**
+ * How the user proved who they are, as registered for the claim `amr` (RFC 8176); null where no registered value
+ * says it. `detail` goes to the audit log.
+ */
+type Proof = { amr?: string[] | null; detail?: Record<string, string> }
+
 /** A new session, valid once its transaction commits. */
 type OpenedSession = { subject: TokenSubject; owner: VerifiedUser }
 
@@ -36,21 +42,23 @@ export function createLogins({ tokens, devices, newId, refreshTtl, sessionsPerUs
   return {
     /**
      * Opens a session, and ends the user's oldest ones above the maximum. Returns undefined if the account
-     * was disabled, or its password changed, since the user was read. `detail` goes to the audit log.
+     * was disabled, or its password changed, since the user was read.
      */
     async open(
       tx: SessionOpening,
       owner: VerifiedUser,
       caller: Caller,
-      detail: Record<string, string> = {},
+      { amr = null, detail = {} }: Proof = {},
     ): Promise<OpenedSession | undefined> {
       const { user_agent, address } = caller
       const { id: user_id } = owner.user
       const id = newId()
       const { password_hash } = owner
       const keep = sessionsPerUser - 1
+      // A user who logs in again in the same browser continues the login, so that one logout ends both.
+      const joined_id = caller.user_id === user_id ? caller.session_id : null
       const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address, keep }
-      const created = await tx.sessions.create(session)
+      const created = await tx.sessions.create({ ...session, amr, joined_id })
       if (!created) return undefined
       const { subject, ended } = created
       const entry = { caller: { ...caller, user_id, session_id: id }, user_id }

@@ -1,7 +1,7 @@
 import { expiresIn } from '@gatehouse/verify/protocol'
 import type { Db } from '../../db/pool.js'
 import type { TokenSubject } from '../tokens/service.js'
-import { createEndings, denySql, type EndingOptions } from './endings.js'
+import { createEndings, denySql, loginOf, type EndingOptions } from './endings.js'
 import { createRefreshRule } from './refresh-rule.js'
 import { createRotations, createRotationSql } from './rotations.js'
 import type { Session } from './schemas.js'
@@ -13,7 +13,24 @@ type NewSession = {
   ttl: number
   user_agent: string | null
   address: string
-  /** How many other sessions the user may have. */
+  /** How the user proved who they are: the claim `amr`. */
+  amr: string[] | null
+  /** A session of the user in the same browser: the new session joins its login. */
+  joined_id: string | null
+  /** How many other logins the user may have, and how many further sessions a login. */
+  keep: number
+}
+
+type RelatedSession = {
+  id: string
+  user_id: string
+  /** The session that got the code. */
+  from_id: string
+  /** The client that exchanged it. */
+  client_id: string
+  user_agent: string | null
+  address: string
+  /** How many other sessions the login may have. */
   keep: number
 }
 
@@ -24,6 +41,7 @@ type SessionLifetimes = {
   grace: number
 }
 
+const authTime = 'coalesce(s.auth_time, s.created_at)'
 const enabled = 'u.activated_at is not null and u.disabled_at is null'
 
 /** Makes the SQL that depends on the configuration. */
@@ -32,7 +50,9 @@ export function createSessionSql({ idleTtl, grace }: SessionLifetimes) {
   const alive = `s.expires_at > now() and ${idleEnd} > now()`
   const subjectColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
-    least(s.expires_at, ${idleEnd}) as expires_at,
+    least(s.expires_at, ${idleEnd}) as expires_at, ${authTime} as auth_time, s.amr,
+    (select name from clients where id = s.client_id) as client_name,
+    exists (select from clients where id = s.client_id and not is_public) as is_bound,
     u.username, case when u.email_verified_at is not null then u.email end as email, u.name, u.epoch,
     array(select role from user_roles where user_id = u.id order by role) as roles`
   const rule = createRefreshRule(grace)
@@ -56,10 +76,10 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
 
   return {
     /**
-     * Creates a session, sets the time of the last login, and ends the sessions of the user but this one and the
+     * Creates a session, sets the time of the last login, and ends the logins of the user but this one and the
      * `keep` others that were used last. Returns undefined if the account was disabled, or its password changed,
      * after the password was verified. The lock on the user's row makes the session and such a change wait for
-     * each other.
+     * each other. A session that joins a login lives no longer than that.
      */
     async create({
       id,
@@ -68,6 +88,8 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       ttl,
       user_agent,
       address,
+      amr,
+      joined_id,
       keep,
     }: NewSession): Promise<{ subject: TokenSubject; ended: number } | undefined> {
       const { rowCount } = await db.query(
@@ -77,50 +99,99 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       )
       if (rowCount === 0) return undefined
       // A statement of its own: it sees what the lock has waited for, such as a change of roles or another login.
-      const { rows } = await db.query<TokenSubject & { ended: string[] }>(
-        `with s as (
-           insert into sessions (id, user_id, user_agent, address, expires_at)
-           values ($1, $2, $3, $4, now() + make_interval(secs => $5))
+      const { rows } = await db.query<TokenSubject & { denied: string[]; ended: number }>(
+        `with joined as (
+           select id, expires_at from sessions
+           where id = (select ${loginOf} from sessions s where s.id = $9 and s.user_id = $2)
+             and expires_at > now() for key share
+         ), s as (
+           insert into sessions (id, user_id, user_agent, address, expires_at, login_id, auth_time, amr)
+           select $1, $2, $3, $4, least(now() + make_interval(secs => $5), joined.expires_at), joined.id,
+             case when joined.id is not null then now() end, $8
+           from (select) one left join joined on true
            returning *
          ), ended as (
            delete from sessions where id in (
-             select id from sessions where user_id = $2
-             order by rotated_at desc, id desc offset $6 for update skip locked)
+             select id from sessions where id in (
+               select ${loginOf} from sessions s
+               where s.user_id = $2 and ${loginOf} is distinct from (select id from joined)
+               group by 1 order by max(s.rotated_at) desc, 1 desc offset $6)
+             for update skip locked)
            returning id
-         ), denied as (${denySql('ended', 7)} returning id
+         ), surplus as (${endSurplusSql('(select id from joined)', 6)}
+         ), denied as (${denySql(
+           `(select id from ended union select id from surplus
+             union select id from sessions where login_id in (select id from ended))`,
+           7,
+         )} returning id
          ), login as (
            insert into last_logins (user_id, at) values ($2, now())
            on conflict (user_id) do update set at = excluded.at)
-         select ${subjectColumns}, array(select id from denied) as ended
+         select ${subjectColumns}, array(select id from denied) as denied,
+           (select count(*) from ended)::integer as ended
          from s join users u on u.id = s.user_id`,
-        [id, user_id, user_agent, address, ttl, keep, denyFor],
+        [id, user_id, user_agent, address, ttl, keep, denyFor, amr, joined_id],
       )
       const [row] = rows
       if (!row) return undefined
-      const { ended, ...subject } = row
-      if (ended.length > 0) {
-        const expires_at = expiresIn(denyFor)
-        onDenied(ended.map((id) => ({ id, expires_at })))
-      }
-      return { subject, ended: ended.length }
+      const { denied, ended, ...subject } = row
+      reportDenied(denied)
+      return { subject, ended }
     },
 
-    /** Lists the valid sessions of a user, the last used first. */
-    async list(userId: string): Promise<Omit<Session, 'current'>[]> {
-      const { rows } = await db.query<Omit<Session, 'current'>>(
-        `select id, user_agent, address, created_at, rotated_at as last_used_at,
-           least(expires_at, ${idleEnd}) as expires_at
-         from sessions s where user_id = $1 and ${alive} order by rotated_at desc, id`,
-        [userId],
+    /**
+     * Opens a session of an app within the login of the session `from_id`, and ends those of the login that were
+     * used least recently. Returns undefined unless that session is valid and its user enabled.
+     */
+    async openRelated(session: RelatedSession): Promise<TokenSubject | undefined> {
+      const { id, user_id, from_id, client_id, user_agent, address, keep } = session
+      const { rows } = await db.query<TokenSubject & { denied: string[] }>(
+        `with first as (
+           select login.id as login_id, s.expires_at, ${authTime} as auth_time, s.amr
+           from sessions s join sessions login on login.id = ${loginOf}
+             join users u on u.id = s.user_id
+           where s.id = $3 and s.user_id = $2 and ${alive} and ${enabled}
+           for key share of s, login
+         ), s as (
+           insert into sessions
+             (id, user_id, user_agent, address, expires_at, login_id, client_id, auth_time, amr)
+           select $1, $2, $5, $6, expires_at, login_id, $4, auth_time, amr from first
+           returning *
+         ), surplus as (${endSurplusSql('(select login_id from first)', 7)}
+         ), denied as (${denySql('surplus', 8)} returning id)
+         select ${subjectColumns}, array(select id from denied) as denied
+         from s join users u on u.id = s.user_id`,
+        [id, user_id, from_id, client_id, user_agent, address, keep, denyFor],
+      )
+      const [row] = rows
+      if (!row) return undefined
+      const { denied, ...subject } = row
+      reportDenied(denied)
+      return subject
+    },
+
+    /**
+     * Lists the valid logins of a user, the last used first. The sessions of a login are one entry. `current` is
+     * the login of the session `currentId`.
+     */
+    async list(userId: string, currentId: string | null = null): Promise<Session[]> {
+      const { rows } = await db.query<Session>(
+        `select login.id, login.user_agent, login.address, login.created_at,
+           max(s.rotated_at) as last_used_at,
+           max(least(s.expires_at, ${idleEnd})) as expires_at,
+           coalesce(bool_or(s.id = $2), false) as current
+         from sessions s join sessions login on login.id = ${loginOf}
+         where s.user_id = $1 and ${alive} group by login.id order by last_used_at desc, login.id`,
+        [userId, currentId],
       )
       return rows
     },
 
-    /** Whether a session of the user started less than `seconds` ago. */
+    /** Whether the user proved who they are in this session less than `seconds` ago. */
     async startedWithin(id: string, userId: string, seconds: number): Promise<boolean> {
       const { rowCount } = await db.query(
-        `select from sessions where id = $1 and user_id = $2
-           and created_at > now() - make_interval(secs => $3)`,
+        `select from sessions s where id = $1 and user_id = $2
+           and ${authTime} > now() - make_interval(secs => $3)`,
         [id, userId, seconds],
       )
       return rowCount === 1
@@ -129,6 +200,19 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
     ...createRotations(db, rotations),
     ...createEndings(db, endings),
   }
+
+  function reportDenied(ids: string[]): void {
+    if (ids.length === 0) return
+    const expires_at = expiresIn(denyFor)
+    onDenied(ids.map((id) => ({ id, expires_at })))
+  }
 }
+
+/** Ends the further sessions of a login but those used last. `$keep` is how many, beside a new one. */
+const endSurplusSql = (login: string, keep: number) => `
+  delete from sessions where id in (
+    select id from sessions where login_id = ${login}
+    order by rotated_at desc, id desc offset $${String(keep)} for update skip locked)
+  returning id`
 
 export type SessionRepository = ReturnType<typeof createSessionRepository>

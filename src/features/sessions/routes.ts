@@ -153,8 +153,8 @@ export const logoutRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request, reply) => {
-      await sessions.endOne(actorOf(request), request.params.id)
-      if (request.params.id === request.user.sid) cookies.clear(request, reply)
+      const isCurrent = await sessions.endOne(actorOf(request), request.params.id)
+      if (isCurrent) cookies.clear(request, reply)
       return ok({ message: 'Session ended', ended: 1 })
     },
   )

@@ -79,18 +79,23 @@ export function createSessionService(dependencies: Dependencies) {
       })
     },
 
-    /** Lists the user's sessions. */
-    async list({ user_id, session_id }: Actor): Promise<Session[]> {
-      const found = await store.sessions.list(user_id)
-      return found.map((session) => ({ ...session, current: session.id === session_id }))
+    /** Lists the user's logins. */
+    list({ user_id, session_id }: Actor): Promise<Session[]> {
+      return store.sessions.list(user_id, session_id)
     },
 
-    /** @throws AppError `not_found` if the user has no such session */
-    async endOne(caller: Actor, id: string): Promise<void> {
+    /**
+     * Ends the login of a session. Returns whether the caller's session belonged to it.
+     * @throws AppError `not_found` if the user has no such session
+     */
+    async endOne(caller: Actor, id: string): Promise<boolean> {
+      let ended: string[] = []
       await endWithAudit(caller, async (tx) => {
-        if (!(await tx.sessions.endOf(caller.user_id, id))) throw new AppError('not_found')
+        ended = await tx.sessions.endOf(caller.user_id, id)
+        if (ended.length === 0) throw new AppError('not_found')
         return 1
       })
+      return ended.includes(caller.session_id)
     },
 
     /** Ends all sessions of the user, or all but this one. Returns how many it ended. */
@@ -145,7 +150,7 @@ export function createSessionService(dependencies: Dependencies) {
   ) {
     const password_hash = weak ? await rehash(found, password) : (found.password_hash ?? '')
     const opened = await store.transaction((tx) =>
-      logins.open(tx, { ...found, password_hash }, caller),
+      logins.open(tx, { ...found, password_hash }, caller, { amr: ['pwd'] }),
     )
     if (opened || tries === 1) return opened
     // A parallel login may have replaced the weak hash. Then the password is verified with the new hash.

@@ -47,6 +47,13 @@ export type TokenSubject = {
   generation: number
   rotated_at: string
   expires_at: string
+  /** When the user logged in, and how, if that is known. */
+  auth_time: string
+  amr: string[] | null
+  /** The app of the session; null for a session of Gatehouse itself. */
+  client_name: string | null
+  /** Whether only the app, with its secret, may refresh the session (RFC 6749 §6). */
+  is_bound: boolean
 }
 
 /** The client that a token is issued to. */
@@ -73,13 +80,15 @@ export function createTokenService(options: Options) {
       return {
         access_token: sign['at+jwt']({
           sub: subject.user_id,
-          client_id: ownClientId,
+          client_id: subject.client_name ?? ownClientId,
           jti: newId(),
           sid: subject.session_id,
           gen: subject.generation,
           roles: subject.roles,
           ...nameClaims(subject),
           epoch: subject.epoch,
+          auth_time: toSeconds(new Date(subject.auth_time)),
+          ...(subject.amr && { amr: subject.amr }),
           iat,
           exp,
         }),
@@ -88,6 +97,10 @@ export function createTokenService(options: Options) {
           jti: `${subject.session_id}.${subject.generation}`,
           sid: subject.session_id,
           gen: subject.generation,
+          ...(subject.client_name !== null && {
+            client_id: subject.client_name,
+            bound: subject.is_bound,
+          }),
           iat: toSeconds(new Date(subject.rotated_at)),
           exp: expiresAt,
         }),

@@ -27,12 +27,16 @@ export const AccessClaims = Type.Object({
   email_verified: Type.Optional(Type.Literal(true)),
   name: Type.Optional(Type.String()),
   epoch: Type.Integer({ minimum: 0 }),
+  /** When the user proved who they are. A refresh does not change it. */
+  auth_time: Type.Optional(Time),
+  /** How: values of RFC 8176. Omitted if no such value is known. */
+  amr: Type.Optional(Type.Array(Type.String())),
   iat: Time,
   exp: Time,
 })
 export type AccessClaims = Static<typeof AccessClaims>
 
-/** The `client_id` of tokens that users get by logging in to Gatehouse itself. */
+/** The `client_id` of tokens that users get by logging in to Gatehouse itself, not through an app. */
 export const ownClientId = 'gatehouse'
 
 /** Whether a token was issued to a client (another service), not to a user. Such a token has no session. */
@@ -46,6 +50,9 @@ export const RefreshClaims = Type.Object({
   jti: Type.String({ pattern: '^[0-9a-f-]{36}\\.[0-9]{1,10}$' }),
   sid: Uuid,
   gen: Generation,
+  /** The app that got the token for a code. With `bound`, only that app may use it, with its secret. */
+  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  bound: Type.Optional(Type.Boolean()),
   iat: Time,
   exp: Time,
 })
