@@ -28,7 +28,17 @@ import { confirmationRoutes, userRoutes } from './features/users/routes.js'
 /** Registers every route, grouped by who may call it. app-base.ts builds the server below them. */
 export async function buildApp(config: Config, dependencies: Dependencies) {
   const { app, services, cookies, authenticate, secure } = await buildBase(config, dependencies)
-  const { accounts, administration, audit, clients, identities, keyring, limits, oauth } = services
+  const {
+    accounts,
+    administration,
+    audit,
+    authorization,
+    clients,
+    identities,
+    keyring,
+    limits,
+    oauth,
+  } = services
   const { mailbox, providers, revocations, roles, sessions, social, uploads, users } = services
   const { CORS_ORIGINS: corsOrigins, JWT_ISSUER: issuer, PUBLIC_URL: publicUrl } = config
   const activation = config.ACTIVATION === 'required'
@@ -39,7 +49,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(wellKnownRoutes, { keyring })
   await app.register(revocationRoutes, { revocations })
   await app.register(metadataRoutes, { issuer, publicUrl })
-  await app.register(oauthRoutes, { oauth, clients })
+  await app.register(oauthRoutes, { oauth, clients, authorization })
   await app.register(accountRoutes, { accounts, cookies, limits, activation })
   await app.register(loginRoutes, { sessions, cookies, completeLogin })
   await app.register(confirmationRoutes, { users, cookies, limits })
@@ -47,6 +57,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(pages, {
     accounts,
     audit,
+    authorization,
     identities,
     sessions,
     social,

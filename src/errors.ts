@@ -64,9 +64,10 @@ export const help: Record<ErrorCode, string> = {
   weak_password: 'Choose a longer or less common password: `errors` says which rule failed',
   invalid_code:
     'Request a new message: this one has expired, was replaced, or had five wrong tries',
-  invalid_grant: 'The session has ended: log in again',
+  invalid_grant:
+    'The code is unknown, used or over a minute old, or the session has ended: log in again',
   invalid_scope: 'Leave `scope` out: Gatehouse has roles and no scopes',
-  unsupported_grant_type: 'Use `client_credentials` or `refresh_token`',
+  unsupported_grant_type: 'Use `authorization_code`, `client_credentials` or `refresh_token`',
   file_required: 'Send multipart with exactly one file that is not empty',
   bad_request: 'The request is not valid HTTP, or its path or headers are malformed',
   invalid_state: 'The login took over ten minutes or began in another browser: start again',

@@ -1,6 +1,8 @@
 import { createAccountService } from './features/registration/service.js'
 import { createAccessDenials } from './features/audit/denials.js'
 import { createAdministrationService } from './features/administration/service.js'
+import { createLoginMarks } from './features/authorization/login-marks.js'
+import { createAuthorizationService } from './features/authorization/service.js'
 import { createClientService } from './features/clients/service.js'
 import { createCodeSecrets } from './features/codes/secrets.js'
 import { createCodeService } from './features/codes/service.js'
@@ -119,6 +121,17 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const roles = createRoleService({ store })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({ store, tokens, denylist, sessions, usage })
+  const authorization = createAuthorizationService({
+    store,
+    clients,
+    tokens,
+    limits,
+    marks: createLoginMarks(keysSecret, clock),
+    newId,
+    log,
+    issuer: config.JWT_ISSUER,
+    sessionsPerUser: config.SESSIONS_PER_USER,
+  })
   const converter = createConverter({ log })
   const uploads = createUploadService({ store, converter })
   const administration = createAdministrationService({
@@ -136,6 +149,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     accounts,
     administration,
     audit: store.audit,
+    authorization,
     clients,
     clock,
     converter,

@@ -2,6 +2,7 @@ import type { Denial } from '@gatehouse/verify/protocol'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountRepository } from './features/administration/repository.js'
 import { createAuditRepository } from './features/audit/repository.js'
+import { createAuthorizationRepository } from './features/authorization/repository.js'
 import { createClientRepository } from './features/clients/repository.js'
 import { createCodeRepository } from './features/codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
@@ -96,6 +97,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
     lazily({
       accounts: () => createAccountRepository(on, columns),
       audit: () => createAuditRepository(on, newId),
+      authorizations: () => createAuthorizationRepository(on),
       clients: () => createClientRepository(on),
       codes: () => createCodeRepository(on),
       counters: () => createCounterRepository(on),

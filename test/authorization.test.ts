@@ -26,6 +26,7 @@ const outcomes: Record<string, Row> = {
   'GET /favicon.ico': [200, 200, 200],
   'GET /.well-known/revocations': [200, 200, 200],
   'GET /.well-known/oauth-authorization-server': [200, 200, 200],
+  'GET /oauth/authorize': ['validation_failed', 'validation_failed', 'validation_failed'],
   // A user's token is no client authentication.
   'POST /oauth/token': [400, 401, 401],
   'POST /oauth/introspect': [401, 401, 401],

@@ -11,6 +11,7 @@ const publicRoutes = [
   'GET /.well-known/jwks.json',
   'GET /.well-known/revocations',
   'GET /.well-known/oauth-authorization-server',
+  'GET /oauth/authorize',
   'POST /oauth/token',
   'POST /oauth/introspect',
   'POST /oauth/revoke',

@@ -58,6 +58,8 @@ const client: Client = {
   roles: ['admin'],
   epoch: 0,
   created_at: at(12),
+  redirect_uris: [],
+  is_public: false,
 }
 
 const kids = [

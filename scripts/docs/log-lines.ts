@@ -70,6 +70,8 @@ export const meanings: Record<string, string> = {
     'A failed login takes as long as it did before, and the next try is 15 seconds later. Correct what `err` says.',
   'signing key maintenance failed, retrying':
     'The keys stay as they are, and the next try is ten seconds later. Rotation waits meanwhile. Correct what `err` says.',
+  'spent code reused, login ended':
+    'An authorization code came back with its verifier: it was copied, or a site sends its callback twice. The user must log in again ([exchange](../another-host.md#exchange-the-code)).',
   'spent refresh token reused, session ended':
     'A refresh token came back after its grace: it was copied, or a client keeps an old one. The user must log in again ([refresh](../tokens.md#refresh)).',
   'the clocks of the database and this host differ':

@@ -10,6 +10,8 @@ type Options = {
   print: Print
 }
 
+type AddOptions = { role: string[]; redirectUri: string[]; public?: boolean }
+
 /** `gatehouse clients …` */
 export function clientCommands({ withServices, print }: Options): Command {
   const clients = new Command('clients').description(
@@ -21,14 +23,30 @@ export function clientCommands({ withServices, print }: Options): Command {
     .description('add a client and print its secret; it cannot be shown again')
     .argument('<name>', 'the client_id')
     .option('--role <role>', 'a role in its tokens; repeat the option for more roles', collect, [])
-    .action((name: string, { role }: { role: string[] }) =>
+    .option(
+      '--redirect-uri <uri>',
+      'where a browser returns with a code, exactly; repeat the option for more',
+      collect,
+      [],
+    )
+    .option('--public', 'no secret: for an app whose users can read its files')
+    .action((name: string, { role, redirectUri, public: is_public = false }: AddOptions) =>
       withServices(async (services) => {
-        const { client_id, client_secret } = await services.clients.add(operator, name, role)
+        const { client_id, client_secret } = await services.clients.add(operator, name, role, {
+          redirect_uris: redirectUri,
+          is_public,
+        })
         print(`client_id=${client_id}`)
-        print(`client_secret=${client_secret}`)
+        if (client_secret !== undefined) print(`client_secret=${client_secret}`)
       }),
     )
-  addExamples(add, 'gatehouse clients add reports', 'gatehouse clients add reports --role admin')
+  addExamples(
+    add,
+    'gatehouse clients add reports',
+    'gatehouse clients add reports --role admin',
+    'gatehouse clients add shop --redirect-uri https://shop.example.org/callback',
+    'gatehouse clients add spa --public --redirect-uri https://spa.example.org/',
+  )
 
   const list = clients
     .command('list')
@@ -36,17 +54,19 @@ export function clientCommands({ withServices, print }: Options): Command {
     .option(...jsonFlag)
     .action(({ json }: { json?: boolean }) =>
       withServices(async (services) => {
-        const found = (await services.clients.list()).map(({ id, name, roles, created_at }) => ({
-          id,
-          name,
-          roles,
-          created_at,
+        const found = (await services.clients.list()).map((client) => ({
+          id: client.id,
+          name: client.name,
+          roles: client.roles,
+          created_at: client.created_at,
+          redirect_uris: client.redirect_uris,
+          is_public: client.is_public,
         }))
         if (json) {
           printJson(print, found)
           return
         }
-        printCells(print, 'id', 'name', 'roles', 'created')
+        printCells(print, 'id', 'name', 'roles', 'created', 'redirect URIs', 'public')
         for (const client of found) printCells(print, ...Object.values(client))
       }),
     )

@@ -8,6 +8,8 @@ const expired = {
   // Kept longer, in case the clock of the database was set forward.
   token_denylist: `expires_at < now() - interval '10 minutes'`,
   spent_logins: 'expires_at < now()',
+  // A spent one shows a second use.
+  authorization_codes: `expires_at < now() - interval '1 hour'`,
   one_time_codes: 'link_expires_at < now()',
   rate_limits: 'expire < (extract(epoch from now()) * 1000)::bigint',
   // A key is stored before the hashes that need it.
@@ -15,7 +17,10 @@ const expired = {
     select from users where password_scheme like '%k=' || import_keys.id)`,
 }
 
-const keys: Partial<Record<string, string>> = { rate_limits: 'key' }
+const keys: Partial<Record<string, string>> = {
+  rate_limits: 'key',
+  authorization_codes: 'code_hash',
+}
 
 /**
  * Deletes expired rows: at most `batchSize` of each table, so that no lock is held for long. While another

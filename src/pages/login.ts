@@ -5,6 +5,7 @@ import { AppError } from '../errors.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
+import { isAuthorization, redirectAfterForm } from './authorize.js'
 import type { Greeting } from './greeting.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
@@ -39,6 +40,7 @@ const links = compileView<{ register: string }>('login-links')
 
 const LoginQuery = Type.Object({
   ...NextQuery.properties,
+  prompt: Type.Optional(Type.String({ description: '`login` shows the form to a user too' })),
   cookies: Type.Optional(
     Type.String({
       description:
@@ -54,13 +56,13 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
     '/login',
     { schema: { summary: 'The login form', tags, querystring: LoginQuery, response: pageReplies } },
     async (request, reply) => {
-      const { next, cookies: action } = request.query
+      const { next, prompt, cookies: action } = request.query
       const path = safeNext(next)
       if (action === 'clear' && path.startsWith('/')) cookies.clearFor(path, request, reply)
       const user = await visitors.find(request, reply)
-      if (user) return reply.redirect(path, 303)
+      if (user && prompt !== 'login') return reply.redirect(path, 303)
       const flash = takeFlash(cookies, request, reply)
-      return send(reply, 200, { title: 'Log in', flash, content: loginForm(path) })
+      return send(reply, 200, { title: 'Log in', flash, content: loginForm(path, '', prompt) })
     },
   )
 
@@ -85,11 +87,13 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       const name = username ?? email ?? mobile ?? ''
       try {
         const credentials = { identifier: name, password }
+        // The new session joins the login of the present one, if that is of the same user.
+        if (isAuthorization(target)) await visitors.find(request, reply)
         const caller = callerOf(request)
         const mark = cookies.read(request, 'device')
         const login = await sessions.login(credentials, caller, mark)
         const { user } = completeLogin(request, reply, login)
-        setFlash(cookies, reply, await greet(user.id))
+        if (!isAuthorization(target)) setFlash(cookies, reply, await greet(user.id))
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
         // Treat a malformed identifier like an unknown user.
@@ -104,11 +108,11 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
           content,
         })
       }
-      return reply.redirect(target, 303)
+      return redirectAfterForm(reply, send, target)
     },
   )
 
-  function loginForm(target: string, name = ''): Markup[] {
+  function loginForm(target: string, name = '', prompt?: string): Markup[] {
     const form = renderForm({
       button: 'Log in',
       takesFocus: true,
@@ -131,6 +135,6 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       ],
     })
     const register = withNext('/register', target)
-    return [form, ...providerButtons(providers, target), links({ register })]
+    return [form, ...providerButtons(providers, target, prompt), links({ register })]
   }
 }

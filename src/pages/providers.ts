@@ -9,9 +9,14 @@ export type ProviderButton = { name: string; label: string }
 const button = compileView<{ path: string; label: string }>('provider-button')
 
 /** Buttons to log in by a provider. They are links, because `form-action` forbids forms that leave this site. */
-export function providerButtons(providers: ProviderButton[], target: string): Markup[] {
+export function providerButtons(
+  providers: ProviderButton[],
+  target: string,
+  prompt?: string,
+): Markup[] {
+  const again = prompt === 'login' && target !== '/' ? '&prompt=login' : ''
   return providers.map(({ name, label }) =>
-    button({ path: withNext(`/auth/${name}`, target), label }),
+    button({ path: withNext(`/auth/${name}`, target) + again, label }),
   )
 }
 

@@ -10,6 +10,7 @@ import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { callerOf } from '../http/caller.js'
+import { isAuthorization, redirectAfterForm } from './authorize.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
   closed,
@@ -100,6 +101,7 @@ export const registerPages: FastifyPluginAsyncTypebox<Options> = async (app, opt
         return reply.redirect(withNext('/login', target), 303)
       }
       const isLoggedIn = await logIn(request, reply, body)
+      if (isLoggedIn && isAuthorization(target)) return redirectAfterForm(reply, send, target)
       setFlash(cookies, reply, isLoggedIn ? 'registered' : 'registered_log_in')
       return reply.redirect(isLoggedIn ? target : withNext('/login', target), 303)
     },

@@ -2,6 +2,7 @@ import formbody from '@fastify/formbody'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { AccountService } from '../features/registration/service.js'
 import type { AuditRepository } from '../features/audit/repository.js'
+import type { AuthorizationService } from '../features/authorization/service.js'
 import { AppError, invalidField } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
@@ -17,6 +18,7 @@ import type { Mailbox } from '../features/messages/mailbox.js'
 import type { UserService } from '../features/users/service.js'
 import { wantsHtml } from '../http/accept.js'
 import { askingPages } from './asking.js'
+import { authorizePage } from './authorize.js'
 import { codePages } from './codes.js'
 import { devMailPages } from './dev-mail.js'
 import { createGreeting } from './greeting.js'
@@ -36,6 +38,7 @@ import type { Visitors } from './visitor.js'
 type Options = {
   accounts: AccountService
   audit: Pick<AuditRepository, 'hasReturned'>
+  authorization: AuthorizationService
   identities: IdentityService
   sessions: SessionService
   social: SocialService
@@ -96,6 +99,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   const safeNext = createSafeNext(publicUrl, corsOrigins)
   const greet = createGreeting(audit)
   const shared = { visitors, limits, cookies, providers, send, safeNext }
+  await app.register(authorizePage, { authorization: options.authorization, visitors, safeNext })
   await app.register(homePages, { ...shared, identities, uploads, bodies, users })
   await app.register(loginPages, { ...shared, sessions, completeLogin, greet })
   await app.register(logoutPages, { ...shared, sessions })

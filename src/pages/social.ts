@@ -43,6 +43,10 @@ const CallbackQuery = Type.Object({
   iss: Parameter,
   error: Parameter,
 })
+const LoginQuery = Type.Object({
+  ...NextQuery.properties,
+  prompt: Type.Optional(Type.String({ description: '`login` logs a user in again' })),
+})
 const PasswordForm = Type.Object({ password: Text }, closed)
 
 /** The refusals of a change of one's providers, which needs a session and a fresh password. */
@@ -67,7 +71,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
         summary: 'Redirect to a provider to log in',
         tags,
         params: IdentityParams,
-        querystring: NextQuery,
+        querystring: LoginQuery,
         errors: ['not_found', 'provider_failed'],
         response: pageReplies,
       },
@@ -75,7 +79,8 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     async (request, reply) => {
       const target = safeNext(request.query.next)
       const { name } = requireProvider(request.params.provider)
-      if (await visitors.find(request, reply)) return reply.redirect(target, 303)
+      const isLoggedIn = (await visitors.find(request, reply)) !== undefined
+      if (isLoggedIn && request.query.prompt !== 'login') return reply.redirect(target, 303)
       const { url, sealed } = await social.begin(name, target)
       cookies.write(reply, 'social', sealed, transactionLifetime)
       return reply.redirect(url.href, 303)

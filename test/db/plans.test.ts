@@ -95,7 +95,20 @@ async function statementsOf(store: Store, row: Row, other: Row) {
   const hash = Buffer.alloc(32)
   const now = Date.now()
   const page = { limit: 50, key: undefined, descending: true, after: undefined }
-  const { accounts, audit, clients, codes, counters: limits, denylist, identities } = store
+  const binding = {
+    ...{ code_hash: hash, client_id: other.id, redirect_uri: 'https://x.example/' },
+    code_challenge: 'x',
+  }
+  const {
+    accounts,
+    audit,
+    authorizations,
+    clients,
+    codes,
+    counters: limits,
+    denylist,
+    identities,
+  } = store
   const { importKeys, imports, keys, outbox, roles, sessions, uploads, users } = store
   const middle = { created_at: '2026-11-01T00:00:00.000000Z', email: 'u5', last_login_at: null }
   const sorts = (Object.keys(accountSorts) as (keyof typeof accountSorts)[]).flatMap((name) =>
@@ -160,9 +173,17 @@ async function statementsOf(store: Store, row: Row, other: Row) {
       () => audit.count(filter, 10_001),
     ]),
     'audit.hasReturned': () => audit.hasReturned(id),
+    'authorizations.add': () =>
+      authorizations.add({ ...binding, user_id: id, session_id: session }, 60),
+    'authorizations.spend': () => authorizations.spend(binding, newId()),
+    'authorizations.findSpent': () => authorizations.findSpent(binding),
     'clients.create': () =>
-      clients.create({ id: newId(), name: 'x', roles: [], secret_hash: hash }),
+      clients.create({
+        ...{ id: newId(), name: 'x', roles: [], secret_hash: hash },
+        ...{ redirect_uris: ['https://x.example/'], is_public: false },
+      }),
     'clients.list': () => clients.list(),
+    'clients.find': () => clients.find('reports'),
     'clients.findCredential': () => clients.findCredential('reports'),
     'clients.delete': () => clients.delete('reports'),
     'codes.put': () =>

@@ -15,6 +15,7 @@ const unsafe = [
   '/user/logout/',
   '/user/refresh-token',
   '/user/refresh-token/',
+  '/oauth/authorize',
   '/auth/:provider',
   '/auth/:provider/callback',
 ]

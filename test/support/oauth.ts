@@ -13,7 +13,19 @@ export async function addClient(
   name = 'reports',
   roles: string[] = [],
 ): Promise<ClientCredentials> {
-  return (await clientsOf(service)).add(operator, name, roles)
+  const { client_id, client_secret = '' } = await (
+    await clientsOf(service)
+  ).add(operator, name, roles)
+  return { client_id, client_secret }
+}
+
+/** A client that logs users in. Without a secret if it is public. */
+export async function addApp(
+  service: Service,
+  name: string,
+  { redirect_uris = [`https://${name}.example.org/callback`], is_public = false } = {},
+): Promise<{ client_id: string; client_secret?: string }> {
+  return (await clientsOf(service)).add(operator, name, [], { redirect_uris, is_public })
 }
 
 export async function removeClient(service: Service, name = 'reports'): Promise<void> {

@@ -22,6 +22,8 @@ export const auditEvents = [
   'reauthentication.failed',
   'code.refused',
   'access.denied',
+  'session.opened',
+  'session.code_reuse',
   'session.ended',
   'session.refresh_repeated',
   'session.refresh_reuse',

@@ -1,7 +1,7 @@
 import { AppError } from '../../errors.js'
 
-/** The credentials of a client (RFC 6749 §2.3.1). */
-export type Credentials = { client_id: string; client_secret: string }
+/** The credentials of a client (RFC 6749 §2.3.1). A public client has no secret. */
+export type Credentials = { client_id: string; client_secret?: string }
 
 /** The error of a failed client authentication, with the Basic challenge (RFC 6749 §5.2, RFC 7617 §2.1). */
 export const invalidClient = (cause?: unknown) =>

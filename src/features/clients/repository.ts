@@ -8,25 +8,36 @@ export type Client = {
   roles: string[]
   epoch: number
   created_at: string
+  /** Where a browser may return with a code. */
+  redirect_uris: string[]
+  /** Whether it has no secret, so that anyone may send requests in its name. */
+  is_public: boolean
 }
 
-export type NewClient = { id: string; name: string; roles: string[]; secret_hash: Buffer }
+export type NewClient = Pick<Client, 'id' | 'name' | 'roles' | 'redirect_uris' | 'is_public'> & {
+  secret_hash: Buffer
+}
 
-const columns = `id, name, epoch, created_at,
+const columns = `id, name, epoch, created_at, is_public,
+  array(select uri from client_redirect_uris where client_id = id order by uri) as redirect_uris,
   array(select role from client_roles where client_id = id order by role) as roles`
 
 /** All SQL about clients. */
 export function createClientRepository(db: Db) {
   return {
     /** @throws OperatorError if the name is used or a role does not exist: only commands add clients */
-    async create({ id, name, roles, secret_hash }: NewClient): Promise<void> {
+    async create(client: NewClient): Promise<void> {
+      const { id, name, roles, secret_hash, redirect_uris, is_public } = client
       await db
         .query(
           `with created as (
-             insert into clients (id, name, secret_hash) values ($1, $2, $3) returning id)
+             insert into clients (id, name, secret_hash, is_public) values ($1, $2, $3, $5) returning id
+           ), uris as (
+             insert into client_redirect_uris (client_id, uri)
+             select id, uri from created, unnest($6::text[]) as uri)
            insert into client_roles (client_id, role)
            select id, role from created, unnest($4::text[]) as role`,
-          [id, name, secret_hash, roles],
+          [id, name, secret_hash, roles, is_public, redirect_uris],
         )
         .catch((error: unknown) => rethrowRefused(error, name, roles))
     },
@@ -34,6 +45,13 @@ export function createClientRepository(db: Db) {
     async list(): Promise<Client[]> {
       const { rows } = await db.query<Client>(`select ${columns} from clients order by name`)
       return rows
+    },
+
+    async find(name: string): Promise<Client | undefined> {
+      const { rows } = await db.query<Client>(`select ${columns} from clients where name = $1`, [
+        name,
+      ])
+      return rows[0]
     },
 
     /** Finds a client with the hash of its secret. The hash must not leave the service. */

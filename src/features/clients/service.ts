@@ -3,8 +3,10 @@ import type { Caller } from '../../http/caller.js'
 import { AppError, invalidField } from '../../errors.js'
 import type { Limits } from '../limits/limits.js'
 import type { AuditRepository } from '../audit/repository.js'
+import type { SessionRepository } from '../sessions/repository.js'
 import type { DenylistRepository } from '../denylist/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
+import { checkRedirectUri } from './redirect-uris.js'
 import { invalidClient, type Credentials } from './credentials.js'
 import type { Client, ClientRepository } from './repository.js'
 import { hashSecret, verifySecret, newSecret } from '../../crypto/secrets.js'
@@ -13,17 +15,29 @@ type Repositories = {
   audit: Pick<AuditRepository, 'add'>
   clients: ClientRepository
   denylist: Pick<DenylistRepository, 'deny'>
+  sessions: Pick<SessionRepository, 'endOfClient'>
 }
+
+/** For the exchange of codes. */
+type AppOptions = { redirect_uris?: string[]; is_public?: boolean }
 
 type Dependencies = { store: UnitOfWork<Repositories>; limits: Limits; newId: () => string }
 
 const isClientName = (text: string) => /^[a-z][a-z0-9._-]{0,62}$/.test(text) && text !== ownClientId
 
-/** Manages and authenticates clients. A client has a name, a secret and roles for its tokens. */
+/**
+ * Manages and authenticates clients. A client has a name, a secret and roles for its tokens. One that logs users in
+ * has redirect URIs. A public client has no secret.
+ */
 export function createClientService({ store, limits, newId }: Dependencies) {
   return {
     /** Creates a client. The secret is returned here only. @throws AppError `validation_failed`; OperatorError */
-    async add(caller: Caller, name: string, roles: string[]): Promise<Credentials> {
+    async add(
+      caller: Caller,
+      name: string,
+      roles: string[],
+      { redirect_uris = [], is_public = false }: AppOptions = {},
+    ): Promise<Credentials> {
       if (name === ownClientId) throw invalidField('name', 'is reserved')
       if (!isClientName(name)) {
         throw invalidField(
@@ -31,21 +45,32 @@ export function createClientService({ store, limits, newId }: Dependencies) {
           'must be 1 to 63 of a-z, 0-9, ".", "_" and "-", beginning with a letter',
         )
       }
+      for (const uri of redirect_uris) checkRedirectUri(uri)
+      if (is_public && redirect_uris.length === 0)
+        throw invalidField('redirect_uri', 'is required for a public client')
       const client_secret = newSecret()
-      const client = { id: newId(), name, roles: [...new Set(roles)] }
+      const uris = { redirect_uris: [...new Set(redirect_uris)], is_public }
+      const client = { id: newId(), name, roles: [...new Set(roles)], ...uris }
       await store.transaction(async (tx) => {
         await tx.clients.create({ ...client, secret_hash: hashSecret(client_secret) })
         const event = 'client.created'
         await tx.audit.add({ event, caller, detail: { client: name } })
       })
-      return { client_id: name, client_secret }
+      return is_public ? { client_id: name } : { client_id: name, client_secret }
     },
 
     list: (): Promise<Client[]> => store.clients.list(),
 
+    /** Finds a client by the name that a request gives. */
+    find: async (name: string): Promise<Client | undefined> =>
+      isClientName(name) ? store.clients.find(name) : undefined,
+
     /** Deletes a client. Its tokens are refused when this returns. @throws AppError `not_found` */
     async remove(caller: Caller, name: string): Promise<void> {
       await store.transaction(async (tx) => {
+        const found = await tx.clients.find(name)
+        // Deleting the client deletes its sessions, and this denies their tokens first.
+        if (found) await tx.sessions.endOfClient(found.id)
         const id = await tx.clients.delete(name)
         if (id === undefined) throw new AppError('not_found')
         await tx.denylist.deny(id)
@@ -56,16 +81,17 @@ export function createClientService({ store, limits, newId }: Dependencies) {
 
     /**
      * Verifies the secret of a client. An unknown name and a wrong secret get the same answer in the same
-     * time, and count against the caller's network.
+     * time, and count against the caller's network. A public client must not send a secret.
      * @throws AppError `invalid_client`, `rate_limited`
      */
     async authenticate({ client_id, client_secret }: Credentials, caller: Caller): Promise<Client> {
       const found = isClientName(client_id)
         ? await store.clients.findCredential(client_id)
         : undefined
-      if (verifySecret(client_secret, found?.secret_hash) && found) {
-        const { id, name, roles, epoch, created_at } = found
-        return { id, name, roles, epoch, created_at }
+      const isRight = verifySecret(client_secret ?? '', found?.secret_hash)
+      if (found && (found.is_public ? client_secret === undefined : isRight)) {
+        const { id, name, roles, epoch, created_at, redirect_uris, is_public } = found
+        return { id, name, roles, epoch, created_at, redirect_uris, is_public }
       }
       await limits.countFailure('clients', caller.address)
       // An unknown name is not audited: it may be a secret in the wrong field.

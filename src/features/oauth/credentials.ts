@@ -9,8 +9,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Reads the credentials of a client: from the Authorization header (`client_secret_basic`) or the form
- * (`client_secret_post`), never both. Returns undefined for a user's application, which has no secret: it
- * may send no `client_id`, or the one in its tokens.
+ * (`client_secret_post`), never both. A public client sends its name alone. Returns undefined for an application of
+ * Gatehouse's own logins: it may send no `client_id`, or `gatehouse`.
  * @throws AppError `invalid_client`, `validation_failed`
  */
 export function readCredentials(
@@ -32,8 +32,7 @@ export function readCredentials(
 
 function fromForm({ client_id, client_secret }: Form): Credentials | undefined {
   if (client_secret === undefined) {
-    if (client_id !== undefined && client_id !== ownClientId) throw invalidClient()
-    return undefined
+    return client_id === undefined || client_id === ownClientId ? undefined : { client_id }
   }
   if (client_id === undefined) throw invalidField('client_id', 'is required')
   return { client_id, client_secret }

@@ -17,12 +17,17 @@ export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
   const document = createDocument(
     JSON.stringify({
       issuer,
+      authorization_endpoint: at('/oauth/authorize'),
       token_endpoint: at('/oauth/token'),
       introspection_endpoint: at('/oauth/introspect'),
       revocation_endpoint: at('/oauth/revoke'),
       jwks_uri: at('/.well-known/jwks.json'),
-      grant_types_supported: ['client_credentials', 'refresh_token'],
-      response_types_supported: [], // there is no authorization endpoint
+      grant_types_supported: ['authorization_code', 'client_credentials', 'refresh_token'],
+      response_types_supported: ['code'],
+      response_modes_supported: ['query'],
+      code_challenge_methods_supported: ['S256'],
+      authorization_response_iss_parameter_supported: true, // RFC 9207 §3
+      prompt_values_supported: ['none', 'login'],
       token_endpoint_auth_methods_supported: [...bySecret, 'none'],
       introspection_endpoint_auth_methods_supported: bySecret,
       revocation_endpoint_auth_methods_supported: [...bySecret, 'none'],

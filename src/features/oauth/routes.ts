@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import type { AuthorizationService } from '../authorization/service.js'
 import { callerOf } from '../../http/caller.js'
 import { invalidClient } from '../clients/credentials.js'
 import type { Client } from '../clients/repository.js'
@@ -12,7 +13,11 @@ import { acceptForms, consumes } from './form.js'
 import { TokenQuery, Introspection, OAuthError, TokenForm, TokenReply } from './schemas.js'
 import type { OAuthService } from './service.js'
 
-type Options = { oauth: OAuthService; clients: ClientService }
+type Options = {
+  oauth: OAuthService
+  clients: ClientService
+  authorization: AuthorizationService
+}
 
 const shared = { tags: ['oauth'], consumes }
 const repliesOf = <Body extends TSchema>(body: Body) => ({
@@ -22,7 +27,10 @@ const repliesOf = <Body extends TSchema>(body: Body) => ({
 })
 
 /** The OAuth endpoints for other services: get, introspect and revoke tokens. */
-export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oauth, clients }) => {
+export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
+  app,
+  { oauth, clients, authorization },
+) => {
   acceptForms(app)
   app.setErrorHandler(sendOAuthError)
   app.addHook('onRequest', async (_request, reply) => {
@@ -33,7 +41,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
     '/oauth/token',
     {
       schema: {
-        summary: 'A token for a client, or the next pair for a refresh token (RFC 6749 §4.4, §6)',
+        summary: 'Tokens for a code, for a refresh token or for a client itself (RFC 6749 §4)',
         ...shared,
         security: [{ client: [] }, {}],
         body: TokenForm,
@@ -43,13 +51,12 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
     async (request) => {
       const { grant_type, refresh_token, scope } = request.body
       const client = await findClient(request)
-      if (grant_type !== 'client_credentials' && grant_type !== 'refresh_token') {
-        throw new AppError('unsupported_grant_type')
-      }
+      if (!grantTypes.includes(grant_type)) throw new AppError('unsupported_grant_type')
       if (scope !== undefined) throw new AppError('invalid_scope')
-      if (grant_type === 'client_credentials') return oauth.issueToClient(requireClient(client))
+      if (grant_type === 'client_credentials') return oauth.issueToClient(requireSecret(client))
+      if (grant_type === 'authorization_code') return exchangeCode(request, client)
       if (refresh_token === undefined) throw invalidField('refresh_token', 'is required')
-      return oauth.refresh(refresh_token, callerOf(request))
+      return oauth.refresh(refresh_token, callerOf(request), client)
     },
   )
 
@@ -65,7 +72,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
       },
     },
     async (request) => {
-      requireClient(await findClient(request))
+      requireSecret(await findClient(request))
       return oauth.introspect(request.body.token)
     },
   )
@@ -91,6 +98,16 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
     },
   )
 
+  /** @throws AppError `invalid_client`, `validation_failed`, `invalid_grant`, `rate_limited` */
+  function exchangeCode(request: FastifyRequest, client: Client | undefined) {
+    if (!client) throw invalidClient()
+    const { code, redirect_uri, code_verifier } = request.body as TokenForm
+    if (code === undefined) throw invalidField('code', 'is required')
+    if (redirect_uri === undefined) throw invalidField('redirect_uri', 'is required')
+    if (code_verifier === undefined) throw invalidField('code_verifier', 'is required')
+    return authorization.exchange(client, { code, redirect_uri, code_verifier }, callerOf(request))
+  }
+
   type Form = { client_id?: string; client_secret?: string }
 
   /** Returns the client of a request with credentials. @throws AppError `invalid_client`, `rate_limited` */
@@ -100,8 +117,10 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { oau
   }
 }
 
-/** @throws AppError `invalid_client` */
-function requireClient(client: Client | undefined): Client {
-  if (!client) throw invalidClient()
+const grantTypes = ['authorization_code', 'client_credentials', 'refresh_token']
+
+/** A public client proves nothing. @throws AppError `invalid_client` */
+function requireSecret(client: Client | undefined): Client {
+  if (!client || client.is_public) throw invalidClient()
   return client
 }

@@ -8,7 +8,12 @@ const credentials = {
 
 export const TokenForm = Type.Object(
   {
-    grant_type: Type.String({ description: '`client_credentials` or `refresh_token`' }),
+    grant_type: Type.String({
+      description: '`authorization_code`, `client_credentials` or `refresh_token`',
+    }),
+    code: Type.Optional(Type.String({ description: 'from the redirect; for one use' })),
+    redirect_uri: Type.Optional(Type.String({ description: 'that of the authorization request' })),
+    code_verifier: Type.Optional(Type.String({ description: '43 to 128 characters (RFC 7636)' })),
     refresh_token: Type.Optional(Type.String()),
     scope: Type.Optional(Type.String({ description: 'not supported; leave it out' })),
     ...credentials,
@@ -37,6 +42,9 @@ export const TokenReply = Type.Object(
     token_type: Type.Literal('Bearer'),
     expires_in: Type.Integer({ description: 'seconds that the access token lives' }),
     refresh_token: Type.Optional(Type.String()),
+    refresh_expires_in: Type.Optional(
+      Type.Integer({ description: 'seconds that the session lives' }),
+    ),
   },
   { title: 'TokenReply' },
 )
@@ -96,12 +104,17 @@ export const OAuthError = Type.Object(
 export const Metadata = Type.Object(
   {
     issuer: Type.String(),
+    authorization_endpoint: Type.String(),
     token_endpoint: Type.String(),
     introspection_endpoint: Type.String(),
     revocation_endpoint: Type.String(),
     jwks_uri: Type.String(),
     grant_types_supported: Type.Array(Type.String()),
     response_types_supported: Type.Array(Type.String()),
+    response_modes_supported: Type.Array(Type.String()),
+    code_challenge_methods_supported: Type.Array(Type.String()),
+    authorization_response_iss_parameter_supported: Type.Boolean(),
+    prompt_values_supported: Type.Array(Type.String()),
     token_endpoint_auth_methods_supported: Type.Array(Type.String()),
     introspection_endpoint_auth_methods_supported: Type.Array(Type.String()),
     revocation_endpoint_auth_methods_supported: Type.Array(Type.String()),

@@ -38,9 +38,9 @@ export function createOAuthService(dependencies: Dependencies) {
     issueToClient: (client: Client): ClientToken => tokens.issueToClient(client),
 
     /** RFC 6749 §6, as POST /api/refresh. @throws AppError `invalid_grant`, `rate_limited` */
-    async refresh(token: string, caller: Caller): Promise<TokenPair> {
+    async refresh(token: string, caller: Caller, client?: Client): Promise<TokenPair> {
       try {
-        return await sessions.refresh(token, caller)
+        return await sessions.refresh(token, caller, client?.name)
       } catch (error) {
         if (!hasCode('invalid_token', error)) throw error
         throw new AppError('invalid_grant', { cause: error })

@@ -1,3 +1,4 @@
+import type { RefreshClaims } from '@gatehouse/verify/protocol'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Caller } from '../../http/caller.js'
 import { createBatcher } from '../../concurrency/batch.js'
@@ -56,17 +57,21 @@ export function createRenewal(dependencies: RenewalDependencies) {
 
   /**
    * Exchanges a refresh token for the next pair, or repeats the present pair: createRefreshRule()
-   * decides. Reuse of a spent token ends the session (RFC 9700 §4.14.2).
+   * decides. `clientName` is the client that was authenticated. Reuse of a spent token ends the session (RFC 9700 §4.14.2).
    * @throws AppError `invalid_token`, `rate_limited`, `unavailable`
    */
-  async function refresh(token: string, caller: Caller): Promise<TokenPair> {
-    return (await refreshSession(token, caller)).tokens
+  async function refresh(token: string, caller: Caller, clientName?: string): Promise<TokenPair> {
+    return (await refreshSession(token, caller, clientName)).tokens
   }
 
   /** As `refresh`, and also returns the user and the session. A failure counts against the client's network. */
-  async function refreshSession(token: string, caller: Caller): Promise<RefreshedSession> {
+  async function refreshSession(
+    token: string,
+    caller: Caller,
+    clientName?: string,
+  ): Promise<RefreshedSession> {
     try {
-      return await exchange(token, caller)
+      return await exchange(token, caller, clientName)
     } catch (error) {
       if (error instanceof AppError && error.code === 'invalid_token') {
         await limits.countFailure('refresh', caller.address)
@@ -75,8 +80,14 @@ export function createRenewal(dependencies: RenewalDependencies) {
     }
   }
 
-  async function exchange(token: string, caller: Caller): Promise<RefreshedSession> {
-    const { sid, sub, gen } = tokens.readRefreshToken(token)
+  async function exchange(
+    token: string,
+    caller: Caller,
+    clientName?: string,
+  ): Promise<RefreshedSession> {
+    const claims = tokens.readRefreshToken(token)
+    if (!isForClient(claims, clientName)) throw new AppError('invalid_token')
+    const { sid, sub, gen } = claims
     const presented = { id: sid, user_id: sub, generation: gen }
     // Nearly every refresh is a rotation, so it is tried before the session is read.
     const subject = (await rotateTogether(presented)) ?? (await applyDecision(presented, caller))
@@ -157,6 +168,15 @@ export function createRenewal(dependencies: RenewalDependencies) {
     )
     throw new AppError('invalid_token')
   }
+}
+
+/**
+ * Whether a client may use the refresh token. The token of an app with a secret is for that app alone, and that of
+ * another app for every holder who names no other client (RFC 6749 §6).
+ */
+function isForClient({ client_id, bound }: RefreshClaims, clientName: string | undefined): boolean {
+  if (client_id === undefined) return true
+  return client_id === clientName || (clientName === undefined && !bound)
 }
 
 type OwnedSession = { session_id: string; user_id: string }

@@ -34,12 +34,17 @@ t.test('the metadata lists the endpoints (RFC 8414)', async (t) => {
   t.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8')
   t.strictSame(await answer.json(), {
     issuer: publicUrl,
+    authorization_endpoint: `${publicUrl}/oauth/authorize`,
     token_endpoint: `${publicUrl}/oauth/token`,
     introspection_endpoint: `${publicUrl}/oauth/introspect`,
     revocation_endpoint: `${publicUrl}/oauth/revoke`,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
-    grant_types_supported: ['client_credentials', 'refresh_token'],
-    response_types_supported: [],
+    grant_types_supported: ['authorization_code', 'client_credentials', 'refresh_token'],
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
+    prompt_values_supported: ['none', 'login'],
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'none'],
     introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
     revocation_endpoint_auth_methods_supported: [

@@ -1,0 +1,88 @@
+/** The parameters of an authorization request that count. Others are ignored (RFC 6749 §3.1). */
+export const parameterNames = [
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'code_challenge',
+  'code_challenge_method',
+  'prompt',
+  'max_age',
+] as const
+
+type Name = (typeof parameterNames)[number]
+
+/** The errors of an authorization request that the client learns (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6). */
+export type AuthorizationError =
+  'invalid_request' | 'unsupported_response_type' | 'invalid_scope' | 'login_required'
+
+/** An authorization request. `fault` is set if the client has to correct it. */
+export type AuthorizationRequest = {
+  parameters: Partial<Record<Name, string>>
+  state: string | undefined
+  code_challenge: string
+  prompt: 'none' | 'login' | undefined
+  /** How many seconds ago the user may have logged in. */
+  maxAge: number | undefined
+  fault?: { error: AuthorizationError; description: string }
+}
+
+/** SHA-256 in base64url. */
+const isChallenge = /^[A-Za-z0-9_-]{43}$/
+const isSeconds = /^[0-9]{1,9}$/
+
+/** Returns the value of a parameter that is there exactly once. An empty value counts as none. */
+export function readOnce(query: URLSearchParams, name: string): string | undefined {
+  const [value, another] = query.getAll(name)
+  return another === undefined && value ? value : undefined
+}
+
+/** Reads the parameters of a request. The caller has proven client and redirect URI. */
+export function readRequest(query: URLSearchParams): AuthorizationRequest {
+  const parameters: Partial<Record<Name, string>> = {}
+  for (const name of parameterNames) {
+    const value = readOnce(query, name)
+    if (value !== undefined) parameters[name] = value
+  }
+  const { state, code_challenge = '', prompt, max_age } = parameters
+  const fault = findFault(query, parameters)
+  return {
+    parameters,
+    state: state !== undefined && isText(state) ? state : undefined,
+    code_challenge,
+    prompt: prompt === 'none' || prompt === 'login' ? prompt : undefined,
+    maxAge: max_age === undefined ? undefined : Number(max_age),
+    ...(fault && { fault }),
+  }
+}
+
+function findFault(
+  query: URLSearchParams,
+  parameters: AuthorizationRequest['parameters'],
+): AuthorizationRequest['fault'] {
+  const invalid = (description: string) => ({ error: 'invalid_request' as const, description })
+  for (const name of parameterNames) {
+    if (query.getAll(name).length > 1) return invalid(`${name} must not be repeated`)
+    if (!isText(parameters[name] ?? '')) return invalid(`${name} must be valid UTF-8 without NUL`)
+  }
+  const { response_type, response_mode, scope, code_challenge, code_challenge_method } = parameters
+  const { prompt, max_age } = parameters
+  if (response_type === undefined) return invalid('response_type is required')
+  if (response_type !== 'code')
+    return { error: 'unsupported_response_type', description: 'response_type must be code' }
+  if (response_mode !== undefined && response_mode !== 'query')
+    return invalid('response_mode must be query')
+  if (scope !== undefined) return { error: 'invalid_scope', description: 'leave scope out' }
+  if (code_challenge === undefined) return invalid('code_challenge is required')
+  if (code_challenge_method !== 'S256') return invalid('code_challenge_method must be S256')
+  if (!isChallenge.test(code_challenge)) return invalid('code_challenge must be 43 characters')
+  if (prompt !== undefined && prompt !== 'none' && prompt !== 'login')
+    return invalid('prompt must be none or login')
+  if (max_age !== undefined && !isSeconds.test(max_age)) return invalid('max_age must be seconds')
+  return undefined
+}
+
+/** A replacement character stands for percent-encoded bytes that are not UTF-8. */
+const isText = (text: string) => !text.includes('\0') && !text.includes('\ufffd')

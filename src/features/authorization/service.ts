@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Actor, Caller } from '../../http/caller.js'
+import { hashSecret, newSecret } from '../../crypto/secrets.js'
+import type { UnitOfWork } from '../../db/unit-of-work.js'
+import { AppError, invalidField } from '../../errors.js'
+import type { AuditRepository } from '../audit/repository.js'
+import type { Client } from '../clients/repository.js'
+import type { ClientService } from '../clients/service.js'
+import type { Limits } from '../limits/limits.js'
+import type { SessionRepository } from '../sessions/repository.js'
+import type { TokenPair, TokenService, TokenSubject } from '../tokens/service.js'
+import type { LoginMarks } from './login-marks.js'
+import type { AuthorizationRepository, CodeBinding } from './repository.js'
+import { readOnce, readRequest, type AuthorizationError } from './request.js'
+
+type Repositories = {
+  audit: Pick<AuditRepository, 'add'>
+  authorizations: AuthorizationRepository
+  sessions: Pick<SessionRepository, 'end' | 'find' | 'openRelated'>
+}
+
+type Dependencies = {
+  store: UnitOfWork<Repositories>
+  clients: Pick<ClientService, 'find'>
+  tokens: TokenService
+  limits: Limits
+  marks: LoginMarks
+  newId: () => string
+  log: FastifyBaseLogger
+  issuer: string
+  /** The most sessions that a login may have, beside its first. */
+  sessionsPerUser: number
+}
+
+type Exchange = { code: string; redirect_uri: string; code_verifier: string }
+
+/** Where the browser goes: back to the client, or to the login page, which leads to `next` afterwards. */
+export type AuthorizationAnswer = { redirect: string } | { next: string; isAgain: boolean }
+
+/** How long a code is valid, in seconds (RFC 6749 §4.1.2). */
+const codeTtl = 60
+
+const markName = 'login_mark'
+
+/** RFC 7636 §4.1. */
+const isVerifier = /^[A-Za-z0-9._~-]{43,128}$/
+
+/** Gives apps on other hosts a session of their own, by the authorization code flow with PKCE (RFC 6749 §4.1). */
+export function createAuthorizationService(dependencies: Dependencies) {
+  const { store, clients, tokens, limits, marks, newId, log, issuer, sessionsPerUser } =
+    dependencies
+
+  return {
+    /**
+     * Answers an authorization request of a browser. Faults that the client must know of are part of the redirect.
+     * @param findActor finds the user of the browser; called only for a valid request
+     * @param isUsableNext whether the login page can lead back to a path
+     * @throws AppError `validation_failed` unless the client is known and its redirect URI registered: then
+     *   the browser must not be redirected (RFC 6749 §4.1.2.1)
+     */
+    async authorize(
+      query: URLSearchParams,
+      findActor: () => Promise<Actor | undefined>,
+      isUsableNext: (path: string) => boolean,
+    ): Promise<AuthorizationAnswer> {
+      const { client, redirect_uri } = await proveClient(query)
+      const { parameters, state, code_challenge, prompt, maxAge, fault } = readRequest(query)
+      const answer = (result: Record<string, string>) => ({
+        redirect: withParameters(redirect_uri, {
+          ...result,
+          ...(state !== undefined && { state }),
+          iss: issuer,
+        }),
+      })
+      const refuse = (error: AuthorizationError, error_description: string) =>
+        answer({ error, error_description })
+      if (fault) return refuse(fault.error, fault.description)
+
+      const text = new URLSearchParams(parameters as Record<string, string>).toString()
+      const session = await findSession(await findActor())
+      const wantsLogin = prompt === 'login' || (maxAge !== undefined && isOlder(session, maxAge))
+      const mark = readOnce(query, markName)
+      const isMet = session && (!wantsLogin || marks.isMet(mark, text, session.id))
+      if (isMet) {
+        const code = newSecret()
+        const { id: session_id, user_id } = session
+        const binding = { code_hash: hashSecret(code), client_id: client.id, redirect_uri }
+        await store.authorizations.add({ ...binding, code_challenge, user_id, session_id }, codeTtl)
+        return answer({ code })
+      }
+      if (prompt === 'none') return refuse('login_required', 'the user has to log in')
+      const needsMark = prompt === 'login' || maxAge !== undefined
+      const marked: Record<string, string> = needsMark
+        ? { [markName]: marks.make(text, session?.id ?? null) }
+        : {}
+      const next = withParameters(`/oauth/authorize?${text}`, marked)
+      if (!isUsableNext(next)) return refuse('invalid_request', 'the request is too long')
+      return { next, isAgain: session !== undefined }
+    },
+
+    /**
+     * Exchanges a code for the tokens of a new session. A code that is used twice ends the login: one of the two
+     * may be a thief (RFC 6749 §4.1.2). Only a request that could have been the first ends it, so a code from a
+     * log does not.
+     * @throws AppError `invalid_grant`, `validation_failed`, `rate_limited`
+     */
+    async exchange(client: Client, given: Exchange, caller: Caller): Promise<TokenPair> {
+      const { code, redirect_uri, code_verifier } = given
+      if (!isVerifier.test(code_verifier))
+        throw invalidField('code_verifier', 'must be 43 to 128 unreserved characters')
+      const code_challenge = createHash('sha256').update(code_verifier).digest('base64url')
+      const code_hash = hashSecret(code)
+      const binding = { code_hash, client_id: client.id, redirect_uri, code_challenge }
+      const subject = await openSession(client, binding, caller)
+      if (subject) return tokens.issue(subject)
+      await limits.countFailure('refresh', caller.address)
+      throw new AppError('invalid_grant')
+    },
+  }
+
+  /** @throws AppError `validation_failed` */
+  async function proveClient(query: URLSearchParams) {
+    const name = readOnce(query, 'client_id')
+    const client = name === undefined ? undefined : await clients.find(name)
+    if (!client) throw invalidField('client_id', 'must name a registered client, once')
+    const redirect_uri = readOnce(query, 'redirect_uri')
+    if (redirect_uri === undefined || !client.redirect_uris.includes(redirect_uri))
+      throw invalidField('redirect_uri', 'must be registered for this client, and given once')
+    return { client, redirect_uri }
+  }
+
+  async function findSession(actor: Actor | undefined) {
+    const found = actor && (await store.sessions.find(actor.session_id, actor.user_id))
+    if (!found) return undefined
+    const { session_id: id, user_id, auth_time } = found.subject
+    return { id, user_id, age: found.now - Date.parse(auth_time) / 1_000 }
+  }
+
+  /** Returns undefined if the code is not valid, or the session that it was given to has ended. */
+  async function openSession(
+    client: Client,
+    binding: CodeBinding,
+    caller: Caller,
+  ): Promise<TokenSubject | undefined> {
+    const id = newId()
+    const { name } = client
+    const { user_agent, address } = caller
+    return store.transaction(async (tx) => {
+      const spent = await tx.authorizations.spend(binding, id)
+      if (!spent) {
+        await endReused(tx, name, binding, caller)
+        return undefined
+      }
+      const { user_id, session_id: from_id } = spent
+      const subject = await tx.sessions.openRelated({
+        ...{ id, user_id, from_id, client_id: client.id, user_agent, address },
+        keep: sessionsPerUser - 1,
+      })
+      if (!subject) return undefined
+      const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
+      const detail = { client: name, session: id }
+      await tx.audit.add({ event: 'session.opened', ...entry, detail })
+      return subject
+    })
+  }
+
+  async function endReused(tx: Repositories, client: string, binding: CodeBinding, caller: Caller) {
+    const reused = await tx.authorizations.findSpent(binding)
+    if (!reused) return
+    const { user_id, session_id, opened_id } = reused
+    await tx.sessions.end(opened_id, session_id)
+    const detail = { client, session: opened_id }
+    await tx.audit.add({ event: 'session.code_reuse', caller, user_id, detail })
+    log.warn({ event: 'code_reuse', user_id, sid: opened_id }, 'spent code reused, login ended')
+  }
+}
+
+export type AuthorizationService = ReturnType<typeof createAuthorizationService>
+
+/** The registered text stays as it is, because the client compares it too. */
+function withParameters(uri: string, parameters: Record<string, string>): string {
+  const text = new URLSearchParams(parameters).toString()
+  if (text === '') return uri
+  return `${uri}${uri.includes('?') ? '&' : '?'}${text}`
+}
+
+const isOlder = (session: { age: number } | undefined, maxAge: number) =>
+  session !== undefined && session.age > maxAge
