@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { OperatorError } from '../errors.js'
-import { readDigestFormat, type HashHints } from '../features/passwords/foreign/formats.js'
+import { readDigestFormat } from '../features/passwords/foreign/formats.js'
+import type { HashHints } from '../features/passwords/foreign/reading.js'
 
 export type HashFormat = {
   /** What is shown to the operator. */

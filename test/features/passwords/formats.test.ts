@@ -1,11 +1,8 @@
 import t from 'tap'
 import { createLanes } from '../../../src/concurrency/lanes.js'
-import {
-  readDigestFormat,
-  readForeign,
-  type HashHints,
-} from '../../../src/features/passwords/foreign/formats.js'
-import { isWeak } from '../../../src/features/passwords/foreign/recipe.js'
+import { readDigestFormat, readForeign } from '../../../src/features/passwords/foreign/formats.js'
+import type { HashHints } from '../../../src/features/passwords/foreign/reading.js'
+import { isWeak } from '../../../src/features/passwords/foreign/costs.js'
 import {
   dummyOf,
   readStored,

@@ -46,64 +46,6 @@ export type CryptId = (typeof cryptIds)[number]
 
 export type Argon2Type = 'argon2i' | 'argon2d' | 'argon2id'
 
-/** Rounds of a fast digest below which a hash can be cracked with one graphics card. */
-const enoughRounds = 100_000
-
-/** A hash that must not be kept as it is: it is hashed again with argon2id. */
-export function isWeak(recipe: Recipe): boolean {
-  if (recipe.kind === 'pbkdf2') return recipe.iterations < enoughRounds
-  if (recipe.kind === 'crypt') return recipe.rounds < enoughRounds
-  return recipe.kind === 'digest'
-}
-
-const mebibyte = 1_048_576
-
-/**
- * The costs that a stored hash may ask for. Without bounds one imported row could use all memory, or a core for
- * minutes, at each login. Returns what is exceeded; undefined if nothing is.
- */
-export function faultOfCost(recipe: Recipe): string | undefined {
-  const check = (isWithin: boolean, fault: string) => (isWithin ? undefined : fault)
-  switch (recipe.kind) {
-    case 'digest':
-      return undefined
-    case 'pbkdf2':
-      return check(
-        isBetween(recipe.iterations, 1, 10_000_000) && isBetween(recipe.length, 16, 64),
-        'pbkdf2 may have 10,000,000 iterations and 64 bytes at most',
-      )
-    case 'scrypt':
-      return check(
-        isScryptBounded(recipe) && isBetween(recipe.length, 16, 128),
-        'scrypt may use 128 MiB, p=10 and 128 bytes at most',
-      )
-    case 'firebase':
-      return check(isScryptBounded({ ...recipe, p: 1 }), 'scrypt may use 128 MiB at most')
-    case 'bcrypt':
-      return check(isBetween(recipe.cost, 4, 15), 'bcrypt may have the cost 15 at most')
-    case 'crypt':
-      return check(
-        isBetween(recipe.rounds, 1_000, 1_000_000),
-        'crypt may have 1,000,000 rounds at most',
-      )
-    case 'argon2':
-      return check(
-        isBetween(recipe.m, 8, 1_048_576) &&
-          isBetween(recipe.t, 1, 10) &&
-          isBetween(recipe.p, 1, 16),
-        'argon2 may have m=1048576, t=10 and p=16 at most',
-      )
-  }
-}
-
-const isBetween = (value: number, least: number, most: number) => value >= least && value <= most
-
-const isScryptBounded = ({ ln, r, p }: { ln: number; r: number; p: number }) =>
-  isBetween(ln, 1, 20) &&
-  isBetween(r, 1, 32) &&
-  isBetween(p, 1, 10) &&
-  128 * 2 ** ln * r <= 128 * mebibyte
-
 /** Name and parameters of a recipe in PHC form, such as `pbkdf2-sha256$i=1000,l=32`: all but its salt. */
 export function schemeOf(recipe: Recipe): string {
   const withKey = (parameters: string, key?: string) => parameters + (key ? `,k=${key}` : '')

@@ -1,12 +1,5 @@
-import {
-  faultOfCost,
-  readScheme,
-  schemeOf,
-  toBase64,
-  toBytes,
-  toNumber,
-  type Recipe,
-} from './recipe.js'
+import { readScheme, schemeOf, toBase64, toBytes, toNumber, type Recipe } from './recipe.js'
+import { faultOfCost } from './costs.js'
 
 /** A password hash as the column `password_hash` has it. */
 export type StoredHash = {
