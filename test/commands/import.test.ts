@@ -137,6 +137,15 @@ t.test('ids of the source stay, and another user with one is named', async (t) =
   t.match(rows[1]?.id, /^018bcfe5-6800-7/, 'a new id begins with the time')
 })
 
+t.test('a username may be the word null', async (t) => {
+  const test = await place(t)
+  await signUp(test.app, { email: 'ada@example.org', password })
+  const path = await test.file('users.csv', 'email,username\nada@example.org,\n,null\n')
+  const { out } = await test.run(path)
+  t.match(out, /1 users imported/)
+  t.match(await users(test), [{ email: 'ada@example.org' }, { username: 'null' }])
+})
+
 t.test('roles and verified addresses come by an explicit map alone', async (t) => {
   const test = await place(t)
   await test.sql(`insert into roles (name) values ('editor')`)

@@ -1,19 +1,18 @@
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import type { Caller } from '../../http/caller.js'
 import type { AuditRepository } from '../audit/repository.js'
-import { identifierKinds, type Identifier } from '../identifiers/identifiers.js'
-import { isWeak } from '../passwords/foreign/costs.js'
-import { writeStored, writeWrapped } from '../passwords/foreign/stored.js'
+import type { IdentifierKind } from '../identifiers/identifiers.js'
 import type { PasswordHasher } from '../passwords/hash.js'
+import { schemeOf, toStored } from './passwords.js'
 import type { Holder, ImportRepository, NewImportedUser } from './repository.js'
 import {
   readRow,
   type ImportedUser,
-  type ReadPassword,
   type RowRules,
   type SkippedRow,
   type SourceRow,
 } from './row.js'
+import { compareWith } from './standing.js'
 
 type Repositories = {
   audit: Pick<AuditRepository, 'add'>
@@ -127,36 +126,33 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
   /** Counts the users who exist, and refuses those whose identifiers another user has. */
   async function withoutPresent(users: ImportedUser[], options: Options, totals: ImportTotals) {
     if (users.length === 0) return []
-    const holders = await store.imports.findHolders(
+    const standingOf = compareWith(await findHolders(users))
+    return users.filter((user) => {
+      const standing = standingOf(user)
+      if (standing === 'new') return true
+      if (standing !== 'present') refuse(user, standing.refusal, options, totals)
+      else if (totals.seen.has(user.id))
+        refuse(user, 'An earlier row is the same user.', options, totals)
+      else totals.present += 1
+      if (standing === 'present') totals.seen.add(user.id)
+      return false
+    })
+  }
+
+  /** The users who exist with an id or an identifier of the imported ones. */
+  function findHolders(users: ImportedUser[]): Promise<Holder[]> {
+    const canonicalOf = (wanted: IdentifierKind) =>
+      users.flatMap(({ identifiers }) =>
+        identifiers.filter(({ kind }) => kind === wanted).map(({ canonical }) => canonical),
+      )
+    return store.imports.findHolders(
       users.map(({ id }) => id),
       {
-        username: canonicalOf(users, 'username'),
-        email: canonicalOf(users, 'email'),
-        mobile: canonicalOf(users, 'mobile'),
+        username: canonicalOf('username'),
+        email: canonicalOf('email'),
+        mobile: canonicalOf('mobile'),
       },
     )
-    const byId = new Map(holders.map((holder) => [holder.id, holder]))
-    const byIdentifier = new Map(
-      holders.flatMap((holder) =>
-        identifierKinds.map((kind) => [`${kind}:${String(holder[`${kind}_canonical`])}`, holder]),
-      ),
-    )
-    return users.filter((user) => {
-      const same = byId.get(user.id)
-      const other = user.identifiers.find(({ kind, canonical }) =>
-        byIdentifier.has(`${kind}:${canonical}`),
-      )
-      if (same && user.identifiers.every((identifier) => has(same, identifier))) {
-        if (totals.seen.has(user.id))
-          refuse(user, 'An earlier row is the same user.', options, totals)
-        else totals.present += 1
-        totals.seen.add(user.id)
-        return false
-      }
-      if (same) refuse(user, `There is a user ${user.id} with other names.`, options, totals)
-      else if (other) refuse(user, takenBy(other), options, totals)
-      return !same && !other
-    })
   }
 
   function refuse(user: ImportedUser, reason: string, options: Options, totals: ImportTotals) {
@@ -171,7 +167,7 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
     const queue = users.values()
     await Promise.all(
       Array.from({ length: lanes }, async () => {
-        for (const user of queue) hashes.set(user, await storedHash(user.password))
+        for (const user of queue) hashes.set(user, await toStored(user.password, passwords))
       }),
     )
     const rows = users.map((user) => {
@@ -198,29 +194,11 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
     // Of two rows with one id the first was inserted.
     return users.filter(({ id }) => ids.delete(id))
   }
-
-  async function storedHash(password: ReadPassword): Promise<string | null> {
-    if (!password) return null
-    if ('plain' in password) return passwords.hash(password.plain)
-    const { hash, text } = password
-    if (hash.wrapping !== undefined) return text
-    return isWeak(hash.recipe)
-      ? writeWrapped(hash.recipe, await passwords.wrap(hash.digest))
-      : writeStored(hash.recipe, hash.digest)
-  }
 }
 
 export type ImportService = ReturnType<typeof createImportService>
 
 const faultOf = (row: SkippedRow | { fault?: undefined }) => row.fault ?? 'The row cannot be read.'
-
-const canonicalOf = (users: ImportedUser[], wanted: Identifier['kind']): string[] =>
-  users.flatMap(({ identifiers }) =>
-    identifiers.filter(({ kind }) => kind === wanted).map(({ canonical }) => canonical),
-  )
-
-const has = (holder: Holder, { kind, canonical }: Identifier) =>
-  holder[`${kind}_canonical`] === canonical
 
 /** Remembers ids by 48 bits of each: 100,000 take 4 MB. */
 function createSeen() {
@@ -230,17 +208,6 @@ function createSeen() {
     has: (id: string) => parts.has(partOf(id)),
     add: (id: string) => parts.add(partOf(id)),
   }
-}
-
-const labels = { email: 'e-mail address', username: 'username', mobile: 'mobile number' }
-const takenBy = ({ kind, text }: Identifier) => `Another user has the ${labels[kind]} ${text}.`
-
-/** The scheme of a hash as it is stored; undefined without a password. */
-function schemeOf(password: ReadPassword): string | undefined {
-  if (!password) return undefined
-  if ('plain' in password) return 'plain'
-  const { recipe, scheme, wrapping } = password.hash
-  return wrapping === undefined && isWeak(recipe) ? `wrapped$${scheme}` : scheme
 }
 
 function toRow(
