@@ -1,28 +1,17 @@
 import { Command, Option } from 'commander'
-import { OperatorError } from '../errors.js'
-import {
-  exportMapping,
-  guessMapping,
-  importFields,
-  missingColumns,
-  type ImportField,
-  type Mapping,
-} from '../features/imports/mapping.js'
+import { importFields } from '../features/imports/mapping.js'
 import type { SealedKeys } from '../features/exports/keys.js'
 import type { SourceRow } from '../features/imports/row.js'
 import { systemClock } from '../concurrency/clock.js'
 import { operator } from '../http/caller.js'
 import type { Services } from '../services.js'
 import { addExamples } from './examples.js'
-import { openExportedKeys, readExportHead, type ExportHead } from './import-export-file.js'
-import { readHashFormat, type HashFormat } from './import-hashes.js'
+import { openExportedKeys } from './import-export-file.js'
+import { makePlan, showPlan } from './import-plan.js'
 import { printReport, createProgress, createRefusals } from './import-report.js'
 import { collect, type Print } from './output.js'
-import { openMysql, openPostgres } from './sources/databases.js'
-import { openCsv } from './sources/csv.js'
-import { kindOfFile, openNdjson } from './sources/files.js'
-import { peek, type Selection, type Source } from './sources/source.js'
-import { openSqlite } from './sources/sqlite.js'
+import { openSource } from './sources/open.js'
+import { peek, type Selection } from './sources/source.js'
 
 type Tools = {
   withServices: (work: (services: Services) => Promise<void>) => Promise<void>
@@ -85,9 +74,6 @@ export function importCommand({ withServices, print }: Tools): Command {
     'gatehouse import mysql://flask@db.example.org/shop --hash-format "md5(password+key)" --salt-key-file salt-key',
   )
 }
-
-/** How the rows are read. */
-type Plan = { columns: string[]; mapping: Mapping; format: HashFormat; head?: ExportHead }
 
 async function importUsers(
   given: string,
@@ -153,79 +139,10 @@ async function importUsers(
   }
 }
 
-async function makePlan(source: Source, sample: SourceRow[], options: Options): Promise<Plan> {
-  const head = readExportHead(sample[0]?.values)
-  if (head) {
-    const format = await readHashFormat({}, [])
-    return { head, columns: Object.values(exportMapping), mapping: exportMapping, format }
-  }
-  const values = sample.flatMap((row) => (row.values ? [row.values] : []))
-  const columns = source.columns ?? [...new Set(values.flatMap((row) => Object.keys(row)))]
-  const mapping = mapColumns(columns, options.map)
-  const hashes = values.map((row) => row[mapping.password_hash ?? ''])
-  return { columns, mapping, format: await readHashFormat(options, hashes) }
-}
-
 async function* withoutFirst(rows: AsyncIterable<SourceRow>): AsyncGenerator<SourceRow> {
   let isFirst = true
   for await (const row of rows) {
     if (!isFirst) yield row
     isFirst = false
   }
-}
-
-/** @throws OperatorError */
-async function openSource(given: string, selection: Selection): Promise<Source> {
-  if (selection.table !== undefined && selection.query !== undefined) {
-    throw new OperatorError('Give --table or --query, not both')
-  }
-  if (/^postgres(ql)?:\/\//.test(given)) return openPostgres(given, selection)
-  if (/^(mysql|mariadb):\/\//.test(given)) return openMysql(given, selection)
-  if (/^[a-z]+:\/\//.test(given)) {
-    throw new OperatorError('SOURCE is a file, or the URL of a postgres:// or mysql:// database')
-  }
-  const kind = await kindOfFile(given)
-  if (kind === 'sqlite') return openSqlite(given, selection)
-  if (selection.table ?? selection.query) {
-    throw new OperatorError('--table and --query are for databases and SQLite files')
-  }
-  return kind === 'csv' ? openCsv(given) : openNdjson(given)
-}
-
-/** @throws OperatorError */
-function mapColumns(columns: string[], options: string[]): Mapping {
-  const given: Mapping = {}
-  for (const option of options) {
-    const [, field = '', column = ''] = /^([a-z_]+)=(.*)$/.exec(option) ?? []
-    if (!importFields.includes(field as ImportField)) {
-      throw new OperatorError(
-        `--map ${option} is not FIELD=COLUMN with one of these fields: ${importFields.join(', ')}`,
-      )
-    }
-    given[field as ImportField] = column
-  }
-  const mapping = guessMapping(columns, given)
-  const [missing] = missingColumns(columns, mapping)
-  const list = columns.slice(0, 100).join(', ')
-  if (missing !== undefined) {
-    throw new OperatorError(`There is no column ${missing}. The columns are: ${list}`)
-  }
-  if (!mapping.email && !mapping.username && !mapping.mobile) {
-    throw new OperatorError(
-      `No column is an e-mail address, a username or a mobile number: add --map. The columns are: ${list}`,
-    )
-  }
-  return mapping
-}
-
-function showPlan(source: Source, { columns, mapping, format, head }: Plan, print: Print): void {
-  print(`Source: ${source.name}${head ? ', an export of Gatehouse' : ''}`)
-  if (head) return
-  for (const field of importFields) {
-    const column = mapping[field]
-    if (column !== undefined) print(`  ${field.padEnd(16)} from ${column}`)
-  }
-  const rest = columns.filter((column) => !Object.values(mapping).includes(column))
-  if (rest.length > 0) print(`  not imported     ${rest.join(', ')}`)
-  print(`  password hashes  ${format.name}`)
 }
