@@ -1,3 +1,4 @@
+import { AppError } from '../errors.js'
 import type { Identity } from '../features/identities/schemas.js'
 import { withNext } from './forms.js'
 import { renderForm } from './layout.js'
@@ -28,4 +29,11 @@ export function connectForms(providers: ProviderButton[], identities: Identity[]
     const text = `${isConnected ? 'Disconnect' : 'Connect'} ${label}`
     return renderForm({ button: text, action: `/auth/${name}/${act}`, fields: [] })
   })
+}
+
+/** @throws AppError `not_found` */
+export function requireProvider(providers: ProviderButton[], name: string): ProviderButton {
+  const provider = providers.find((one) => one.name === name)
+  if (!provider) throw new AppError('not_found')
+  return provider
 }

@@ -29,6 +29,7 @@ import { linkPages } from './links.js'
 import { loginPages } from './login.js'
 import { logoutPages } from './logout.js'
 import { createSafeNext } from '../http/next.js'
+import { connectionPages } from './connections.js'
 import { createProofPages } from './proofs.js'
 import type { ProviderButton } from './providers.js'
 import { registerPages } from './register.js'
@@ -103,14 +104,8 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   await app.register(homePages, { ...shared, identities, uploads, bodies, users })
   await app.register(loginPages, { ...shared, sessions, completeLogin, greet })
   await app.register(logoutPages, { ...shared, sessions })
-  await app.register(socialPages, {
-    ...shared,
-    identities,
-    social,
-    completeLogin,
-    greet,
-    publicUrl,
-  })
+  await app.register(socialPages, { ...shared, social, completeLogin, greet, publicUrl })
+  await app.register(connectionPages, { ...shared, identities, social })
   await app.register(registerPages, {
     ...shared,
     accounts,

@@ -10,7 +10,7 @@ type Options = { identities: IdentityService }
 
 const tags = ['users']
 
-/** The providers that a user has connected. Login and connecting need a browser: see pages/social.ts. */
+/** The providers that a user has connected. Login and connecting need a browser: see pages/social.ts and pages/connections.ts. */
 export const identityRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { identities }) => {
   app.get(
     '/api/user/identities',
