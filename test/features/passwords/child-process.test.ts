@@ -3,6 +3,7 @@ import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createHashing } from '../../../src/features/passwords/child-process.js'
+import { isRunning } from '../../support/process.js'
 import { until } from '../../support/until.js'
 
 const cheap = { memory: 64, iterations: 1, parallelism: 1 }
@@ -29,14 +30,6 @@ function program(t: Test, source: string): string {
   const path = join(folder, 'child.mjs')
   writeFileSync(path, source)
   return path
-}
-
-const isRunning = (pid: number) => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }
 
 t.test('hashes and verifies, many at once', async (t) => {
