@@ -6,7 +6,6 @@ import { createConverter, type Converter } from '../../../src/features/uploads/c
 import { reservedForCode } from '../../../src/features/uploads/process-usage.js'
 import { png, scansJpeg } from '../../support/hostile.js'
 import { picture } from '../../support/pictures.js'
-import { isRunning } from '../../support/process.js'
 import { until } from '../../support/until.js'
 
 // Times are long, since a machine may be busy; each test makes short the one that it is about.
@@ -40,6 +39,14 @@ function limitsOf(pid: number) {
   return { data: of('data size'), cpu: of('cpu time') }
 }
 
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 t.test('one process does it all, begins when needed, and goes when idle', async (t) => {
   const converter = createConverter({ log, costs: patient, idle: 1_000 })
   t.teardown(converter.close)
@@ -49,7 +56,7 @@ t.test('one process does it all, begins when needed, and goes when idle', async 
   const [pid = 0] = converter.pids()
   t.ok((await converter.readPicture(bytes)).large.length > 0)
   t.strictSame(converter.pids(), [pid])
-  await until(() => converter.pids().length === 0 && !isRunning(pid), 'the process to end')
+  await until(() => converter.pids().length === 0 && !isAlive(pid), 'the process to end')
   t.strictSame(await converter.readReadme(readme), read)
   t.not(converter.pids()[0], pid)
 })
@@ -93,7 +100,7 @@ t.test(
     ] as const) {
       const converter = await warmConverter(t, costs)
       await t.rejects(converter.readPicture(bytes), { code: 'invalid_picture' })
-      await until(() => !isRunning(converter.pid), 'the process to end').catch(() => undefined)
+      await until(() => !isAlive(converter.pid), 'the process to end').catch(() => undefined)
       // The first README of a process can take as much on a slow machine.
       await until(() => isRead(converter), 'the next one to be read')
     }
@@ -112,7 +119,7 @@ t.test('a file that nobody judged may be sent again', async (t) => {
   const converter = await warmConverter(t, { wall: 8_000 })
   process.kill(converter.pid, 'SIGSTOP')
   await t.rejects(converter.readReadme(readme), { code: 'overloaded', retryAfter: 1 })
-  t.notOk(isRunning(converter.pid) && converter.pids().includes(converter.pid))
+  t.notOk(isAlive(converter.pid) && converter.pids().includes(converter.pid))
   t.strictSame(await converter.readReadme(readme), read)
   const [pid = 0] = converter.pids()
   const killed = converter.readPicture(slow)
@@ -135,7 +142,7 @@ t.test('where nothing is said a file has ten seconds, and a process 256 MB', asy
 t.test('a process that ended while it was idle is replaced', async (t) => {
   const converter = await warmConverter(t)
   process.kill(converter.pid, 'SIGKILL')
-  await until(() => !isRunning(converter.pid), 'the process to end')
+  await until(() => !isAlive(converter.pid), 'the process to end')
   t.strictSame(await converter.readReadme(readme), read)
 })
 
@@ -165,7 +172,7 @@ t.test('the process knows no secret, holds no file of the service, and goes with
     [],
   )
   await converter.close()
-  await until(() => !isRunning(converter.pid), 'the process to end')
+  await until(() => !isAlive(converter.pid), 'the process to end')
   await t.rejects(converter.readReadme(readme), { code: 'unavailable' })
 })
 
