@@ -20,7 +20,7 @@ type Waiter<Item, Result> = {
 
 /**
  * Collects the items that arrive while earlier batches run, so that they share one statement and one commit.
- * An item that arrives while no batch runs starts at once.
+ * While no batch runs, one starts at the end of the turn of the event loop.
  * @param run returns one result for each item, in the order of the items; an error rejects the whole batch
  * @returns a function that adds an item. It rejects with AppError `unavailable` after `maxWait`.
  */
@@ -30,11 +30,21 @@ export function createBatcher<Item, Result>(
 ) {
   let waiting: Waiter<Item, Result>[] = []
   let running = 0
+  let isStarting = false
 
   return function add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       waiting.push({ item, since: clock.monotonic(), resolve, reject })
-      if (running < maxRunning) void runBatches()
+      if (running < maxRunning && !isStarting) start()
+    })
+  }
+
+  /** After all items of this turn of the event loop: many sockets are often readable in the same one. */
+  function start(): void {
+    isStarting = true
+    setImmediate(() => {
+      isStarting = false
+      void runBatches()
     })
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import t from 'tap'
 import { createBatcher } from '../../src/concurrency/batch.js'
 
@@ -13,18 +14,35 @@ function held() {
   return { run, batches, end: (nth: number) => ends[nth]?.() }
 }
 
-t.test('one alone is done at once, and alone', async (t) => {
+t.test('one alone is done at the end of the turn, and alone', async (t) => {
   const { run, batches, end } = held()
   const result = createBatcher(run)(1)
+  await endOfTurn()
   t.same(batches, [[1]])
   end(0)
   t.equal(await result, 10)
 })
 
+t.test('what comes in one turn of the event loop is done together', async (t) => {
+  const { run, batches, end } = held()
+  const add = createBatcher(run)
+  const results = [add(1), Promise.resolve().then(() => add(2))]
+  await endOfTurn()
+  t.same(batches, [[1, 2]])
+  end(0)
+  t.same(await Promise.all(results), [10, 20])
+})
+
 t.test('what comes meanwhile is done together, each with its own result', async (t) => {
   const { run, batches, end } = held()
   const add = createBatcher(run, { maxRunning: 2, maxItems: 3 })
-  const results = [1, 2, 3, 4, 5, 6].map((item) => add(item))
+  const results: Promise<number>[] = []
+  for (const item of [1, 2]) {
+    results.push(add(item))
+    await endOfTurn()
+  }
+  for (const item of [3, 4, 5, 6]) results.push(add(item))
+  await endOfTurn()
   t.same(batches, [[1], [2]])
   end(0)
   await results[0]
@@ -48,7 +66,9 @@ t.test('a failure is that of its own batch, and the next goes on', async (t) => 
     },
     { maxRunning: 1 },
   )
-  const results = await Promise.allSettled([add(1), add(2), add(3)])
+  const first = add(1)
+  await endOfTurn()
+  const results = await Promise.allSettled([first, add(2), add(3)])
   t.same(
     results.map(({ status }) => status),
     ['fulfilled', 'rejected', 'rejected'],
@@ -61,6 +81,7 @@ t.test('who waited too long is told to come back, and those behind are served', 
   let now = 0
   const add = createBatcher(run, { maxRunning: 1, clock: { monotonic: () => now } })
   const first = add(1)
+  await endOfTurn()
   const late = t.rejects(add(2), { code: 'unavailable' })
   now = 600
   const behind = add(3)
