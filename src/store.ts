@@ -43,7 +43,7 @@ type Options = {
   onDoubt: (denials: Denial[]) => void
 }
 
-type Hooks = Pick<Options, 'onMessage' | 'onDenied'>
+type Hooks = Pick<Options, 'onMessage' | 'onDenied' | 'onDoubt'>
 
 /** Every repository, on the pool or in one transaction. */
 export function createStore(db: Pool, options: Options): UnitOfWork<Repositories> {
@@ -57,6 +57,7 @@ export function createStore(db: Pool, options: Options): UnitOfWork<Repositories
       const hooks = {
         onMessage: () => void messages.push(true),
         onDenied: (more: Denial[]) => void denials.push(...more),
+        onDoubt: () => undefined, // the commit decides
       }
       try {
         const result = await db.transaction(async (on) => {
@@ -93,7 +94,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
   const columns = userColumns(publicUrl)
   const sql = createSessionSql({ idleTtl, grace })
 
-  return (on: Db, { onMessage, onDenied }: Hooks) =>
+  return (on: Db, { onMessage, onDenied, onDoubt }: Hooks) =>
     lazily({
       accounts: () => createAccountRepository(on, columns),
       audit: () => createAuditRepository(on, newId),
@@ -109,7 +110,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
       keys: () => createKeyRepository(on, box),
       outbox: () => createOutboxRepository(on, newId, onMessage),
       roles: () => createRoleRepository(on),
-      sessions: () => createSessionRepository(on, sql, { denyFor, onDenied }),
+      sessions: () => createSessionRepository(on, sql, { denyFor, onDenied, onDoubt }),
       uploads: () => createUploadRepository(on),
       users: () => createUserRepository(on, columns),
     })

@@ -269,6 +269,8 @@ async function statementsOf(store: Store, row: Row, other: Row) {
       sessions.repeatLate(token, { generation: 0, repeats: 0, spent_at: [], is_used: false }),
     'sessions.markUsed': () => sessions.markUsed([session, other.session], [0, 0]),
     'sessions.end': () => sessions.end(session, other.session),
+    'sessions.endWithEntries': () =>
+      sessions.endWithEntries([session, other.session], audit.addition([])),
     'sessions.endOf': () => sessions.endOf(id, session),
     'sessions.endAll': () => sessions.endAll(id, session),
     'sessions.endOfClient': () => sessions.endOfClient(id),

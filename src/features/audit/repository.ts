@@ -22,21 +22,31 @@ export type AuditFilter = {
 
 const keys = { at: sortKey(auditSorts.at, 'at') }
 
+/** Entries that another statement adds: a query for it, and the value of its parameter. */
+export type AuditAddition = { sql: (parameter: number) => string; value: string }
+
+const addSql = (parameter: number) => `
+  insert into audit_log (id, event, actor_id, user_id, address, user_agent, request_id, detail)
+  select id, event, actor_id, user_id, address, user_agent, request_id, detail
+  from jsonb_populate_recordset(null::audit_log, $${String(parameter)})`
+
 /** All SQL about the audit log. */
 export function createAuditRepository(db: Db, newId: () => string) {
+  function addition(entries: NewAuditEntry[]): AuditAddition {
+    const rows = entries.map(({ event, caller, user_id = null, detail = {} }) => {
+      const { user_id: actor_id, address, user_agent, request_id } = caller
+      return { id: newId(), event, actor_id, user_id, address, user_agent, request_id, detail }
+    })
+    return { sql: addSql, value: JSON.stringify(rows) }
+  }
+
   return {
     async add(...entries: NewAuditEntry[]): Promise<void> {
-      const rows = entries.map(({ event, caller, user_id = null, detail = {} }) => {
-        const { user_id: actor_id, address, user_agent, request_id } = caller
-        return { id: newId(), event, actor_id, user_id, address, user_agent, request_id, detail }
-      })
-      await db.query(
-        `insert into audit_log (id, event, actor_id, user_id, address, user_agent, request_id, detail)
-         select id, event, actor_id, user_id, address, user_agent, request_id, detail
-         from jsonb_populate_recordset(null::audit_log, $1)`,
-        [JSON.stringify(rows)],
-      )
+      const { sql, value } = addition(entries)
+      await db.query(sql(1), [value])
     },
+
+    addition,
 
     async list(
       filter: AuditFilter,

@@ -1,10 +1,13 @@
 import { expiresIn, type Denial } from '@gatehouse/verify/protocol'
 import type { Db } from '../../db/pool.js'
+import type { AuditAddition } from '../audit/repository.js'
 
 export type EndingOptions = {
   /** How long the access tokens of an ended session are denied, in seconds: longer than they live. */
   denyFor: number
   onDenied: (denials: Denial[]) => void
+  /** Called with denials of a statement of its own, outside a transaction, if it is unknown whether it was committed. */
+  onDoubt: (denials: Denial[]) => void
 }
 
 /** The login of the session `s`: the session that the login opened. */
@@ -14,16 +17,24 @@ export const loginOf = 'coalesce(s.login_id, s.id)'
  * All SQL that ends sessions. Ending a session ends every session of its login. Each statement also denies
  * the access tokens of the sessions that it ends.
  */
-export function createEndings(db: Db, { denyFor, onDenied }: EndingOptions) {
+export function createEndings(db: Db, { denyFor, onDenied, onDoubt }: EndingOptions) {
   return {
     /** Ends sessions. It also denies ids without a session, because their access tokens may still be valid. */
     async end(...ids: string[]): Promise<void> {
-      const { rows } = await db.query<{ id: string }>(
-        `with ended as (${endSql(`select ${loginOf} from sessions s where s.id = any ($1)`)})
-         ${denySql('(select id from unnest($1::uuid[]) as id union select id from ended)', 2)}
-         returning id`,
-        [ids, denyFor],
-      )
+      const { rows } = await db.query<{ id: string }>(endEachSql(), [ids, denyFor])
+      reportDenied(rows)
+    },
+
+    /**
+     * The same with entries of the audit log. One statement needs no transaction, so a logout is one round trip.
+     */
+    async endWithEntries(ids: string[], { sql, value }: AuditAddition): Promise<void> {
+      const text = endEachSql(`, logged as (${sql(3)})`)
+      const running = db.query<{ id: string }>(text, [ids, denyFor, value])
+      const { rows } = await running.catch((error: unknown) => {
+        onDoubt(ids.map(denialOf))
+        throw error
+      })
       reportDenied(rows)
     },
 
@@ -72,9 +83,19 @@ export function createEndings(db: Db, { denyFor, onDenied }: EndingOptions) {
   }
 
   function reportDenied(rows: { id: string }[]): void {
-    onDenied(rows.map(({ id }) => ({ id, expires_at: expiresIn(denyFor) })))
+    onDenied(rows.map(({ id }) => denialOf(id)))
+  }
+
+  function denialOf(id: string): Denial {
+    return { id, expires_at: expiresIn(denyFor) }
   }
 }
+
+/** Ends and denies the sessions $1 for $2 seconds. `also` is a further query of the statement. */
+const endEachSql = (also = '') => `
+  with ended as (${endSql(`select ${loginOf} from sessions s where s.id = any ($1)`)})${also}
+  ${denySql('(select id from unnest($1::uuid[]) as id union select id from ended)', 2)}
+  returning id`
 
 /** Deletes every session of the logins that the query returns. */
 const endSql = (logins: string) => `

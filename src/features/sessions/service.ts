@@ -23,8 +23,8 @@ import type { LoginBody, Session } from './schemas.js'
 
 type Repositories = RenewalRepositories &
   SessionOpening & {
-    audit: Pick<AuditRepository, 'add'>
-    sessions: Pick<SessionRepository, 'end' | 'endAll' | 'endOf' | 'list'>
+    audit: Pick<AuditRepository, 'add' | 'addition'>
+    sessions: Pick<SessionRepository, 'end' | 'endAll' | 'endOf' | 'endWithEntries' | 'list'>
     users: Pick<UserRepository, 'findCredential' | 'findCredentialById' | 'replaceHash'>
   }
 
@@ -40,12 +40,11 @@ type Dependencies = Omit<RenewalDependencies, 'store'> & {
 export function createSessionService(dependencies: Dependencies) {
   const { store, passwords, failureDelay, limits, devices, logins } = dependencies
 
-  /** Ends the session of each caller, many in one transaction. */
+  /** Ends the session of each caller, many in one statement. */
   const endTogether = createBatcher(async (callers: Actor[]) => {
-    await store.transaction(async (tx) => {
-      await tx.sessions.end(...callers.map(({ session_id }) => session_id))
-      await tx.audit.add(...callers.map((caller) => endedEntry(caller, 1)))
-    })
+    const ids = callers.map(({ session_id }) => session_id)
+    const entries = store.audit.addition(callers.map((caller) => endedEntry(caller, 1)))
+    await store.sessions.endWithEntries(ids, entries)
     return callers.map(() => undefined)
   })
 
