@@ -34,7 +34,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, CORS_ORIGINS: corsOrigins } = config
   const services = await createServices(config, dependencies)
   const { converter, denials, denylist, failureDelay, keyring, lanes, limits } = services
-  const { outboxWorkers, passwords, replica, restorer, rotation, usage } = services
+  const { issued, outboxWorkers, passwords, replica, restorer, rotation, usage } = services
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins,
@@ -46,6 +46,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     denylist,
     usage,
     verified,
+    issued,
     cookies: sessionCookies,
     issuer,
     audience,

@@ -159,6 +159,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     failureDelay,
     identities,
     imports,
+    issued: shared.issued,
     keyring,
     lanes,
     limits,

@@ -14,6 +14,7 @@ import { rememberKeys } from './features/passwords/remembered-keys.js'
 import { createLanes } from './concurrency/lanes.js'
 import { createPasswordPolicy } from './features/passwords/policy.js'
 import { createStore } from './store.js'
+import { createIssuedTokens } from './features/tokens/issued.js'
 import { createKeyring } from './features/tokens/keyring.js'
 import { createConfiguredRotation, hasFixedKey } from './features/tokens/configured-rotation.js'
 import { createTokenService } from './features/tokens/service.js'
@@ -95,8 +96,11 @@ export async function createSharedServices(
     log,
     clock,
   })
+  const issued = createIssuedTokens()
+  keyring.onChange(issued.clear)
   const tokens = createTokenService({
     keyring,
+    issued,
     issuer,
     accessTtl,
     refreshTtl,
@@ -142,6 +146,7 @@ export async function createSharedServices(
     denylist,
     devices,
     failureDelay,
+    issued,
     keyring,
     lanes,
     limits,

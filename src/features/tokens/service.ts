@@ -10,10 +10,12 @@ import {
 } from '@gatehouse/verify/protocol'
 import type { Clock } from '../../concurrency/clock.js'
 import { AppError } from '../../errors.js'
+import type { IssuedTokens } from './issued.js'
 import type { Keyring } from './keyring.js'
 
 type Options = {
   keyring: Keyring
+  issued: Pick<IssuedTokens, 'add'>
   issuer: string
   /** Lifetimes in seconds. */
   accessTtl: number
@@ -67,7 +69,7 @@ export type IdentifiedToken =
 
 /** Issues tokens, and reads those that a request is about. sessions/authenticate.ts authenticates requests. */
 export function createTokenService(options: Options) {
-  const { keyring, issuer, accessTtl, refreshTtl, clock, newId } = options
+  const { keyring, issued, issuer, accessTtl, refreshTtl, clock, newId } = options
   const lifetimes = { 'at+jwt': accessTtl, 'rt+jwt': refreshTtl }
 
   return {
@@ -77,21 +79,23 @@ export function createTokenService(options: Options) {
       const expiresAt = toSeconds(new Date(subject.expires_at))
       const exp = Math.min(iat + accessTtl, expiresAt)
       const { sign } = keyring.current()
+      const access_token = sign['at+jwt']({
+        sub: subject.user_id,
+        client_id: subject.client_name ?? ownClientId,
+        jti: newId(),
+        sid: subject.session_id,
+        gen: subject.generation,
+        roles: subject.roles,
+        ...nameClaims(subject),
+        epoch: subject.epoch,
+        auth_time: toSeconds(new Date(subject.auth_time)),
+        ...(subject.amr && { amr: subject.amr }),
+        iat,
+        exp,
+      })
+      issued.add(access_token)
       return {
-        access_token: sign['at+jwt']({
-          sub: subject.user_id,
-          client_id: subject.client_name ?? ownClientId,
-          jti: newId(),
-          sid: subject.session_id,
-          gen: subject.generation,
-          roles: subject.roles,
-          ...nameClaims(subject),
-          epoch: subject.epoch,
-          auth_time: toSeconds(new Date(subject.auth_time)),
-          ...(subject.amr && { amr: subject.amr }),
-          iat,
-          exp,
-        }),
+        access_token,
         refresh_token: sign['rt+jwt']({
           sub: subject.user_id,
           jti: `${subject.session_id}.${subject.generation}`,
