@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { closeAtOnce } from './close-at-once.js'
 import { toConnectionString } from './connection-string.js'
-import { migrationsDirectory, readSchema, requireServable } from './schema.js'
+import { migrationsDirectory, readSchema, refuseShared, requireServable } from './schema.js'
 
 type Log = {
   info(message: string): void
@@ -55,7 +55,8 @@ async function run(dbClient: pg.Client, log: Log): Promise<void> {
   if (schema.missing.length === 0) return
   // Loaded only when it is needed: it is large, and most starts have nothing to migrate.
   const { runner } = await import('node-pg-migrate')
-  const done = await runner({
+  const isFirst = schema.missing.length === schema.known
+  const running = runner({
     dbClient,
     dir: migrationsDirectory,
     direction: 'up',
@@ -65,8 +66,9 @@ async function run(dbClient: pg.Client, log: Log): Promise<void> {
     logger: {
       info: () => undefined,
       warn: (message) => log.warn(message),
-      error: (message) => log.error(message),
+      error: (message) => isFirst || log.error(message),
     },
   })
+  const done = await (isFirst ? running.catch(refuseShared) : running)
   for (const { name } of done) log.info(`migrated ${name}`)
 }

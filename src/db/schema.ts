@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { release } from '../config/release.js'
 import { root } from '../config/root.js'
 import { OperatorError } from '../errors.js'
+import { codeOf } from './faults.js'
 
 export const migrationsDirectory = fileURLToPath(new URL('migrations', root))
 
@@ -20,6 +21,7 @@ export type Schema = {
   leastRelease: string | undefined
 }
 
+/** @throws OperatorError if the table `migrations` is another application's */
 export async function readSchema(query: Query): Promise<Schema> {
   const [hasMigrations, hasLeastRelease] = await column<boolean>(
     `select to_regclass(name) is not null as value
@@ -27,7 +29,9 @@ export async function readSchema(query: Query): Promise<Schema> {
      order by place`,
   )
   const known = readdirSync(migrationsDirectory).map((file) => file.replace(/\.sql$/, ''))
-  const done = hasMigrations ? await column<string>('select name as value from migrations') : []
+  const done = hasMigrations
+    ? await column<string>('select name as value from migrations').catch(refuseShared)
+    : []
   const least = hasLeastRelease
     ? await column<string>('select least_release as value from schema_compatibility')
     : []
@@ -41,6 +45,19 @@ export async function readSchema(query: Query): Promise<Schema> {
   async function column<Value>(text: string): Promise<Value[]> {
     return (await query(text)).rows.map((row) => (row as { value: Value }).value)
   }
+}
+
+/** SQLSTATE of a table, column, object or function that exists already, and of a column that does not. */
+const isTaken = /^(42P07|42701|42710|42723|42703)$/
+
+/** Explains the errors of a first migration in a database that another application uses. @throws always */
+export function refuseShared(error: unknown): never {
+  if (!(error instanceof Error) || !isTaken.test(codeOf(error))) throw error
+  throw new OperatorError(
+    `the database has tables of another application (${error.message}): ` +
+      'create a database for Gatehouse alone, and name it in DATABASE_URL',
+    { cause: error },
+  )
 }
 
 /** The schema needs a later release. This release must not read or write it. */

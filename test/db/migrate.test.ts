@@ -17,11 +17,21 @@ t.test('a migration that fails leaves nothing behind', async (t) => {
   const url = await testDatabase(t, { empty: true })
   await queryAt(url, 'create table token_denylist (something integer)')
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-  await t.rejects(migrate(url, log), /token_denylist/)
+  await t.rejects(migrate(url, log), {
+    message:
+      /tables of another application \(relation "token_denylist" already exists\): create a database/,
+  })
   t.same(await queryAt(url, `select to_regclass('users') as users`), [{ users: null }])
   await queryAt(url, 'drop table token_denylist')
   await migrate(url, log)
   t.same(await queryAt(url, `select to_regclass('users')::text as users`), [{ users: 'users' }])
+})
+
+t.test("another application's table of migrations is refused with the fix", async (t) => {
+  const url = await testDatabase(t, { empty: true })
+  await queryAt(url, 'create table migrations (id integer, migration text, batch integer)')
+  const log = { info: () => undefined, warn: t.fail, error: t.fail }
+  await t.rejects(migrate(url, log), { message: /tables of another application/ })
 })
 
 t.test('the lock is the one of node-pg-migrate, which earlier releases take', async (t) => {
