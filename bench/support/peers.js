@@ -45,6 +45,7 @@ export const peers = {
     ...tutorial,
     command: [process.execPath, at('peers/express/server.js')],
     hash: 'bcrypt, cost 10',
+    quickHash: true,
     packages: at('peers/express'),
   },
   'better-auth': {
@@ -84,6 +85,7 @@ export const peers = {
       '-b',
     ],
     hash: 'bcrypt, cost 12',
+    quickHash: true,
     cwd: at('peers/flask'),
   },
 }

@@ -16,6 +16,8 @@ for (const [name, ...args] of [
   ['denylist', '1000'],
   ['revocations', '100', '1'],
   ['scale', '1000', '2000'],
+  ['import', '1000'],
+  ['upgrade', '1000', '5000'],
   ['peers', 'start', '--rounds=1', '--peers=gatehouse'],
 ] as const) {
   t.test(`bench/${name}.js prints a table`, { timeout: 300_000 }, async (t) => {
