@@ -22,7 +22,7 @@ const gatehouse = await client.discovery(
   },
 )
 
-/** The tokens of each session of this site. Yours belong into a store with an expiry. */
+/** The tokens of each session of this site. In production, use a store with an expiry. */
 const sessions = new Map()
 
 const cookie = ({ headers }, name) =>

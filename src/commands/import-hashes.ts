@@ -40,12 +40,12 @@ export async function readHashFormat(
   if (hashFormat === 'plain') return { name: 'none: plain passwords', hints: {}, plain: true }
   if (hashFormat !== undefined && hashFormat !== 'django') {
     throw new OperatorError(
-      `--hash-format ${hashFormat} is none of: django, firebase, plain, or such as "md5(password+salt)"`,
+      `Unknown --hash-format ${hashFormat}. Use django, firebase, plain, or a formula such as "md5(password+salt)"`,
     )
   }
   const isDjango = hashFormat === 'django' || sample.some(isDjangoHash)
   if (isDjango) return { name: 'django', hints: { django: true }, plain: false }
-  return { name: 'told by their text', hints: {}, plain: false }
+  return { name: 'recognized from each hash', hints: {}, plain: false }
 }
 
 const isDjangoHash = (hash: unknown) =>

@@ -83,14 +83,14 @@ export function printReport(
   const line = (count: number, text: string) => print(`${String(count).padStart(9)} ${text}`)
   line(rows, 'rows read')
   line(imported, dryRun ? 'users would be imported' : 'users imported')
-  if (present > 0) line(present, 'users are there already, from an earlier run')
+  if (present > 0) line(present, 'users already exist, skipped')
   if (refused > 0) line(refused, `rows refused: see ${rejects ?? 'the report'}`)
   if (withoutPassword > 0)
-    line(withoutPassword, 'of the users have no password: they choose one by a message')
+    line(withoutPassword, 'without a password: set one with "Forgot password"')
   for (const [scheme, count] of [...schemes].sort(([, a], [, b]) => b - a)) {
     line(count, `hashes ${nameOfScheme(scheme)}`)
   }
-  if (dryRun) print('Nothing was stored. A row that is there twice is refused when it is imported.')
+  if (dryRun) print('Nothing was stored. Duplicate rows are refused only in the real import.')
 }
 
 /** A scheme for people: `argon2id(md5 f=password+salt)`. */

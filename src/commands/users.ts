@@ -38,7 +38,7 @@ export function userCommands(tools: UserTools): Command {
   const stats = users
     .command('stats')
     .description(
-      'count the users by the scheme of their password hash; an imported scheme ends with its last login',
+      'count the users by the scheme of their password hash; an imported scheme disappears after all its users have logged in',
     )
     .option(...jsonFlag)
     .action(({ json }: { json?: boolean }) =>

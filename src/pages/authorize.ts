@@ -82,8 +82,8 @@ function isNavigation({ headers }: FastifyRequest): boolean {
 }
 
 /**
- * Redirects after a form was sent. To the authorization endpoint the page itself redirects: `form-action` would forbid
- * the redirect from there to the app, and each one of the app's own.
+ * Redirects after a form. For the authorization endpoint it sends a page that redirects: the policy's `form-action`
+ * would block the later redirects to the app and inside it.
  */
 export function redirectAfterForm(reply: FastifyReply, send: SendPage, target: string) {
   if (!isAuthorization(target)) return reply.redirect(target, 303)

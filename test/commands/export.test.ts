@@ -85,7 +85,7 @@ t.test('an export that is imported elsewhere gives the same export', async (t) =
   t.match((await second.run(['import', file, ...right])).out, /8 users imported[^]*1 rows refused/)
   t.match(await readFile(second.path('rejects.csv'), 'utf8'), /add --allow-admin/)
   const { out: rest } = await second.run(['import', file, ...right, '--allow-admin'])
-  t.match(rest, /1 users imported\n +8 users are there already/)
+  t.match(rest, /1 users imported\n +8 users already exist/)
 
   await second.run(['export', second.path('again'), '--passphrase-file', passphrase])
   const again = await readFile(second.path('again'), 'utf8')

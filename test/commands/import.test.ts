@@ -56,7 +56,7 @@ t.test('users of a CSV file log in with their old passwords', async (t) => {
   t.match(out, / {2}mobile +from Phone/)
   t.match(out, / {2}not imported +likes/)
   t.match(out, /4 users imported/)
-  t.match(out, /1 of the users have no password/)
+  t.match(out, /1 without a password/)
   t.match(out, /1 hashes argon2id\(sha1 f=hmac\)/)
   const [ada, bob, none, off] = await users(test)
   t.match(ada, {
@@ -113,7 +113,7 @@ t.test('an existing user is never changed, and a second run imports the rest', a
     'users.csv',
     ['email,username,password', rows[2], 'last@example.org,,'].join('\n'),
   )
-  t.match((await test.run(longer)).out, /1 users imported\n +1 users are there already/)
+  t.match((await test.run(longer)).out, /1 users imported\n +1 users already exist/)
   t.equal((await users(test)).length, 4)
 })
 
@@ -131,7 +131,7 @@ t.test('ids of the source stay, and another user with one is named', async (t) =
       .join('\n'),
   )
   t.match((await test.run(path)).out, /2 users imported/)
-  t.match(await test.rejects(), `There is a user ${id} with other names.`)
+  t.match(await test.rejects(), `The id ${id} belongs to a user with other identifiers.`)
   const rows = await test.sql<{ id: string }>('select id from users order by username')
   t.equal(rows[0]?.id, id)
   t.match(rows[1]?.id, /^018bcfe5-6800-7/, 'a new id begins with the time')
@@ -221,7 +221,7 @@ t.test(
     const test = await place(t)
     const path = await test.file('users.csv', `username,password\nada,${password}\n`)
     await test.run(path)
-    t.match(await test.rejects(), /The password hash is no hash of a known format/)
+    t.match(await test.rejects(), /The password hash has an unknown format/)
     t.notMatch(await test.rejects(), password, 'the report has no password')
     await test.run(path, '--hash-format', 'plain')
     t.match(await users(test), [{ password_hash: /^\$argon2id\$/ }])
@@ -301,7 +301,7 @@ t.test('options that fit nothing are refused before anything is read', async (t)
     [[path], /No column is an e-mail address.+The columns are: who, pass/],
     [[path, '--map', 'username=name'], /There is no column name/],
     [[path, '--map', 'nick=who'], /is not FIELD=COLUMN/],
-    [[path, '--map', 'username=who', '--hash-format', 'md4'], /--hash-format md4 is none of/],
+    [[path, '--map', 'username=who', '--hash-format', 'md4'], /Unknown --hash-format md4/],
     [
       [path, '--map', 'username=who', '--hash-format', 'md5(key+password)'],
       /needs --salt-key-file/,

@@ -94,5 +94,5 @@ t.test('users of a Flask app in MySQL log in by the old path, with salted MD5', 
   t.match((await login('bob')).json(), { access_token: String })
   t.equal((await login('new')).statusCode, 400, 'who is not activated stays so')
   t.strictSame(await hashes(test), ['argon2id', 'argon2id', 'wrapped'])
-  t.match((await gatehouse(test.url, args)).out, /3 users are there already/)
+  t.match((await gatehouse(test.url, args)).out, /3 users already exist/)
 })

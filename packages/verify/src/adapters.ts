@@ -9,7 +9,7 @@ export type TokenRules = {
   role?: string
   /** Whether to accept a client's own token. By default only if `role` is set. */
   admitsClients?: boolean
-  /** How many seconds ago the user may have logged in. A token of a client has no login, so it is refused. */
+  /** The maximum age of the login, in seconds. A token of a client has no login, so it is refused. */
   maxAge?: number
 }
 

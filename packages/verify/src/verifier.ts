@@ -28,7 +28,7 @@ export type VerifierOptions = {
 export type Claims = Readonly<AccessClaims>
 
 export type VerifyRules = {
-  /** How many seconds ago the user may have logged in. A token without `auth_time` is refused. */
+  /** The maximum age of the login, in seconds. A token without `auth_time` is refused. */
   maxAge?: number
 }
 

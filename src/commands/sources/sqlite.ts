@@ -94,13 +94,13 @@ async function openWithSqlJs(path: string): Promise<Database> {
   const { size } = await stat(path)
   if (size > maxWhole) {
     throw new OperatorError(
-      `${path} has more than 512 MB, which this Node.js reads as a whole. Use Node.js 24`,
+      `${path} has more than 512 MB, which this Node.js reads as a whole. Use Node.js 22.13 or newer`,
     )
   }
   const name = 'sql.js'
   const module = (await import(name).catch((cause: unknown) => {
     throw new OperatorError(
-      'SQLite files need Node.js 24, or the package sql.js: npm install --no-save sql.js',
+      'SQLite files need Node.js 22.13 or newer, or the package sql.js: npm install --no-save sql.js',
       { cause },
     )
   })) as { default: () => Promise<SqlJs> }

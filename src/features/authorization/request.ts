@@ -24,7 +24,7 @@ export type AuthorizationRequest = {
   state: string | undefined
   code_challenge: string
   prompt: 'none' | 'login' | undefined
-  /** How many seconds ago the user may have logged in. */
+  /** The maximum age of the login, in seconds. */
   maxAge: number | undefined
   fault?: { error: AuthorizationError; description: string }
 }
@@ -74,13 +74,15 @@ function findFault(
     return { error: 'unsupported_response_type', description: 'response_type must be code' }
   if (response_mode !== undefined && response_mode !== 'query')
     return invalid('response_mode must be query')
-  if (scope !== undefined) return { error: 'invalid_scope', description: 'leave scope out' }
+  if (scope !== undefined)
+    return { error: 'invalid_scope', description: 'scopes are not supported: remove scope' }
   if (code_challenge === undefined) return invalid('code_challenge is required')
   if (code_challenge_method !== 'S256') return invalid('code_challenge_method must be S256')
   if (!isChallenge.test(code_challenge)) return invalid('code_challenge must be 43 characters')
   if (prompt !== undefined && prompt !== 'none' && prompt !== 'login')
     return invalid('prompt must be none or login')
-  if (max_age !== undefined && !isSeconds.test(max_age)) return invalid('max_age must be seconds')
+  if (max_age !== undefined && !isSeconds.test(max_age))
+    return invalid('max_age must be a whole number of seconds')
   return undefined
 }
 

@@ -123,7 +123,8 @@ export function createAuthorizationService(dependencies: Dependencies) {
   async function proveClient(query: URLSearchParams) {
     const name = readOnce(query, 'client_id')
     const client = name === undefined ? undefined : await clients.find(name)
-    if (!client) throw invalidField('client_id', 'must name a registered client, once')
+    if (!client)
+      throw invalidField('client_id', 'must name a registered client and appear exactly once')
     const redirect_uri = readOnce(query, 'redirect_uri')
     if (redirect_uri === undefined || !client.redirect_uris.includes(redirect_uri))
       throw invalidField('redirect_uri', 'must be registered for this client, and given once')

@@ -15,6 +15,10 @@ export function checkRedirectUri(uri: string): void {
   if (uri.includes('#')) throw invalidField(field, 'must not have a fragment')
   if (username !== '' || password !== '') throw invalidField(field, 'must not have a user')
   const isAllowed = protocol === 'https:' || (protocol === 'http:' && isLoopback.test(hostname))
-  if (!isAllowed) throw invalidField(field, 'must be https, or http on localhost')
+  if (!isAllowed)
+    throw invalidField(
+      field,
+      'must use https, or http on localhost, a name below .localhost or a loopback address',
+    )
   if (href !== uri) throw invalidField(field, `must be written as ${href}`)
 }

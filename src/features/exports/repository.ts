@@ -22,7 +22,7 @@ export type ExportedUser = {
   identities: { issuer: string; subject: string; email: string | null; created_at: string }[]
 }
 
-/** All SQL of exports. Each method belongs into the transaction that begin() has prepared. */
+/** All SQL of exports. Call each method in the transaction that begin() prepared. */
 export function createExportRepository(db: Db) {
   return {
     /** All reads of this transaction see one moment. */

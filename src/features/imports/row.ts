@@ -139,7 +139,8 @@ export function readRow(
   function readIdentities(value: unknown): ImportedIdentity[] {
     const list = Array.isArray(value) ? (value as unknown[]) : []
     const identities = list.filter(isIdentity)
-    if (identities.length < list.length) faults.push('An identity of the row is damaged.')
+    if (identities.length < list.length)
+      faults.push('A connected identity in the row is malformed.')
     return identities
   }
 

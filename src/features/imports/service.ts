@@ -75,7 +75,7 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
       const analyze = async () => {
         if (totals.imported < analyzeAt || options.dryRun) return
         analyzeAt = 2 * totals.imported
-        // It saves time only: a large table may take longer than a statement may.
+        // Optional: on a large table ANALYZE may exceed the statement timeout.
         await store.imports.analyze().catch(() => undefined)
       }
       for await (const row of rows) {
@@ -219,6 +219,6 @@ function toRow(
     [kind, text],
     [`${kind}_canonical`, canonical],
   ])
-  // The statement ignores what is no column.
+  // jsonb_to_recordset ignores fields that are not columns.
   return { ...user, ...(Object.fromEntries(texts) as object), password_hash, password_scheme }
 }

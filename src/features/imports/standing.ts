@@ -5,7 +5,7 @@ import type { ImportedUser } from './row.js'
 /** `present`: the user is there already, with all names of the row. `refusal`: another user has one of them. */
 export type Standing = 'new' | 'present' | { refusal: string }
 
-/** Tells how imported users stand to those who exist. */
+/** Compares imported users with existing ones. */
 export function compareWith(holders: Holder[]): (user: ImportedUser) => Standing {
   const byId = new Map(holders.map((holder) => [holder.id, holder]))
   const taken = new Set(
@@ -19,7 +19,7 @@ export function compareWith(holders: Holder[]): (user: ImportedUser) => Standing
   return function standingOf({ id, identifiers }) {
     const same = byId.get(id)
     if (same && identifiers.every((identifier) => has(same, identifier))) return 'present'
-    if (same) return { refusal: `There is a user ${id} with other names.` }
+    if (same) return { refusal: `The id ${id} belongs to a user with other identifiers.` }
     const other = identifiers.find((identifier) => taken.has(keyOf(identifier)))
     return other ? { refusal: takenBy(other) } : 'new'
   }

@@ -83,7 +83,7 @@ export function createHashing(options: Options) {
       if (waiting.size === 0) timer = setTimeout(stop, idle).unref()
     })
     child.on('error', ({ message }) => fail(message))
-    // After `exit`, when its last words have arrived.
+    // Wait for stderr, which may arrive after `exit`.
     child.on('close', (code, signal) => fail(String(signal ?? code)))
 
     async function run(work: Work): Promise<unknown> {

@@ -171,8 +171,8 @@ export function createRenewal(dependencies: RenewalDependencies) {
 }
 
 /**
- * Whether a client may use the refresh token. The token of an app with a secret is for that app alone, and that of
- * another app for every holder who names no other client (RFC 6749 §6).
+ * Whether a client may use the refresh token. A confidential app's refresh token works only for that app. A public
+ * app's token also works without a client name (RFC 6749 §6).
  */
 function isForClient({ client_id, bound }: RefreshClaims, clientName: string | undefined): boolean {
   if (client_id === undefined) return true

@@ -24,7 +24,7 @@ export function readForeign(text: string, hints: HashHints = {}): StoredHash | {
       return { fault: 'has a salt of more than 256 bytes' }
     return bounded({ recipe, digest, scheme: schemeOf(recipe) })
   }
-  return { fault: 'is no hash of a known format' }
+  return { fault: 'has an unknown format' }
 }
 
 function bounded(stored: StoredHash): StoredHash | { fault: string } {

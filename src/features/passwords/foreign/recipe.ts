@@ -83,7 +83,7 @@ export function readScheme(name: string, parameters: string, salt: string): Reci
   if (bytes === undefined || (key !== undefined && !isUuid(key))) return undefined
   const algorithm = digestAlgorithms.find((each) => each === name.replace('pbkdf2-', ''))
   const made = read()
-  // Only one way of writing each: what is read is written the same.
+  // Accept only the canonical form, so that parsing and formatting round-trip.
   return made && `${name}$${parameters}` === schemeOf(made) ? made : undefined
 
   function read(): Recipe | undefined {
