@@ -6,6 +6,11 @@ declare module 'fastify' {
     /** Replaces the default deadline of this route, in milliseconds. */
     deadline?: number
   }
+
+  interface FastifyReply {
+    /** Its place among the open replies; undefined after it was removed. */
+    deadlineSlot: number | undefined
+  }
 }
 
 export type DeadlineOptions = {
@@ -22,25 +27,43 @@ export type DeadlineOptions = {
  * closes the request as soon as its body is read.
  */
 export function createDeadlines({ limit = 14_000, every = 1_000 }: DeadlineOptions = {}) {
-  const open = new Set<FastifyReply>()
+  // No Set: V8 replaces the table of a busy Set again and again, and each table keeps the next one alive. Once one
+  // is old, the replies of all later tables stay in memory until a collection of the whole heap.
+  const open: (FastifyReply | undefined)[] = []
+  const free: number[] = []
   let timer: NodeJS.Timeout | undefined
   let isClosing = false
 
   function sweep(): void {
-    if (isClosing && open.size === 0) clearInterval(timer)
+    if (isClosing && free.length === open.length) clearInterval(timer)
     const now = performance.now()
     for (const reply of open) {
+      if (!reply) continue
       const { request } = reply
       const { deadline = limit } = request.routeOptions.config
       if (now - request.arrivedAt < deadline) continue
-      open.delete(reply)
+      remove(reply)
       expire(reply)
     }
   }
 
+  function add(reply: FastifyReply): void {
+    const slot = free.pop() ?? open.length
+    open[slot] = reply
+    reply.deadlineSlot = slot
+  }
+
+  function remove(reply: FastifyReply): void {
+    const { deadlineSlot: slot } = reply
+    if (slot === undefined) return
+    open[slot] = undefined
+    free.push(slot)
+    reply.deadlineSlot = undefined
+  }
+
   return {
-    add: (reply: FastifyReply) => void open.add(reply),
-    remove: (reply: FastifyReply) => void open.delete(reply),
+    add,
+    remove,
     start: () => {
       timer = setInterval(sweep, every).unref()
     },

@@ -36,6 +36,7 @@ export const requests = fp<Options>(
     })
     const deadlines = createDeadlines(options)
     app.decorateRequest('arrivedAt', 0)
+    app.decorateReply('deadlineSlot', undefined)
     app.addHook('onClose', async () => refused.flush())
     app.addHook('onReady', async () => deadlines.start())
     app.addHook('onClose', async () => deadlines.stop())

@@ -2,7 +2,11 @@ import { Agent, request as ask } from 'node:http'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
+import { createDeadlines } from '../../src/http/deadlines.js'
 import { createServer } from '../../src/http/server.js'
 import { createLogger } from '../../src/log/logger.js'
 import { errors } from '../../src/http/errors.js'
@@ -137,4 +141,29 @@ t.test('a body that is still on its way when time ends closes its connection', a
   const { answers, end } = await exchange(origin, Buffer.concat([first, Buffer.from('{')]))
   t.match(answers, [{ status: 503, headers: { connection: 'close' } }])
   t.equal(end, 'closed')
+})
+
+t.test('replies that were sent leave memory with the young generation', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collectYoung = runInNewContext('gc') as (options: object) => void
+  const { add, remove } = createDeadlines()
+  const open: FastifyReply[] = []
+  const next = () => {
+    const reply = { body: new Array(1_000).fill(0) } as unknown as FastifyReply
+    add(reply)
+    if (open.push(reply) > 16) remove(open.shift() as FastifyReply)
+  }
+  const oldSpace = () =>
+    getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space')
+      ?.space_used_size ?? 0
+  const run = () => {
+    for (let nth = 0; nth < 1_000; nth += 1) {
+      next()
+      if (nth % 37 === 0) collectYoung({ type: 'minor' })
+    }
+  }
+  run()
+  const before = oldSpace()
+  run()
+  t.ok(oldSpace() - before < 2_000_000, `${oldSpace() - before} bytes of 8 MB`)
 })
