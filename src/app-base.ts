@@ -1,5 +1,5 @@
 import { createVerifiedTokens, type AccessClaims } from '@gatehouse/verify/protocol'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { callerOf } from './http/caller.js'
 import type { Config } from './config/load.js'
 import { prune } from './db/retention.js'
@@ -27,6 +27,8 @@ import { security } from './http/security.js'
 import { createServices } from './services.js'
 import type { Dependencies } from './shared-services.js'
 import { createSessionCookies } from './features/sessions/session-cookies.js'
+
+type WrapHook = (hook: preHandlerHookHandler) => preHandlerHookHandler
 
 /** What every route shares: the services, the server with its plugins, and the check of access tokens. */
 export async function buildBase(config: Config, dependencies: Dependencies) {
@@ -95,8 +97,11 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     await Promise.all(outboxWorkers.map(({ stop }) => stop()))
   })
 
-  /** Requires an access token for every route that is registered in `scope` after this call. */
-  function secure(scope: FastifyInstance, rules: AccessRules = {}): void {
+  /**
+   * Requires an access token for every route that is registered in `scope` after this call.
+   * @param wrap returns the hook that decides whether the access token is asked for
+   */
+  function secure(scope: FastifyInstance, rules: AccessRules = {}, wrap?: WrapHook): void {
     scope.addHook('onRoute', (route) => {
       // Authenticate before validating, so anonymous callers cannot probe the schema.
       route.attachValidation = true
@@ -104,7 +109,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     })
     const onDenied = rules.role === 'admin' ? noteDenial : undefined
     const options = { ...authentication, ...rules, ...(onDenied && { onDenied }) }
-    scope.addHook('preHandler', createAuthenticateHook(options))
+    const hook = createAuthenticateHook(options)
+    scope.addHook('preHandler', wrap ? wrap(hook) : hook)
   }
 
   function noteDenial(request: FastifyRequest, { sub, sid }: AccessClaims): void {

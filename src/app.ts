@@ -7,9 +7,14 @@ import type { Config } from './config/load.js'
 import { restUser } from './compat/rest-user.js'
 import { usersV1 } from './compat/users-v1.js'
 import { isForwardedChange } from './forward-auth/original.js'
+import { createHostHook } from './forward-auth/host-hook.js'
+import { createHostTokens } from './forward-auth/host-tokens.js'
+import { createLoginStates } from './forward-auth/login-states.js'
+import { hostLoginRoutes } from './forward-auth/logins.js'
 import { forwardAuthRoutes } from './forward-auth/routes.js'
 import { metadataRoutes } from './features/oauth/metadata.js'
 import { oauthRoutes } from './features/oauth/routes.js'
+import { createPageSender } from './pages/layout.js'
 import { createNotFoundHandler } from './pages/not-found.js'
 import { referencePage } from './pages/reference/routes.js'
 import { pages } from './pages/routes.js'
@@ -43,6 +48,18 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { CORS_ORIGINS: corsOrigins, JWT_ISSUER: issuer, PUBLIC_URL: publicUrl } = config
   const activation = config.ACTIVATION === 'required'
   const bodies = createBodies()
+  const { hosts, tokens, denylist, usage, clock } = services
+  const hostTokens = createHostTokens({
+    cookies,
+    tokens,
+    sessions,
+    denylist,
+    usage,
+    keyring,
+    clock,
+    accessTtl: config.ACCESS_TOKEN_TTL,
+    grace: config.REFRESH_GRACE,
+  })
   const completeLogin = createCompleteLogin({ cookies, limits })
 
   // Public: these routes need no access token.
@@ -76,6 +93,17 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     activation,
     minLength: config.PASSWORD_MIN_LENGTH,
   })
+  await app.register(hostLoginRoutes, {
+    hosts,
+    tokens: hostTokens,
+    states: createLoginStates(dependencies.keysSecret, clock),
+    authorization,
+    sessions,
+    cookies,
+    send: createPageSender(config.APP_NAME, corsOrigins),
+    publicUrl,
+    issuer,
+  })
   app.setNotFoundHandler(createNotFoundHandler({ appName: config.APP_NAME, corsOrigins }))
   await app.register(referencePage, { appName: config.APP_NAME })
 
@@ -98,8 +126,9 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
 
   // A reverse proxy calls these before it forwards a request to another app.
   await app.register(async (secured) => {
-    secure(secured, { isChange: isForwardedChange, admitsClients: true })
-    await secured.register(forwardAuthRoutes, { publicUrl, corsOrigins })
+    const byHost = createHostHook(hosts, hostTokens)
+    secure(secured, { isChange: isForwardedChange, admitsClients: true }, byHost)
+    await secured.register(forwardAuthRoutes, { publicUrl, corsOrigins, hosts })
   })
 
   // The paths and envelopes of older systems, over the same services.

@@ -14,6 +14,7 @@ import { createTransports } from './features/messages/configured-transports.js'
 import { createSharedServices, type Dependencies } from './shared-services.js'
 import { createMessageService } from './features/messages/service.js'
 import { createOutboxWorker } from './features/messages/worker.js'
+import { createAppHosts } from './forward-auth/hosts.js'
 import { createOAuthService } from './features/oauth/service.js'
 import { createRevocations } from './features/revocations/service.js'
 import { createRoleService } from './features/roles/service.js'
@@ -121,6 +122,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const roles = createRoleService({ store })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({ store, tokens, denylist, sessions, usage })
+  const hosts = createAppHosts(config.PUBLIC_URL, config.FORWARD_AUTH_HOSTS)
   const authorization = createAuthorizationService({
     store,
     clients,
@@ -131,6 +133,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     log,
     issuer: config.JWT_ISSUER,
     sessionsPerUser: config.SESSIONS_PER_USER,
+    hosts: hosts.byRedirectUri,
   })
   const converter = createConverter({ log })
   const uploads = createUploadService({ store, converter })
@@ -157,6 +160,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     denylist,
     exports: createExportService({ store }),
     failureDelay,
+    hosts,
     identities,
     imports,
     issued: shared.issued,

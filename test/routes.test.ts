@@ -51,6 +51,10 @@ const publicRoutes = [
   'GET /forgot',
   'POST /forgot',
   'GET /welcome',
+  'GET /forward-auth/login',
+  'GET /forward-auth/callback',
+  'GET /forward-auth/logout',
+  'POST /forward-auth/logout',
   'GET /auth/:provider',
   'GET /auth/:provider/callback',
   'GET /logout',
@@ -71,7 +75,7 @@ const reference = (name: string) =>
   readFileSync(new URL(`../docs/reference/${name}.md`, import.meta.url), 'utf8')
 
 /** Of these every method is a route; docs and the OpenAPI document have them once. */
-const isForAny = (url: string) => url.startsWith('/forward-auth')
+const isForAny = (url: string) => /^\/forward-auth(\/role\/|$)/.test(url)
 
 const isDialect = (url: string) => /^\/(user|api\/v1)(\/|$)/.test(url)
 

@@ -37,18 +37,22 @@ local function refuse(txn, status, headers, body)
   txn:done(reply)
 end
 
+-- The cookies of Gatehouse, on its own host and on that of an app. There `session` is the app's own.
+local ofGatehouse = { session = true, refresh = true }
+local ofAppHost = { gatehouse = true, gatehouse_login = true }
+
 -- The cookies of Gatehouse stay away from the app: a program that reads them can act as the user.
-local function withoutOurs(cookies)
+local function without(ours, cookies)
   local kept = {}
   for pair in table.concat(cookies, ';'):gmatch('[^;]+') do
     local name = pair:match('^[ \t]*([^=]-)[ \t]*=') or ''
     local bare = name:gsub('^__Host%-', '')
-    if bare ~= 'session' and bare ~= 'refresh' then kept[#kept + 1] = pair:match('^%s*(.-)%s*$') end
+    if not ours[bare] then kept[#kept + 1] = pair:match('^%s*(.-)%s*$') end
   end
   return table.concat(kept, '; ')
 end
 
-core.register_action('forward_auth', { 'http-req' }, function(txn, path)
+local function ask(txn, path, ours)
   local sent = txn.http:req_get_headers()
   local headers = {
     host = values(sent.host),
@@ -67,7 +71,16 @@ core.register_action('forward_auth', { 'http-req' }, function(txn, path)
   for _, name in ipairs(identity) do
     txn.http:req_set_header(name, values(answer.headers[name])[1] or '')
   end
-  local cookies = withoutOurs(values(sent.cookie))
+  -- A renewed cookie, for apps on hosts of their own: many-hosts/haproxy.cfg adds it to the response.
+  local renewed = values(answer.headers['set-cookie'])[1]
+  if renewed ~= nil then txn:set_var('txn.gatehouse_cookie', renewed) end
+  local cookies = without(ours, values(sent.cookie))
   txn.http:req_del_header('cookie')
   if cookies ~= '' then txn.http:req_set_header('cookie', cookies) end
-end, 1)
+end
+
+-- For an app on the host of Gatehouse.
+core.register_action('forward_auth', { 'http-req' }, function(txn, path) ask(txn, path, ofGatehouse) end, 1)
+
+-- For an app on a host of its own.
+core.register_action('forward_auth_host', { 'http-req' }, function(txn, path) ask(txn, path, ofAppHost) end, 1)

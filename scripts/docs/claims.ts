@@ -1,4 +1,9 @@
-import { AccessClaims, RefreshClaims, RevocationClaims } from '@gatehouse/verify/protocol'
+import {
+  AccessClaims,
+  ForwardAuthClaims,
+  RefreshClaims,
+  RevocationClaims,
+} from '@gatehouse/verify/protocol'
 import type { TObject } from '@sinclair/typebox'
 import { code, page, table } from './markdown.js'
 
@@ -36,6 +41,24 @@ const refresh: Record<keyof RefreshClaims, string> = {
   exp: 'when it expires',
 }
 
+const forwardAuth: Record<keyof ForwardAuthClaims, string> = {
+  iss: 'the issuer',
+  aud: 'the host of the app, with its port if it has one',
+  sub: 'the id of the user',
+  sid: 'the id of the session',
+  gen: 'how often the session was renewed before',
+  roles: 'the roles at the login or the last renewal',
+  username: 'the username at that time',
+  email: 'the verified e-mail address at that time',
+  email_verified: '`true`, beside every `email`',
+  name: 'the name at that time',
+  epoch: 'rises when the roles change: a token with a lower one is renewed',
+  auth_time: 'when the user logged in; a renewal does not change it',
+  amr: 'how the user logged in: `pwd` for a password; left out for a provider',
+  iat: 'when it was issued or renewed. It is believed for `ACCESS_TOKEN_TTL`, and then renewed',
+  exp: 'when its session ends',
+}
+
 const revocations: Record<keyof RevocationClaims, string> = {
   iss: 'the issuer',
   aud: 'the issuer and `/revocations`',
@@ -60,6 +83,11 @@ export const claimsPage = () =>
     'Times are in seconds unless the table says otherwise. A claim with `?` may be missing.',
     section('Access token (`typ: at+jwt`)', AccessClaims, access),
     section('Refresh token (`typ: rt+jwt`), for Gatehouse alone', RefreshClaims, refresh),
+    section(
+      "Token in the cookie of an app's host (`typ: fa+jwt`), for forward-auth there alone",
+      ForwardAuthClaims,
+      forwardAuth,
+    ),
     section('List of revocations (`typ: revocations+jwt`)', RevocationClaims, revocations),
   )
 

@@ -77,6 +77,7 @@ const key = (kid = '', start: number, end: number) => ({
     'at+jwt': end ? Date.parse(at(end, '09:47:00.000')) : Infinity,
     // A refresh token lives for 30 days.
     'rt+jwt': end ? Date.parse(at(end, '09:32:00.000')) + 30 * 86_400_000 : 0,
+    'fa+jwt': 0,
   },
 })
 

@@ -31,7 +31,7 @@ export type Lifetimes = { accessTtl: number; refreshTtl: number }
 export const eternal: Life = {
   signsFrom: 0,
   retiresAt: Infinity,
-  until: { 'at+jwt': Infinity, 'rt+jwt': Infinity },
+  until: { 'at+jwt': Infinity, 'rt+jwt': Infinity, 'fa+jwt': Infinity },
 }
 
 /**
@@ -50,7 +50,8 @@ export function livesOf<Key extends DatedKey>(
       .map((next) => startOf(next) + (next.algorithm === key.algorithm ? 0 : changeTime * 1_000))
     const retiresAt = ends.reduce((first, end) => Math.min(first, end), Infinity)
     const verifiesFor = (ttl: number) => retiresAt + (ttl + leeway) * 1_000
-    const until = { 'at+jwt': verifiesFor(accessTtl), 'rt+jwt': verifiesFor(refreshTtl) }
+    const ofSession = verifiesFor(refreshTtl)
+    const until = { 'at+jwt': verifiesFor(accessTtl), 'rt+jwt': ofSession, 'fa+jwt': ofSession }
     return { ...key, signsFrom: startOf(key), retiresAt, until }
   })
 }

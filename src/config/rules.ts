@@ -14,6 +14,7 @@ export const rules: ((values: Values) => string[])[] = [
   weakSecrets,
   refusedInProduction,
   badOrigins,
+  badHosts,
   badProxies,
   badUrls,
   incomplete,
@@ -38,6 +39,27 @@ function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Values): string[] {
     ...(origins.every(isOrigin)
       ? []
       : ['CORS_ORIGINS must be origins such as https://app.example.org, separated by commas']),
+  ]
+}
+
+/** A host is written as a browser writes it, because requests are compared with it. The cookies of PUBLIC_URL are others. */
+function badHosts({ PUBLIC_URL, FORWARD_AUTH_HOSTS }: Values): string[] {
+  const isUrl = typeof PUBLIC_URL === 'string' && URL.canParse(PUBLIC_URL)
+  const { protocol, hostname } = new URL(isUrl ? PUBLIC_URL : 'http://localhost')
+  const hosts = String(FORWARD_AUTH_HOSTS)
+    .split(',')
+    .flatMap((item) => item.trim() || [])
+  const isHost = (text: string) => {
+    const url = `${protocol}//${text}`
+    return URL.canParse(url) && new URL(url).host === text && !text.endsWith('.')
+  }
+  return [
+    ...(hosts.every(isHost)
+      ? []
+      : ['FORWARD_AUTH_HOSTS must be hosts such as app.example.org, separated by commas']),
+    ...(hosts.some((host) => host.replace(/:\d+$/, '') === hostname)
+      ? ['FORWARD_AUTH_HOSTS must not have the host of PUBLIC_URL: its own cookies count there']
+      : []),
   ]
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { createSafeNext } from '../http/next.js'
+import { isFromProxy, type AppHosts } from './hosts.js'
 import { wantsHtml } from '../http/accept.js'
 
 /**
@@ -22,9 +23,10 @@ function methodsOf({ method, headers }: FastifyRequest): string[] {
 /**
  * Returns a function that builds the URL of the login page, with the requested page as `next`. It returns
  * undefined unless a browser asks for a page on the host of PUBLIC_URL; another port must be in CORS_ORIGINS.
- * On another host the cookies are missing, so the user would go round between the page and the login.
+ * On another host the cookies are missing, so the user would go round between the page and the login. A host of
+ * FORWARD_AUTH_HOSTS has cookies and a login of its own.
  */
-export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
+export function createLoginUrl(publicUrl: string, corsOrigins: string[], hosts: AppHosts) {
   const own = new URL(publicUrl)
   const safeNext = createSafeNext(publicUrl, corsOrigins)
 
@@ -35,6 +37,12 @@ export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
       !isForwardedChange(request) &&
       wantsHtml(request)
     const url = isNavigation ? originalUrl(request) : undefined
+    const host = url && hosts.find(request)
+    if (url && host !== undefined) {
+      const origin = hosts.originOf(host)
+      const next = createSafeNext(origin, [])(url.href)
+      return `${origin}/forward-auth/login?next=${encodeURIComponent(next)}`
+    }
     if (url?.hostname !== own.hostname || url.protocol !== own.protocol) return undefined
     if (url.origin !== own.origin && !corsOrigins.includes(url.origin)) return undefined
     const clear = cookies.length > 0 ? '&cookies=clear' : ''
@@ -43,10 +51,10 @@ export function createLoginUrl(publicUrl: string, corsOrigins: string[]) {
 }
 
 /** The URL that the client requested from the proxy; undefined unless a trusted proxy sent the headers. */
-function originalUrl({ protocol, host, headers, ips = [] }: FastifyRequest): URL | undefined {
+function originalUrl(request: FastifyRequest): URL | undefined {
+  const { protocol, host, headers } = request
   const path = headers['x-forwarded-uri']
-  const isTrusted = ips.length > 1 // the address of the proxy, and that of the client from X-Forwarded-For
-  if (!isTrusted || typeof path !== 'string' || !path.startsWith('/')) return undefined
+  if (!isFromProxy(request) || typeof path !== 'string' || !path.startsWith('/')) return undefined
   const url = `${protocol}://${host}${path}`
   return URL.canParse(url) ? new URL(url) : undefined
 }

@@ -9,9 +9,10 @@ import { sendError } from '../http/errors.js'
 import { replies } from '../http/replies.js'
 import { RoleName } from '../features/roles/schemas.js'
 import { identityHeaders } from './identity.js'
+import type { AppHosts } from './hosts.js'
 import { createLoginUrl } from './original.js'
 
-type Options = { publicUrl: string; corsOrigins: string[] }
+type Options = { publicUrl: string; corsOrigins: string[]; hosts: AppHosts }
 
 const NoBody = (description: string) => Type.Null({ description })
 const tags = ['forward-auth']
@@ -30,8 +31,8 @@ const Params = Type.Object({ role: RoleName })
  * of the path, never of a query or header, because a client could change those.
  */
 export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { publicUrl, corsOrigins } = options
-  const loginUrl = createLoginUrl(publicUrl, corsOrigins)
+  const { publicUrl, corsOrigins, hosts } = options
+  const loginUrl = createLoginUrl(publicUrl, corsOrigins, hosts)
   const otherMethods = acceptEveryMethod(app)
 
   app.setErrorHandler((error: AppError, request, reply) => {

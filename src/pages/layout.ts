@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AppError } from '../errors.js'
+import { wantsHtml } from '../http/accept.js'
+import { prepareError, sendError } from '../http/errors.js'
+import { sentenceOf } from '../http/sentences.js'
 import { compileView, readStyle, type Markup } from './views.js'
 
 const style = readStyle('base') + readStyle('forms')
@@ -52,6 +56,8 @@ export type Form = {
 
 export type Page = {
   title: string
+  /** On the host of an app, which has no other page of ours. */
+  isElsewhere?: boolean | undefined
   /** The name of the signed-in user. */
   userName?: string | undefined
   flash?: string | undefined
@@ -87,3 +93,13 @@ export function createPageSender(appName: string, origins: string[]) {
 }
 
 export type SendPage = ReturnType<typeof createPageSender>
+
+/** Returns an error handler: the status, headers and log of any other error, but a browser gets a page. */
+export function createPageErrors(send: SendPage, page: Pick<Page, 'isElsewhere'> = {}) {
+  return (error: AppError, request: FastifyRequest, reply: FastifyReply) => {
+    if (!wantsHtml(request)) return sendError(error, request, reply)
+    const { statusCode, message, fields } = prepareError(error, request, reply)
+    const fault = fields?.map(sentenceOf).join(' ') ?? `${message}.`
+    return send(reply, statusCode, { ...page, title: 'Sorry', fault, content: [] })
+  }
+}

@@ -60,7 +60,7 @@ const embedded = new Set(['iframe', 'frame', 'embed', 'object'])
  * set (Fetch Metadata §2). A link on our own page is intended. A prefetch, a picture or a frame is not. A
  * client that does not accept HTML is a script, which cannot submit the form.
  */
-function isIntended(request: FastifyRequest): boolean {
+export function isIntended(request: FastifyRequest): boolean {
   const { headers } = request
   const mode = headers['sec-fetch-mode']
   if (headers['sec-purpose'] !== undefined || headers.purpose !== undefined) return false

@@ -7,8 +7,6 @@ import { AppError, invalidField } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
-import { prepareError, sendError } from '../http/errors.js'
-import { sentenceOf } from '../http/sentences.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { IdentityService } from '../features/identities/identities.js'
 import type { SocialService } from '../features/identities/service.js'
@@ -16,14 +14,13 @@ import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
 import type { Mailbox } from '../features/messages/mailbox.js'
 import type { UserService } from '../features/users/service.js'
-import { wantsHtml } from '../http/accept.js'
 import { askingPages } from './asking.js'
 import { authorizePage } from './authorize.js'
 import { codePages } from './codes.js'
 import { devMailPages } from './dev-mail.js'
 import { createGreeting } from './greeting.js'
 import { homePages } from './home.js'
-import { createPageSender } from './layout.js'
+import { createPageErrors, createPageSender } from './layout.js'
 import { iconRoute } from './icon.js'
 import { linkPages } from './links.js'
 import { loginPages } from './login.js'
@@ -71,13 +68,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   const send = createPageSender(appName, corsOrigins)
   await app.register(formbody, { bodyLimit: 16_384 })
 
-  app.setErrorHandler((error: AppError, request, reply) => {
-    if (!wantsHtml(request)) return sendError(error, request, reply)
-    // The status, headers and log of any other error, but the body is a page.
-    const { statusCode, message, fields } = prepareError(error, request, reply)
-    const fault = fields?.map(sentenceOf).join(' ') ?? `${message}.`
-    return send(reply, statusCode, { title: 'Sorry', fault, content: [] })
-  })
+  app.setErrorHandler(createPageErrors(send))
 
   // Apply the rules for text in JSON bodies to forms.
   app.addHook('preValidation', async ({ body, routeOptions }) => {

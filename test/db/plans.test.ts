@@ -257,7 +257,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'sessions.openRelated': () =>
       sessions.openRelated({
         ...{ id: newId(), user_id: id, from_id: session, client_id: other.session },
-        ...{ user_agent: 'x', address: '::1', keep: 9 },
+        ...{ host: null, user_agent: 'x', address: '::1', keep: 9 },
       }),
     'sessions.list': () => sessions.list(id, session),
     'sessions.startedWithin': () => sessions.startedWithin(session, id, 60),

@@ -66,3 +66,21 @@ t.test('an entry point trusts no client, and lets no look-alike of a header pass
   }
   t.end()
 })
+
+t.test('apps on hosts of their own: Gatehouse logs in, and each app is asked for', (t) => {
+  const { http: many } = read('../many-hosts/traefik.yml')
+  const { forwardAuth } = many.middlewares['logged-in']
+  t.match(forwardAuth, {
+    authResponseHeaders: identity,
+    addAuthCookiesToResponse: ['__Host-gatehouse'],
+    trustForwardHeader: false,
+  })
+  const found = Object.entries(many.routers as typeof routers)
+  for (const [name, { middlewares: names, service }] of found) {
+    const isApp = service !== 'gatehouse'
+    t.strictSame(names, ['strip-identity', ...(isApp ? ['logged-in', 'no-store'] : [])], name)
+    t.ok(many.services[service], service)
+  }
+  t.ok(many.routers.login.priority > many.routers.app1.priority)
+  t.end()
+})

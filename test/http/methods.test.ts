@@ -18,6 +18,9 @@ const unsafe = [
   '/oauth/authorize',
   '/auth/:provider',
   '/auth/:provider/callback',
+  '/forward-auth/login',
+  '/forward-auth/callback',
+  '/forward-auth/logout',
 ]
 // The length changes from one reply to the next.
 const isLive = (url: string) => ['/metrics', '/.well-known/revocations'].includes(url)

@@ -25,7 +25,7 @@ export async function openRelated(
   const { store, tokens } = await createServices(config, { db, listenUrl: '', keysSecret, log })
   const subject = await store.sessions.openRelated({
     ...{ id: randomUUID(), user_id: String(claimsOf(access_token).sub), from_id },
-    ...{ client_id: client?.id ?? '', user_agent: 'app', address: '::1' },
+    ...{ client_id: client?.id ?? '', host: null, user_agent: 'app', address: '::1' },
     keep: config.SESSIONS_PER_USER - 1,
   })
   if (!subject) throw new Error('not opened')

@@ -31,5 +31,9 @@ export const service = {
     'proxies whose `X-Forwarded-*` headers are trusted: addresses, CIDR ranges, `loopback`, `linklocal`, `uniquelocal`; or `none`',
     'loopback',
   ),
+  FORWARD_AUTH_HOSTS: List(
+    'hosts of apps behind forward-auth that have a session of their own, such as `app.example.org`, separated by commas; with the scheme of PUBLIC_URL',
+    '',
+  ),
   CORS_ORIGINS: List('origins of browser frontends on other hosts, separated by commas', ''),
 }

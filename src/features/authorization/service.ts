@@ -1,3 +1,4 @@
+import { ownClientId } from '@gatehouse/verify/protocol'
 import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Actor, Caller } from '../../http/caller.js'
@@ -9,7 +10,7 @@ import type { Client } from '../clients/repository.js'
 import type { ClientService } from '../clients/service.js'
 import type { Limits } from '../limits/limits.js'
 import type { SessionRepository } from '../sessions/repository.js'
-import type { TokenPair, TokenService, TokenSubject } from '../tokens/service.js'
+import type { HostToken, TokenPair, TokenService, TokenSubject } from '../tokens/service.js'
 import type { LoginMarks } from './login-marks.js'
 import type { AuthorizationRepository, CodeBinding } from './repository.js'
 import { readOnce, readRequest, type AuthorizationError } from './request.js'
@@ -31,7 +32,15 @@ type Dependencies = {
   issuer: string
   /** The most sessions that a login may have, beside its first. */
   sessionsPerUser: number
+  /** The hosts of apps behind forward-auth, by the redirect URI of each. */
+  hosts: ReadonlyMap<string, string>
 }
+
+/** What exchanges a code: an app, or Gatehouse itself for the host of one. */
+type Exchanger = Pick<Client, 'id' | 'name' | 'redirect_uris'>
+
+/** `gatehouse` is no name of a client, and no request to the token endpoint comes from it. */
+const gatehouse = { id: '00000000-0000-0000-0000-000000000000', name: ownClientId }
 
 type Exchange = { code: string; redirect_uri: string; code_verifier: string }
 
@@ -48,7 +57,7 @@ const isVerifier = /^[A-Za-z0-9._~-]{43,128}$/
 
 /** Gives apps on other hosts a session of their own, by the authorization code flow with PKCE (RFC 6749 §4.1). */
 export function createAuthorizationService(dependencies: Dependencies) {
-  const { store, clients, tokens, limits, marks, newId, log, issuer, sessionsPerUser } =
+  const { store, clients, tokens, limits, marks, newId, log, issuer, sessionsPerUser, hosts } =
     dependencies
 
   return {
@@ -106,29 +115,57 @@ export function createAuthorizationService(dependencies: Dependencies) {
      * @throws AppError `invalid_grant`, `validation_failed`, `rate_limited`
      */
     async exchange(client: Client, given: Exchange, caller: Caller): Promise<TokenPair> {
-      const { code, redirect_uri, code_verifier } = given
-      if (!isVerifier.test(code_verifier))
+      if (!isVerifier.test(given.code_verifier))
         throw invalidField('code_verifier', 'must be 43 to 128 unreserved characters')
-      const code_challenge = createHash('sha256').update(code_verifier).digest('base64url')
-      const code_hash = hashSecret(code)
-      const binding = { code_hash, client_id: client.id, redirect_uri, code_challenge }
-      const subject = await openSession(client, binding, caller)
-      if (subject) return tokens.issue(subject)
-      await limits.countFailure('refresh', caller.address)
-      throw new AppError('invalid_grant')
+      return tokens.issue(await redeem(client, given, caller))
     },
+
+    /**
+     * Exchanges a code for the token of a session for forward-auth on the host of the redirect URI.
+     * @throws AppError `invalid_grant`, `rate_limited`
+     */
+    async exchangeForHost(given: Exchange, caller: Caller): Promise<HostToken> {
+      const host = hosts.get(given.redirect_uri)
+      if (host === undefined) throw new AppError('invalid_grant')
+      return tokens.issueForHost(await redeem(ownClient(), given, caller, host), host)
+    },
+  }
+
+  function ownClient(): Exchanger {
+    return { ...gatehouse, redirect_uris: [...hosts.keys()] }
+  }
+
+  /** @throws AppError `invalid_grant`, `rate_limited` */
+  async function redeem(
+    client: Exchanger,
+    { code, redirect_uri, code_verifier }: Exchange,
+    caller: Caller,
+    host: string | null = null,
+  ): Promise<TokenSubject> {
+    const code_challenge = createHash('sha256').update(code_verifier).digest('base64url')
+    const code_hash = hashSecret(code)
+    const binding = { code_hash, client_id: client.id, redirect_uri, code_challenge }
+    const subject = await openSession(client, binding, caller, host)
+    if (subject) return subject
+    await limits.countFailure('refresh', caller.address)
+    throw new AppError('invalid_grant')
   }
 
   /** @throws AppError `validation_failed` */
   async function proveClient(query: URLSearchParams) {
     const name = readOnce(query, 'client_id')
-    const client = name === undefined ? undefined : await clients.find(name)
+    const client = await findExchanger(name)
     if (!client)
       throw invalidField('client_id', 'must name a registered client and appear exactly once')
     const redirect_uri = readOnce(query, 'redirect_uri')
     if (redirect_uri === undefined || !client.redirect_uris.includes(redirect_uri))
       throw invalidField('redirect_uri', 'must be registered for this client, and given once')
     return { client, redirect_uri }
+  }
+
+  async function findExchanger(name: string | undefined): Promise<Exchanger | undefined> {
+    if (name === ownClientId && hosts.size > 0) return ownClient()
+    return name === undefined ? undefined : clients.find(name)
   }
 
   async function findSession(actor: Actor | undefined) {
@@ -140,12 +177,14 @@ export function createAuthorizationService(dependencies: Dependencies) {
 
   /** Returns undefined if the code is not valid, or the session that it was given to has ended. */
   async function openSession(
-    client: Client,
+    client: Exchanger,
     binding: CodeBinding,
     caller: Caller,
+    host: string | null,
   ): Promise<TokenSubject | undefined> {
     const id = newId()
     const { name } = client
+    const client_id = host === null ? client.id : null
     const { user_agent, address } = caller
     return store.transaction(async (tx) => {
       const spent = await tx.authorizations.spend(binding, id)
@@ -155,12 +194,12 @@ export function createAuthorizationService(dependencies: Dependencies) {
       }
       const { user_id, session_id: from_id } = spent
       const subject = await tx.sessions.openRelated({
-        ...{ id, user_id, from_id, client_id: client.id, user_agent, address },
+        ...{ id, user_id, from_id, client_id, host, user_agent, address },
         keep: sessionsPerUser - 1,
       })
       if (!subject) return undefined
       const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
-      const detail = { client: name, session: id }
+      const detail = { client: name, session: id, ...(host !== null && { host }) }
       await tx.audit.add({ event: 'session.opened', ...entry, detail })
       return subject
     })

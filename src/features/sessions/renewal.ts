@@ -27,6 +27,9 @@ export type RenewalDependencies = {
   grace: number
 }
 
+/** What a token says of its session. */
+type SessionClaims = Pick<RefreshClaims, 'sid' | 'sub' | 'gen'>
+
 export type RefreshedSession = { tokens: TokenPair; user_id: string; session_id: string }
 
 /** Refreshes sessions. */
@@ -53,7 +56,7 @@ export function createRenewal(dependencies: RenewalDependencies) {
 
   const lateRepeats = new Map<string, Promise<void>>()
 
-  return { refresh, refreshSession }
+  return { refresh, refreshSession, renewHost }
 
   /**
    * Exchanges a refresh token for the next pair, or repeats the present pair: createRefreshRule()
@@ -87,11 +90,30 @@ export function createRenewal(dependencies: RenewalDependencies) {
   ): Promise<RefreshedSession> {
     const claims = tokens.readRefreshToken(token)
     if (!isForClient(claims, clientName)) throw new AppError('invalid_token')
-    const { sid, sub, gen } = claims
+    const { sid, sub } = claims
+    const subject = await advance(claims, null, caller)
+    return { tokens: tokens.issue(subject), user_id: sub, session_id: sid }
+  }
+
+  /**
+   * Renews the session of an app's host, by the same rule as a refresh: its token for forward-auth stands for a refresh
+   * token too. A failure counts against nobody: only a genuine token comes here, and the caller remembers failures.
+   * @throws AppError `invalid_token`, `unavailable`
+   */
+  function renewHost(claims: SessionClaims, host: string, caller: Caller): Promise<TokenSubject> {
+    return advance(claims, host, caller)
+  }
+
+  async function advance(
+    { sid, sub, gen }: SessionClaims,
+    host: string | null,
+    caller: Caller,
+  ): Promise<TokenSubject> {
     const presented = { id: sid, user_id: sub, generation: gen }
     // Nearly every refresh is a rotation, so it is tried before the session is read.
     const subject = (await rotateTogether(presented)) ?? (await applyDecision(presented, caller))
-    return { tokens: tokens.issue(subject), user_id: sub, session_id: sid }
+    if (subject.host !== host) throw new AppError('invalid_token')
+    return subject
   }
 
   /**

@@ -26,8 +26,10 @@ type RelatedSession = {
   user_id: string
   /** The session that got the code. */
   from_id: string
-  /** The client that exchanged it. */
-  client_id: string
+  /** The client that exchanged it; null for Gatehouse itself. */
+  client_id: string | null
+  /** The host of an app, if the session is for forward-auth there. */
+  host: string | null
   user_agent: string | null
   address: string
   /** How many other sessions the login may have. */
@@ -53,7 +55,7 @@ export function createSessionSql({ idleTtl, grace }: SessionLifetimes) {
     least(s.expires_at, ${idleEnd}) as expires_at, ${authTime} as auth_time, s.amr,
     (select name from clients where id = s.client_id) as client_name,
     exists (select from clients where id = s.client_id and not is_public) as is_bound,
-    u.username, case when u.email_verified_at is not null then u.email end as email, u.name, u.epoch,
+    s.host, u.username, case when u.email_verified_at is not null then u.email end as email, u.name, u.epoch,
     array(select role from user_roles where user_id = u.id order by role) as roles`
   const rule = createRefreshRule(grace)
   return {
@@ -140,11 +142,11 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
     },
 
     /**
-     * Opens a session of an app within the login of the session `from_id`, and ends those of the login that were
+     * Opens a session of an app, or of its host, within the login of the session `from_id`, and ends those of the login that were
      * used least recently. Returns undefined unless that session is valid and its user enabled.
      */
     async openRelated(session: RelatedSession): Promise<TokenSubject | undefined> {
-      const { id, user_id, from_id, client_id, user_agent, address, keep } = session
+      const { id, user_id, from_id, client_id, host, user_agent, address, keep } = session
       const { rows } = await db.query<TokenSubject & { denied: string[] }>(
         `with first as (
            select login.id as login_id, s.expires_at, ${authTime} as auth_time, s.amr
@@ -154,14 +156,14 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
            for key share of s, login
          ), s as (
            insert into sessions
-             (id, user_id, user_agent, address, expires_at, login_id, client_id, auth_time, amr)
-           select $1, $2, $5, $6, expires_at, login_id, $4, auth_time, amr from first
+             (id, user_id, user_agent, address, expires_at, login_id, client_id, auth_time, amr, host)
+           select $1, $2, $5, $6, expires_at, login_id, $4, auth_time, amr, $9 from first
            returning *
          ), surplus as (${endSurplusSql('(select login_id from first)', 7)}
          ), denied as (${denySql('surplus', 8)} returning id)
          select ${subjectColumns}, array(select id from denied) as denied
          from s join users u on u.id = s.user_id`,
-        [id, user_id, from_id, client_id, user_agent, address, keep, denyFor],
+        [id, user_id, from_id, client_id, user_agent, address, keep, denyFor, host],
       )
       const [row] = rows
       if (!row) return undefined

@@ -17,9 +17,11 @@ export type SessionCookies = ReturnType<typeof createSessionCookies>
 /**
  * `session` holds the access token and `refresh` the refresh token. `device` marks a device that has
  * logged in before. `asker` marks a browser that requested a message. `flash` names a message for the
- * next page. `social` holds the state of a social login in progress.
+ * next page. `social` holds the state of a social login in progress. The last two are of the hosts of apps
+ * behind forward-auth: `gatehouse` holds the token there, and `gatehouse_login` marks a browser that logs in there.
  */
-export type CookieName = 'session' | 'refresh' | 'device' | 'asker' | 'flash' | 'social'
+export type CookieName =
+  'session' | 'refresh' | 'device' | 'asker' | 'flash' | 'social' | 'gatehouse' | 'gatehouse_login'
 
 type Options = { publicUrl: string; corsOrigins: string[]; refreshTtl: number }
 
@@ -104,6 +106,19 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
       const { request } = reply
       const options = { ...attributes(request), maxAge: lifetime }
       setCookie(reply, nameFor(request, name), value, options)
+    },
+
+    /** As `write`, and removes other cookies of this name that the request has sent. Without https there may be some. */
+    replace(reply: FastifyReply, name: CookieName, value: string, lifetime: number): void {
+      const { request } = reply
+      if (valuesOf(request, name).length > 1)
+        addCookieLines(reply, elsewhere(request, nameIn(request, name)))
+      self.write(reply, name, value, lifetime)
+    },
+
+    /** Removes a cookie, and others of its name that the request has sent. */
+    remove(reply: FastifyReply, name: CookieName): void {
+      self.take(reply.request, reply, name)
     },
 
     /** Reads a cookie that is used once: the reply removes it. */

@@ -4,6 +4,7 @@ import {
   revocationsAudienceOf,
   type AccessClaims,
   type Algorithm,
+  type ForwardAuthClaims,
   type JwsVerifier,
   type RefreshClaims,
   type TokenType,
@@ -11,17 +12,20 @@ import {
 import { createSigner } from 'fast-jwt'
 import { createPublicKey, createSecretKey, type JsonWebKey } from 'node:crypto'
 import { publicJwk, verificationKey, type KeyPair } from './key-pair.js'
-import { refreshKeyOf } from './refresh-key.js'
+import { forwardAuthKeyOf, refreshKeyOf } from './refresh-key.js'
 
 /** Verifies tokens of one type. Their header must name this `kid`, and their `aud` must be `audience`. */
 export type Verification = {
   kid: string
   algorithm: Algorithm
-  audience: string
+  /** Undefined for forward-auth, where it is the host of the request. */
+  audience: string | undefined
   /** SPKI PEM, or the secret for HS256. */
   verificationKey: string
   verify: JwsVerifier
 }
+
+type SignedClaims = Partial<AccessClaims | RefreshClaims | ForwardAuthClaims>
 
 /** A signing key ready for use. Its PEM is parsed once. */
 export type Key = {
@@ -29,7 +33,7 @@ export type Key = {
   algorithm: Algorithm
   /** The public key for the JWK set; undefined for HS256. */
   jwk: JsonWebKey | undefined
-  sign: Record<TokenType, (claims: Partial<AccessClaims | RefreshClaims>) => string>
+  sign: Record<TokenType, (claims: SignedClaims) => string>
   verification: Record<TokenType, Verification>
   /**
    * Verifies refresh tokens of releases before migration 0014, which this key signed for the audience of
@@ -50,19 +54,20 @@ export type KeyOptions = {
 export function prepareKey(key: KeyPair, { issuer, audience, keysSecret }: KeyOptions): Key {
   const { kid, algorithm } = key
   const refreshKey = refreshKeyOf(keysSecret, kid)
+  const forwardAuthKey = forwardAuthKeyOf(keysSecret, kid)
   const refreshAudience = refreshAudienceOf(issuer)
   const jwk = publicJwk(key)
 
-  const signer = (by: KeyPair, typ: string, aud: string) =>
+  const signer = (by: KeyPair, typ: string, aud?: string) =>
     createSigner({
       key: by.private_key,
       algorithm: by.algorithm,
       kid: by.kid,
       header: { alg: by.algorithm, typ },
       iss: issuer,
-      aud,
+      ...(aud !== undefined && { aud }),
     })
-  const verification = (by: KeyPair, aud: string): Verification => {
+  const verification = (by: KeyPair, aud?: string): Verification => {
     const pem = verificationKey(by)
     const object =
       by.algorithm === 'HS256' ? createSecretKey(Buffer.from(pem)) : createPublicKey(pem)
@@ -77,10 +82,12 @@ export function prepareKey(key: KeyPair, { issuer, audience, keysSecret }: KeyOp
     sign: {
       'at+jwt': signer(key, 'at+jwt', audience),
       'rt+jwt': signer(refreshKey, 'rt+jwt', refreshAudience),
+      'fa+jwt': signer(forwardAuthKey, 'fa+jwt'),
     },
     verification: {
       'at+jwt': verification(key, audience),
       'rt+jwt': verification(refreshKey, refreshAudience),
+      'fa+jwt': verification(forwardAuthKey),
     },
     oldRefresh: verification(key, audience),
     signRevocations: signer(key, 'revocations+jwt', revocationsAudienceOf(issuer)),

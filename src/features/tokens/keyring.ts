@@ -168,7 +168,7 @@ export type Keyring = Awaited<ReturnType<typeof createKeyring>>
 
 const allAlgorithms: Algorithm[] = ['ES256', 'EdDSA', 'RS256', 'HS256']
 
-/** Access tokens name a signing key by `kid`; refresh tokens name the key derived from it. */
+/** Access tokens name a signing key by `kid`; tokens of the other types name the key derived from it for the type. */
 function ringOf(
   keys: (Key & Life)[],
   stored: StoredKeys,
@@ -178,15 +178,17 @@ function ringOf(
   const oldUntil = oldRefreshUntil(stored.refresh_keys_since, lifetimes)
   const access: Verifying = new Map()
   const refresh: Verifying = new Map()
+  const forwardAuth: Verifying = new Map()
   for (const { verification, oldRefresh, until } of keys) {
-    const [at, rt] = [verification['at+jwt'], verification['rt+jwt']]
+    const { 'at+jwt': at, 'rt+jwt': rt, 'fa+jwt': fa } = verification
     access.set(at.kid, { ...at, until: until['at+jwt'] })
     refresh.set(rt.kid, { ...rt, until: until['rt+jwt'] })
+    forwardAuth.set(fa.kid, { ...fa, until: until['fa+jwt'] })
     refresh.set(oldRefresh.kid, { ...oldRefresh, until: Math.min(until['rt+jwt'], oldUntil) })
   }
   return {
     keys: new Map(keys.map((key) => [key.kid, key])),
-    verifying: { 'at+jwt': access, 'rt+jwt': refresh },
+    verifying: { 'at+jwt': access, 'rt+jwt': refresh, 'fa+jwt': forwardAuth },
     stored,
     readAt,
   }

@@ -7,6 +7,15 @@ import { secretKey, type KeyPair } from './key-pair.js'
  * `kid`, so the refresh tokens end with that key. Its own `kid` is in no JWK set.
  */
 export function refreshKeyOf(keysSecret: string, signingKid: string): KeyPair {
-  const bytes = hkdfSync('sha256', keysSecret, '', `gatehouse refresh tokens ${signingKid}`, 32)
+  return derive(keysSecret, `gatehouse refresh tokens ${signingKid}`)
+}
+
+/** Derives the HS256 key of the tokens in the cookies of apps' hosts, in the same way and for the same reasons. */
+export function forwardAuthKeyOf(keysSecret: string, signingKid: string): KeyPair {
+  return derive(keysSecret, `gatehouse forward-auth tokens ${signingKid}`)
+}
+
+function derive(keysSecret: string, purpose: string): KeyPair {
+  const bytes = hkdfSync('sha256', keysSecret, '', purpose, 32)
   return secretKey(Buffer.from(bytes).toString('base64url'))
 }

@@ -5,6 +5,7 @@ import {
   parseJws,
   type AccessClaims,
   type ClaimsOf,
+  type ForwardAuthClaims,
   type RefreshClaims,
   type TokenType,
 } from '@gatehouse/verify/protocol'
@@ -36,6 +37,9 @@ export type TokenPair = {
   refresh_expires_in: number
 }
 
+/** A token for the cookie of an app's host, and the seconds until the end of its session. */
+export type HostToken = { token: string; expires_in: number }
+
 /** The user and the session state that a token pair is issued for. Times are ISO 8601. */
 export type TokenSubject = {
   user_id: string
@@ -56,6 +60,8 @@ export type TokenSubject = {
   client_name: string | null
   /** Whether only the app, with its secret, may refresh the session (RFC 6749 §6). */
   is_bound: boolean
+  /** The app's host of a session for forward-auth; null for any other. */
+  host: string | null
 }
 
 /** The client that a token is issued to. */
@@ -70,7 +76,7 @@ export type IdentifiedToken =
 /** Issues tokens, and reads those that a request is about. sessions/authenticate.ts authenticates requests. */
 export function createTokenService(options: Options) {
   const { keyring, issued, issuer, accessTtl, refreshTtl, clock, newId } = options
-  const lifetimes = { 'at+jwt': accessTtl, 'rt+jwt': refreshTtl }
+  const lifetimes = { 'at+jwt': accessTtl, 'rt+jwt': refreshTtl, 'fa+jwt': refreshTtl }
 
   return {
     /** Issues a token pair. The same session state always gives the same refresh token. */
@@ -80,16 +86,9 @@ export function createTokenService(options: Options) {
       const exp = Math.min(iat + accessTtl, expiresAt)
       const { sign } = keyring.current()
       const access_token = sign['at+jwt']({
-        sub: subject.user_id,
         client_id: subject.client_name ?? ownClientId,
         jti: newId(),
-        sid: subject.session_id,
-        gen: subject.generation,
-        roles: subject.roles,
-        ...nameClaims(subject),
-        epoch: subject.epoch,
-        auth_time: toSeconds(new Date(subject.auth_time)),
-        ...(subject.amr && { amr: subject.amr }),
+        ...userClaims(subject),
         iat,
         exp,
       })
@@ -113,6 +112,21 @@ export function createTokenService(options: Options) {
         refresh_expires_in: expiresAt - iat,
       }
     },
+
+    /** Issues the token of a session for the host of an app. The same session state always gives the same token. */
+    issueForHost(subject: TokenSubject, host: string): HostToken {
+      const expiresAt = toSeconds(new Date(subject.expires_at))
+      const token = keyring.current().sign['fa+jwt']({
+        aud: host,
+        ...userClaims(subject),
+        iat: toSeconds(new Date(subject.rotated_at)),
+        exp: expiresAt,
+      })
+      return { token, expires_in: expiresAt - Math.floor(clock.now() / 1_000) }
+    },
+
+    /** @throws AppError `invalid_token` unless it is a genuine token for this host */
+    readHostToken: (token: string, host: string): ForwardAuthClaims => read('fa+jwt', token, host),
 
     /** Issues an access token to a client. Its `sid` is the client's id, so one denial ends all its tokens. */
     issueToClient({ id, name, roles, epoch }: ClientSubject): ClientToken {
@@ -152,17 +166,32 @@ export function createTokenService(options: Options) {
     }
   }
 
-  function read<Type extends TokenType>(type: Type, token: string): ClaimsOf[Type] {
+  /** @param host the audience of a token for forward-auth */
+  function read<Type extends TokenType>(type: Type, token: string, host?: string): ClaimsOf[Type] {
     const jws = parseJws(token)
     const key = jws && keyForHeader(keyring, jws.header, type)
     if (!key) throw new AppError('invalid_token')
     const payload = key.verify(jws)
     const now = new Date(clock.now())
-    const bounds = { issuer, audience: key.audience, maxLifetime: lifetimes[type], now }
+    const audience = key.audience ?? host
+    if (audience === undefined) throw new AppError('invalid_token')
+    const bounds = { issuer, audience, maxLifetime: lifetimes[type], now }
     if (!areClaims(type, payload, bounds)) throw new AppError('invalid_token')
     return payload
   }
 }
+
+/** The claims of a token that says who the user is. */
+const userClaims = (subject: TokenSubject) => ({
+  sub: subject.user_id,
+  sid: subject.session_id,
+  gen: subject.generation,
+  roles: subject.roles,
+  ...nameClaims(subject),
+  epoch: subject.epoch,
+  auth_time: toSeconds(new Date(subject.auth_time)),
+  ...(subject.amr && { amr: subject.amr }),
+})
 
 /**
  * The claims that name the user, with a size limit: the token must stay below 3 KB, because browsers drop

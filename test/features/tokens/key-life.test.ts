@@ -39,7 +39,10 @@ t.test('a key signs until the next one does, and then only verifies', (t) => {
   const [a, b] = keys
   t.equal(a?.until['at+jwt'], (1_000 + 15 * minute + 120) * 1_000)
   t.equal(a?.until['rt+jwt'], (1_000 + 30 * day + 120) * 1_000)
-  t.match(b, { retiresAt: Infinity, until: { 'at+jwt': Infinity, 'rt+jwt': Infinity } })
+  t.match(b, {
+    retiresAt: Infinity,
+    until: { 'at+jwt': Infinity, 'rt+jwt': Infinity, 'fa+jwt': Infinity },
+  })
   t.end()
 })
 

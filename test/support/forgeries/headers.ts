@@ -3,6 +3,7 @@ import type { KeyPair } from '../../../src/features/tokens/key-pair.js'
 import { keysSecret } from '../app.js'
 import { encode, genuine, hmac, jws, jwkOf, publicKeyOf, signerOf, spell } from './kit.js'
 import type { Case, Kit } from './kit.js'
+import { forwardAuthTokens } from './forward-auth.js'
 import { macKeyOf, oldRefresh } from './refresh.js'
 
 const unknownKids = [
@@ -158,7 +159,7 @@ const types = [
   ...['"xat+jwt"', '"application/application/at+jwt"', '"text/at+jwt"', '"/at+jwt"'],
   ...['"application/"', '"id+jwt"', '"logout+jwt"', '"dpop+jwt"', '"secevent+jwt"', '""', 'null'],
   ...['true', '0', '1e999', '{}', '[]', '["at+jwt"]', '{"toString":"at+jwt"}', '"ａt+jwt"'],
-  ...['"constructor"'],
+  ...['"constructor"', '"fa+jwt"', '"application/fa+jwt"'],
 ]
 
 /** RFC 8725 §3.11: a token of another kind. */
@@ -177,6 +178,7 @@ export function tokenTypes(kit: Kit): Case[] {
     ],
     ['Typ', issue({ header: { alg: header.alg, kid: header.kid, Typ: 'at+jwt' } })],
     ...types.map((text): Case => [`typ ${text}`, issue({ header: spell(header, 'typ', text) })]),
+    ...forwardAuthTokens(kit).map(([name, token]): Case => [`a token of a host: ${name}`, token]),
     ['a refresh token', refresh],
     ['a refresh token of an earlier release', oldRefresh(kit)],
     ['the claims of a refresh token as an access token', issue({ payload: refreshPayload })],

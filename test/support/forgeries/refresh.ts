@@ -2,6 +2,7 @@ import { refreshAudienceOf } from '@gatehouse/verify/protocol'
 import { createHmac, hkdfSync } from 'node:crypto'
 import { refreshKeyOf } from '../../../src/features/tokens/refresh-key.js'
 import { keysSecret } from '../app.js'
+import { forwardAuthTokens } from './forward-auth.js'
 import { encode, hmac, jwkOf, jws, publicKeyOf, publishedKey, signerOf, spell } from './kit.js'
 import type { Case, Kit, Part, Sign } from './kit.js'
 
@@ -55,6 +56,7 @@ export function refreshTokens(kit: Kit): Case[] {
     ['the claims of an access token under the MAC', issue({ payload: claims })],
     ['an access token under the MAC', jws({ ...header, typ: 'at+jwt' }, claims, byMac)],
     ['typ at+jwt under the MAC', issue({ header: { ...header, typ: 'at+jwt' } })],
+    ...forwardAuthTokens(kit).map(([name, token]): Case => [`a token of a host: ${name}`, token]),
     ['signed by a stranger', jws(ring, payload, signerOf(stranger))],
     ['by the MAC of a key that is not there', byKeyOf(stranger.kid)],
     ['by the MAC of a key that is out of use', byKeyOf(outOfUse(kit).kid)],
@@ -130,7 +132,10 @@ function secrets(kit: Kit): Record<string, string | Buffer> {
   const published = publicKeyOf(publishedKey(kit))
   const derived = (info: string, salt = '') =>
     Buffer.from(hkdfSync('sha256', keysSecret, salt, info, 32))
-  const purposes = ['signing keys', 'device marks', 'one-time codes', 'refresh tokens', '']
+  const purposes = [
+    ...['signing keys', 'device marks', 'one-time codes', 'refresh tokens', ''],
+    `forward-auth tokens ${kid}`,
+  ]
   return {
     'the public PEM': published.export({ type: 'spki', format: 'pem' }),
     'the public DER': published.export({ type: 'spki', format: 'der' }),

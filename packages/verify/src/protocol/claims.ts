@@ -58,22 +58,37 @@ export const RefreshClaims = Type.Object({
 })
 export type RefreshClaims = Static<typeof RefreshClaims>
 
-export type TokenType = 'at+jwt' | 'rt+jwt'
+/**
+ * Claims of the token in the cookie of an app's own host (`typ: fa+jwt`), for forward-auth of that host alone. It says
+ * who the user is for as long as an access token lives, and renews itself until `exp`. The same generation of a session
+ * has the same token.
+ */
+export const ForwardAuthClaims = Type.Object({
+  ...Type.Omit(AccessClaims, ['jti', 'client_id']).properties,
+})
+export type ForwardAuthClaims = Static<typeof ForwardAuthClaims>
+
+export type TokenType = 'at+jwt' | 'rt+jwt' | 'fa+jwt'
 
 type Bounds = { issuer: string; audience: string; maxLifetime: number; now: Date }
 
 /**
- * How many seconds `iat` may be in the future, because the clocks of instances differ. The `iat` of a refresh
- * token comes from the clock of the database.
+ * How many seconds `iat` may be in the future, because the clocks of instances differ. The `iat` of the others comes
+ * from the clock of the database.
  */
-const leeway: Record<TokenType, number> = { 'at+jwt': 5, 'rt+jwt': 60 }
+const leeway: Record<TokenType, number> = { 'at+jwt': 5, 'rt+jwt': 60, 'fa+jwt': 60 }
 
 const shapes = {
   'at+jwt': TypeCompiler.Compile(AccessClaims),
   'rt+jwt': TypeCompiler.Compile(RefreshClaims),
+  'fa+jwt': TypeCompiler.Compile(ForwardAuthClaims),
 }
 
-export type ClaimsOf = { 'at+jwt': AccessClaims; 'rt+jwt': RefreshClaims }
+export type ClaimsOf = {
+  'at+jwt': AccessClaims
+  'rt+jwt': RefreshClaims
+  'fa+jwt': ForwardAuthClaims
+}
 
 /**
  * Whether a signed payload has every required claim with the right type, has this issuer and audience, is valid

@@ -5,16 +5,16 @@ type Options = {
   max: number
 }
 
-type Verified = { token: string; claims: AccessClaims }
+type Verified<Claims> = { token: string; claims: Claims }
 
 /**
- * A cache of access tokens with verified signature and claims. When the younger generation is full, it replaces
+ * A cache of tokens of one type with verified signature and claims. When the younger generation is full, it replaces
  * the older one. A used token moves to the younger generation, so unused tokens are dropped. The cache does not
  * check expiry and revocation: the caller checks both.
  */
-export function createVerifiedTokens({ max }: Options) {
-  let young = new Map<string, Verified>()
-  let old = new Map<string, Verified>()
+export function createVerifiedTokens<Claims = AccessClaims>({ max }: Options) {
+  let young = new Map<string, Verified<Claims>>()
+  let old = new Map<string, Verified<Claims>>()
   let version = 0
 
   return {
@@ -23,7 +23,7 @@ export function createVerifiedTokens({ max }: Options) {
       return version
     },
 
-    get(token: string): AccessClaims | undefined {
+    get(token: string): Claims | undefined {
       const ending = endingOf(token)
       const inYoung = young.get(ending)
       const found = inYoung ?? old.get(ending)
@@ -32,7 +32,7 @@ export function createVerifiedTokens({ max }: Options) {
       return found.claims
     },
 
-    add(token: string, claims: AccessClaims): void {
+    add(token: string, claims: Claims): void {
       keep(endingOf(token), { token, claims })
     },
 
@@ -44,7 +44,7 @@ export function createVerifiedTokens({ max }: Options) {
     },
   }
 
-  function keep(ending: string, verified: Verified): void {
+  function keep(ending: string, verified: Verified<Claims>): void {
     if (young.size >= max) {
       old = young
       young = new Map()
@@ -56,4 +56,4 @@ export function createVerifiedTokens({ max }: Options) {
 /** The map key: the end of the signature, which is faster to hash than the whole token. */
 const endingOf = (token: string) => token.slice(-32)
 
-export type VerifiedTokens = ReturnType<typeof createVerifiedTokens>
+export type VerifiedTokens = ReturnType<typeof createVerifiedTokens<AccessClaims>>
