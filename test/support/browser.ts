@@ -4,8 +4,8 @@ import type { Test } from 'tap'
 export const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 /** Debian's Chromium, until the test ends. */
-export async function openBrowser(t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+export async function openBrowser(t: Test, args: string[] = []): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', ...args] })
   t.teardown(() => browser.close())
   return browser
 }

@@ -11,7 +11,7 @@ type Ports = { port: number; gatehouse: number; app: number }
 type Recipe = (t: Test, ports: Ports) => Promise<string>
 
 /** The recipe of examples/proxies with the addresses of a test; each must be in it. */
-async function recipe(name: string, changes: [from: string, to: string][]): Promise<string> {
+export async function recipe(name: string, changes: [from: string, to: string][]): Promise<string> {
   let text = await readFile(new URL(`../../examples/proxies/${name}`, import.meta.url), 'utf8')
   for (const [from, to] of changes) {
     if (!text.includes(from)) throw new Error(`${name} has no ${from}`)

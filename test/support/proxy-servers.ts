@@ -7,33 +7,39 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 
 /** Starts a proxy with this configuration; it answers at this port. */
-export type ProxyServer = (t: Test, port: number, config: string) => Promise<void>
+export type ProxyServer = (t: Test, port: number, config: string, isUp?: IsUp) => Promise<void>
+
+/** Whether a server answers at a port. */
+type IsUp = (port: number) => Promise<boolean>
 
 const apacheModules = `mpm_event authz_core headers lua proxy proxy_http rewrite setenvif`
 
-const nginx: ProxyServer = async (t, port, config) => {
+const nginx: ProxyServer = async (t, port, config, isUp) => {
   const folder = await scratch(t)
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const paths = kinds.map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(' ')
   const file = join(folder, 'nginx.conf')
   await writeFile(file, config.replace('http {\n', `http {\n  ${paths} access_log off;\n`))
   const global = `daemon off; pid ${folder}/pid; error_log stderr warn;`
-  await start(t, '/usr/sbin/nginx', ['-p', folder, '-c', file, '-g', global], folder, port)
+  await start(t, '/usr/sbin/nginx', ['-p', folder, '-c', file, '-g', global], folder, port, isUp)
 }
 
-const caddy: ProxyServer = async (t, port, config) => {
+const caddy: ProxyServer = async (t, port, config, isUp) => {
   const folder = await scratch(t)
   const file = join(folder, 'Caddyfile')
-  await writeFile(file, `{\n admin off\n default_bind 127.0.0.1\n}\n${config}`)
+  await writeFile(
+    file,
+    `{\n admin off\n auto_https disable_redirects\n default_bind 127.0.0.1\n}\n${config}`,
+  )
   const args = ['run', '--config', file, '--adapter', 'caddyfile']
-  await start(t, '/usr/bin/caddy', args, folder, port)
+  await start(t, '/usr/bin/caddy', args, folder, port, isUp)
 }
 
-const haproxy: ProxyServer = async (t, port, config) => {
+const haproxy: ProxyServer = async (t, port, config, isUp) => {
   const folder = await scratch(t)
   const file = join(folder, 'haproxy.cfg')
   await writeFile(file, config)
-  await start(t, '/usr/sbin/haproxy', ['-db', '-f', file], folder, port)
+  await start(t, '/usr/sbin/haproxy', ['-db', '-f', file], folder, port, isUp)
 }
 
 const apache: ProxyServer = async (t, port, config) => {
@@ -78,14 +84,23 @@ export async function scratch(t: Test): Promise<string> {
   return folder
 }
 
-/** Starts a server, and waits until it answers `/health/live` with one of these. */
+/** Whether `/health/live` is answered with one of these. */
+export const answersLive =
+  (statuses = [200]): IsUp =>
+  (port) =>
+    fetch(`http://127.0.0.1:${port}/health/live`).then(
+      ({ status }) => statuses.includes(status),
+      () => false,
+    )
+
+/** Starts a server, and waits until it answers. */
 export async function start(
   t: Test,
   path: string,
   args: string[],
   home: string,
   port: number,
-  statuses = [200],
+  isUp = answersLive(),
 ) {
   const child = spawn(path, args, {
     env: { HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home },
@@ -102,11 +117,7 @@ export async function start(
   })
   const end = Date.now() + 20_000
   while (Date.now() < end && child.exitCode === null && child.pid !== undefined) {
-    const isUp = await fetch(`http://127.0.0.1:${port}/health/live`).then(
-      ({ status }) => statuses.includes(status),
-      () => false,
-    )
-    if (isUp) return
+    if (await isUp(port)) return
     await sleep(50)
   }
   throw new Error(`${path} does not serve: ${output}`)

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { scratch, start, writeApacheConfig } from '../proxy-servers.js'
+import { answersLive, scratch, start, writeApacheConfig } from '../proxy-servers.js'
 import { freePort } from '../server-process.js'
 import { fetchPem, type Service, type Verify } from './node.js'
 
@@ -64,7 +64,7 @@ frontend tokens
   http-request return status 200 content-type text/plain string in
 `,
   )
-  await start(t, '/usr/sbin/haproxy', ['-db', '-f', file], folder, port, [401])
+  await start(t, '/usr/sbin/haproxy', ['-db', '-f', file], folder, port, answersLive([401]))
   return ask(port)
 }
 
@@ -112,6 +112,6 @@ OIDCOAuthRemoteUserClaim sub
 </Location>
 `,
   )
-  await start(t, '/usr/sbin/apache2', ['-X', '-f', file], folder, port, [401])
+  await start(t, '/usr/sbin/apache2', ['-X', '-f', file], folder, port, answersLive([401]))
   return ask(port)
 }

@@ -1,0 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { BrowserContext, Page } from 'playwright-core'
+import { ada } from '../support/app.js'
+import { openBrowser, openPage } from '../support/browser.js'
+import { identity } from '../support/echo-app.js'
+import { behindManyHosts, send, type Proxy } from '../support/many-hosts.js'
+
+const proxies: Proxy[] = ['nginx', 'caddy', 'haproxy']
+const browserArgs = ['--test-third-party-cookie-phaseout']
+
+async function logIn(page: Page) {
+  await page.getByLabel('E-mail address, username or mobile number').fill(ada.email)
+  await page.getByLabel('Password').fill(ada.password)
+  await page.getByRole('button', { name: 'Log in' }).click()
+}
+
+const cookiesOf = async (context: BrowserContext, origin: string) =>
+  Object.fromEntries((await context.cookies(origin)).map(({ name, value }) => [name, value]))
+
+const headerOf = (cookies: Record<string, string>) =>
+  Object.entries(cookies)
+    .map(([name, value]) => `${name}=${value}`)
+    .join('; ')
+
+async function openSecurePage(t: Test) {
+  const browser = await openBrowser(t, browserArgs)
+  return openPage(browser, { ignoreHTTPSErrors: true })
+}
+
+for (const proxy of proxies) {
+  t.test(`${proxy}: one login for four hosts, and one logout`, async (t) => {
+    const { origins, servers, apps } = await behindManyHosts(t, proxy)
+    const { auth, app1, app2, app3 } = origins
+    const { page, context } = await openSecurePage(t)
+
+    await page.goto(`${app1}/page?a=1&b=2%203`)
+    t.equal(new URL(page.url()).origin, auth)
+    await logIn(page)
+    await page.waitForURL(`${app1}/page?a=1&b=2%203`)
+    t.ok(apps[0]!.seen.some(({ url }) => url === '/page?a=1&b=2%203'))
+    for (const [origin, app] of [
+      [app2, apps[1]],
+      [app3, apps[2]],
+    ] as const) {
+      await page.goto(`${origin}/x`)
+      t.equal(page.url(), `${origin}/x`, 'no other prompt')
+      t.match(identity(app!.seen.at(-1)!), { groups: 'user' })
+    }
+    for (const origin of [app1, app2, app3]) {
+      const cookies = await context.cookies(origin)
+      t.strictSame(cookies.map(({ name }) => name).sort(), [
+        '__Host-gatehouse',
+        '__Host-gatehouse_login',
+      ])
+      t.ok(
+        cookies.every(({ httpOnly, secure, sameSite }) => httpOnly && secure && sameSite === 'Lax'),
+      )
+    }
+    for (const { seen } of apps)
+      t.notMatch(JSON.stringify(seen), 'gatehouse', 'no app saw a cookie of Gatehouse')
+
+    await t.test('the cookie of a host is worth nothing elsewhere', async (t) => {
+      const cookie = headerOf(await cookiesOf(context, app1))
+      const ask = async (origin: string, path: string, headers: Record<string, string>) =>
+        (await send(origin, path, { headers })).status
+      t.equal(await ask(app1, '/', { cookie }), 200)
+      t.equal(await ask(app2, '/', { cookie }), 401)
+      t.equal(await ask(app3, '/', { cookie }), 401)
+      t.equal(await ask(auth, '/api/user', { cookie }), 401)
+      const token = (await cookiesOf(context, app1))['__Host-gatehouse']!
+      const authorization = `Bearer ${token}`
+      for (const origin of [app1, app2, app3])
+        t.equal(await ask(origin, '/', { authorization }), 401)
+      t.equal(await ask(auth, '/api/user', { authorization }), 401)
+      const host = new URL(app1).host
+      const forged = { cookie, 'x-forwarded-host': host, 'x-forwarded-for': '192.0.2.1' }
+      t.equal(await ask(app2, '/', forged), 401, 'a spoofed host')
+      t.equal(await ask(app2, '/', { 'remote-user': 'admin', 'remote-groups': 'admin' }), 401)
+      const spoofed = { cookie, 'remote-user': 'admin', 'remote-groups': 'admin' }
+      t.equal(await ask(app1, '/spoofed', spoofed), 200)
+      t.match(identity(apps[0]!.seen.at(-1)!), { groups: 'user' })
+      t.equal(await ask(app1, '/Admin', { cookie }), 403)
+      t.equal(await ask(app1, '/x/..;/admin', { cookie }), 400)
+    })
+
+    await t.test('other cookies reach the app, also those named as on a single host', async (t) => {
+      const cookie = `a=1; ${headerOf(await cookiesOf(context, app1))}; session=flask; b=2`
+      t.equal((await send(app1, '/', { headers: { cookie } })).status, 200)
+      const left = apps[0]!.seen.at(-1)?.headers.cookie?.split(/; */).filter(Boolean)
+      t.strictSame(left, ['a=1', 'session=flask', 'b=2'])
+      const twice = `${cookie}; __Host-gatehouse=x; gatehouse=y; gatehouse_login=z`
+      await send(app1, '/', { headers: { cookie: twice } })
+      t.notMatch(JSON.stringify(apps[0]!.seen.at(-1)), 'gatehouse')
+    })
+
+    await t.test('a logout on one host is one on all of them', async (t) => {
+      const held = await Promise.all(
+        [app1, app2, app3].map(async (origin) => [
+          origin,
+          headerOf(await cookiesOf(context, origin)),
+        ]),
+      )
+      const link = `${app3}/forward-auth/logout`
+      await page.setContent(`<a href="${link}">Leave</a>`)
+      await page.getByRole('link', { name: 'Leave' }).click()
+      await page.waitForURL(`${auth}/`)
+      const end = Date.now() + 1_000
+      /** Every instance, as the proxy asks it. */
+      const accepted = async () => {
+        const asked = servers.flatMap((server) =>
+          held.map(async ([origin = '', cookie = '']) => {
+            const headers = {
+              ...{ cookie, 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' },
+              'x-forwarded-host': new URL(origin).host,
+            }
+            return (await fetch(`${server.origin}/forward-auth`, { headers })).status
+          }),
+        )
+        return (await Promise.all(asked)).filter((status) => status !== 401)
+      }
+      while (Date.now() < end && (await accepted()).length > 0) await sleep(20)
+      t.strictSame(await accepted(), [], 'within a second, on each of three instances')
+      for (const origin of [app1, app2, app3]) {
+        await page.goto(`${origin}/x`)
+        t.equal(new URL(page.url()).origin, auth, 'the user has to log in')
+      }
+    })
+  })
+
+  t.test(`${proxy}: the session goes on for pages, forms and scripts`, async (t) => {
+    const { origins, sql } = await behindManyHosts(t, proxy, { ACCESS_TOKEN_TTL: '5s' })
+    const { app1 } = origins
+    const { page, context } = await openSecurePage(t)
+    await page.goto(`${app1}/`)
+    await logIn(page)
+    await page.waitForURL(`${app1}/`)
+    const token = async () => (await cookiesOf(context, app1))['__Host-gatehouse']
+    const generation = async () =>
+      (
+        await sql<{ generation: number }>('select generation from sessions where host is not null')
+      )[0]?.generation
+    /** A script of the page posts, so many times at once. */
+    const postFrom = (count: number) =>
+      page.evaluate(
+        async (times) =>
+          Promise.all(
+            Array.from({ length: times }, async () => {
+              const { status, headers } = await fetch('/x', { method: 'POST', body: 'x' })
+              return [status, headers.get('cache-control')]
+            }),
+          ),
+        count,
+      )
+
+    let last = await token()
+    // One proxy waits for a minute, because that is the same for each.
+    for (const seconds of proxy === 'nginx' ? [6, 60] : [6]) {
+      const before = (await generation()) ?? 0
+      await sleep(seconds * 1_000)
+      const answers = await postFrom(20)
+      t.equal(answers.filter(([status]) => status === 200).length, 20, `after ${seconds} seconds`)
+      t.ok(answers.some(([, cached]) => cached === 'no-store'))
+      t.equal(await generation(), before + 1, 'twenty requests at once renew the session once')
+      t.not(await token(), last)
+      last = await token()
+      t.strictSame(await postFrom(1), [[200, null]], 'nothing to renew')
+      t.equal(await token(), last)
+    }
+    await sleep(6_000)
+    await page.goto(`${app1}/page`)
+    t.equal(page.url(), `${app1}/page`, 'a page renews it without a redirect')
+    t.not(await token(), last)
+  })
+}
