@@ -114,6 +114,7 @@ const services = {
     }),
     list: async () => [client],
     remove: async () => undefined,
+    setRedirectUris: async () => undefined,
   },
   roles: { grant: async () => undefined, revoke: async () => undefined },
   store: {
@@ -151,6 +152,7 @@ const samples: Record<string, string[]> = {
   'clients add': ['reports', '--role', 'admin'],
   'clients list': [],
   'clients remove': ['reports'],
+  'clients set-redirect-uris': ['shop', 'https://shop.example.org/callback'],
   audit: [],
 }
 

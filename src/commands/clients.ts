@@ -72,6 +72,27 @@ export function clientCommands({ withServices, print }: Options): Command {
     )
   addExamples(list, 'gatehouse clients list', "gatehouse clients list --json | jq -r '.[].name'")
 
+  const change = clients
+    .command('set-redirect-uris')
+    .description('replace the redirect URIs of a client')
+    .argument('<name>')
+    .argument(
+      '[uris...]',
+      'where a browser returns with a code, exactly; without one, the client logs no one in',
+    )
+    .action((name: string, uris: string[]) =>
+      withServices(async (services) => {
+        const not_found = `There is no client named ${name}.`
+        const changed = services.clients.setRedirectUris(operator, name, uris)
+        await withSentences(changed, { not_found })
+        print(`${name} changed`)
+      }),
+    )
+  addExamples(
+    change,
+    'gatehouse clients set-redirect-uris shop https://shop.example.org/callback https://shop.example.com/callback',
+  )
+
   const remove = clients
     .command('remove')
     .description('remove a client; its tokens are revoked at once')

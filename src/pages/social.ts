@@ -10,11 +10,14 @@ import { IdentityParams } from '../features/identities/schemas.js'
 import type { SocialService } from '../features/identities/service.js'
 import { transactionLifetime } from '../features/identities/transactions.js'
 import { wantsHtml } from '../http/accept.js'
+import { prepareError } from '../http/errors.js'
 import type { Greeting } from './greeting.js'
 import { setFlash, type Flash } from './flash.js'
-import { NextQuery, pageReplies, tags } from './forms.js'
+import { NextQuery, pageReplies, tags, withNext } from './forms.js'
+import type { SendPage } from './layout.js'
 import type { SafeNext } from '../http/next.js'
 import { requireProvider, type ProviderButton } from './providers.js'
+import { compileView } from './views.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
@@ -26,8 +29,11 @@ type Options = {
   cookies: SessionCookies
   providers: ProviderButton[]
   safeNext: SafeNext
+  send: SendPage
   publicUrl: string
 }
+
+const again = compileView<{ path: string }>('login-again')
 
 const Parameter = Type.Optional(Type.String({ maxLength: 4_096 }))
 const CallbackQuery = Type.Object({
@@ -43,7 +49,7 @@ const LoginQuery = Type.Object({
 /** Log in by a provider. Its redirect back also finishes a connection (connections.ts). */
 export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { social, completeLogin, greet, visitors, limits, cookies } = options
-  const { providers, safeNext, publicUrl } = options
+  const { providers, safeNext, send, publicUrl } = options
 
   app.get(
     '/auth/:provider',
@@ -62,8 +68,9 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       const target = safeNext(request.query.next)
       const { name } = requireProvider(providers, request.params.provider)
       const isLoggedIn = (await visitors.find(request, reply)) !== undefined
-      if (isLoggedIn && request.query.prompt !== 'login') return reply.redirect(target, 303)
-      const { url, sealed } = await social.begin(name, target)
+      const isAgain = request.query.prompt === 'login'
+      if (isLoggedIn && !isAgain) return reply.redirect(target, 303)
+      const { url, sealed } = await social.begin(name, target, isAgain)
       cookies.write(reply, 'social', sealed, transactionLifetime)
       return reply.redirect(url.href, 303)
     },
@@ -96,14 +103,21 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     },
     async (request, reply) => {
       const sealed = cookies.take(request, reply, 'social')
-      const path = await finishLogin(request, reply, sealed).catch((error: unknown) => {
-        const isCancelled = request.query.error === 'access_denied'
-        const flash = wantsHtml(request) ? flashFor(error, isCancelled) : undefined
-        if (flash === undefined) throw error
-        setFlash(cookies, reply, flash)
-        return '/login?next=%2Fwelcome'
-      })
-      return reply.redirect(path, 303)
+      try {
+        return await reply.redirect(await finishLogin(request, reply, sealed), 303)
+      } catch (error) {
+        if (!wantsHtml(request) || !(error instanceof AppError)) throw error
+        // The login page still leads to where this login was to lead.
+        const path = withNext('/login', safeNext(social.nextOf(sealed) ?? '/welcome'))
+        const flash = flashFor(error, request.query.error === 'access_denied')
+        if (flash !== undefined) {
+          setFlash(cookies, reply, flash)
+          return reply.redirect(path, 303)
+        }
+        const { statusCode, message } = prepareError(error, request, reply)
+        const content = [again({ path })]
+        return send(reply, statusCode, { title: 'Sorry', fault: `${message}.`, content })
+      }
     },
   )
 
@@ -126,8 +140,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
 }
 
 /** The message of the login page for an expected failure. Undefined for any other error. */
-function flashFor(error: unknown, isCancelled: boolean): Flash | undefined {
-  if (!(error instanceof AppError)) return undefined
+function flashFor(error: AppError, isCancelled: boolean): Flash | undefined {
   if (error.code === 'account_exists') return 'account_exists'
   return error.code === 'provider_refused' && isCancelled ? 'login_cancelled' : undefined
 }

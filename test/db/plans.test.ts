@@ -186,6 +186,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'clients.find': () => clients.find('reports'),
     'clients.findCredential': () => clients.findCredential('reports'),
     'clients.delete': () => clients.delete('reports'),
+    'clients.setRedirectUris': () => clients.setRedirectUris(id, []),
     'codes.put': () =>
       codes.put({
         ...{ id: newId(), user_id: id, purpose: 'activation', kind: 'email', address: canonical },

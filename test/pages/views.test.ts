@@ -74,6 +74,7 @@ const data: Record<string, [values: object, times: number]> = {
     },
     7,
   ],
+  'login-again.eta': [{ path: evil }, 1],
   'login-links.eta': [{ register: evil }, 1],
   'not-found.eta': [{}, 0],
   'provider-button.eta': [{ path: evil, label: evil }, 2],

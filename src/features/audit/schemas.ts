@@ -32,6 +32,7 @@ export const auditEvents = [
   'password.reset_forced',
   'token.revoked',
   'client.created',
+  'client.changed',
   'client.deleted',
   'client.refused',
   'role.created',

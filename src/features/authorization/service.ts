@@ -145,7 +145,9 @@ export function createAuthorizationService(dependencies: Dependencies) {
     const code_challenge = createHash('sha256').update(code_verifier).digest('base64url')
     const code_hash = hashSecret(code)
     const binding = { code_hash, client_id: client.id, redirect_uri, code_challenge }
-    const subject = await openSession(client, binding, caller, host)
+    // One that was removed a moment ago counts no more.
+    const isRegistered = client.redirect_uris.includes(redirect_uri)
+    const subject = isRegistered && (await openSession(client, binding, caller, host))
     if (subject) return subject
     await limits.countFailure('refresh', caller.address)
     throw new AppError('invalid_grant')

@@ -63,6 +63,17 @@ export function createClientRepository(db: Db) {
       return rows[0]
     },
 
+    /** Replaces the redirect URIs of a client. */
+    async setRedirectUris(id: string, uris: string[]): Promise<void> {
+      await db.query(
+        `with removed as (
+           delete from client_redirect_uris where client_id = $1 and uri <> all ($2))
+         insert into client_redirect_uris (client_id, uri)
+         select $1, uri from unnest($2::text[]) as uri on conflict do nothing`,
+        [id, uris],
+      )
+    },
+
     /** Deletes a client. Returns its id; undefined if there was none. */
     async delete(name: string): Promise<string | undefined> {
       const { rows } = await db.query<{ id: string }>(

@@ -46,8 +46,7 @@ export function createClientService({ store, limits, newId }: Dependencies) {
         )
       }
       for (const uri of redirect_uris) checkRedirectUri(uri)
-      if (is_public && redirect_uris.length === 0)
-        throw invalidField('redirect_uri', 'is required for a public client')
+      if (is_public && redirect_uris.length === 0) throw publicNeedsUri()
       const client_secret = newSecret()
       const uris = { redirect_uris: [...new Set(redirect_uris)], is_public }
       const client = { id: newId(), name, roles: [...new Set(roles)], ...uris }
@@ -64,6 +63,22 @@ export function createClientService({ store, limits, newId }: Dependencies) {
     /** Finds a client by the name that a request gives. */
     find: async (name: string): Promise<Client | undefined> =>
       isClientName(name) ? store.clients.find(name) : undefined,
+
+    /**
+     * Replaces the redirect URIs of a client. A code for one that is gone is refused at once.
+     * @throws AppError `not_found`, `validation_failed`
+     */
+    async setRedirectUris(caller: Caller, name: string, uris: string[]): Promise<void> {
+      for (const uri of uris) checkRedirectUri(uri)
+      await store.transaction(async (tx) => {
+        const found = await tx.clients.find(name)
+        if (!found) throw new AppError('not_found')
+        if (found.is_public && uris.length === 0) throw publicNeedsUri()
+        await tx.clients.setRedirectUris(found.id, [...new Set(uris)])
+        const event = 'client.changed'
+        await tx.audit.add({ event, caller, detail: { client: name } })
+      })
+    },
 
     /** Deletes a client. Its tokens are refused when this returns. @throws AppError `not_found` */
     async remove(caller: Caller, name: string): Promise<void> {
@@ -101,5 +116,7 @@ export function createClientService({ store, limits, newId }: Dependencies) {
     },
   }
 }
+
+const publicNeedsUri = () => invalidField('redirect_uri', 'is required for a public client')
 
 export type ClientService = ReturnType<typeof createClientService>

@@ -48,13 +48,14 @@ export function createGitHubProvider({
     label: 'GitHub',
     issuer: origin,
 
-    async authorizationUrl({ state, verifier }: Checks): Promise<URL> {
+    async authorizationUrl({ state, verifier }: Checks, isAgain = false): Promise<URL> {
       return client.buildAuthorizationUrl(configuration, {
         redirect_uri: redirectUri,
         scope: 'read:user user:email',
         state,
         code_challenge: await client.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
+        ...(isAgain && { prompt: 'select_account' }), // GitHub has no `login`
       })
     },
 

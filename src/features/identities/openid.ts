@@ -11,6 +11,8 @@ type Options = {
   clientId: string
   clientSecret?: string | undefined
   redirectUri: string
+  /** The value of `prompt` that asks a user who is logged in there. */
+  promptAgain?: string
   clock: Clock
 }
 
@@ -19,6 +21,7 @@ const discoveryLifetime = 3_600_000
 /** Any provider that supports OpenID Connect. Discovery finds its endpoints, and runs again after an hour. */
 export function createOpenIdProvider(options: Options): Provider {
   const { name, label, issuer, clientId, clientSecret, redirectUri, clock } = options
+  const { promptAgain = 'login' } = options
   let found: { at: number; configuration: Promise<client.Configuration> } | undefined
 
   return {
@@ -26,7 +29,7 @@ export function createOpenIdProvider(options: Options): Provider {
     label,
     issuer,
 
-    async authorizationUrl({ state, nonce, verifier }: Checks): Promise<URL> {
+    async authorizationUrl({ state, nonce, verifier }: Checks, isAgain = false): Promise<URL> {
       try {
         const url = client.buildAuthorizationUrl(await discovered(), {
           redirect_uri: redirectUri,
@@ -35,6 +38,7 @@ export function createOpenIdProvider(options: Options): Provider {
           nonce,
           code_challenge: await client.calculatePKCECodeChallenge(verifier),
           code_challenge_method: 'S256',
+          ...(isAgain && { prompt: promptAgain }),
         })
         if (url.protocol !== 'https:' && url.protocol !== new URL(issuer).protocol) {
           throw new Error('the authorization endpoint must be an https URL')

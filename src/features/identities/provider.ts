@@ -22,8 +22,11 @@ export type Provider = {
   label: string
   /** The issuer identifier. A `subject` is unique only together with it. */
   issuer: string
-  /** The URL to which the browser is redirected. @throws AppError `provider_failed` */
-  authorizationUrl(checks: Checks): Promise<URL>
+  /**
+   * The URL to which the browser is redirected. `isAgain` asks a user who is logged in there, too.
+   * @throws AppError `provider_failed`
+   */
+  authorizationUrl(checks: Checks, isAgain?: boolean): Promise<URL>
   /**
    * Identifies the user by the callback URL, to which the provider redirected the browser.
    * @throws AppError `provider_refused`, `provider_failed`

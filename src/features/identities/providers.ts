@@ -19,6 +19,7 @@ export function createProviders(config: Config, clock: Clock): Provider[] {
         clientId: GOOGLE_CLIENT_ID,
         clientSecret: GOOGLE_CLIENT_SECRET,
         redirectUri: redirectUri('google'),
+        promptAgain: 'select_account', // Google has no `login`
         clock,
       }),
     )

@@ -29,11 +29,16 @@ export function createSocialService(dependencies: Dependencies) {
 
   return {
     /** @throws AppError `not_found`, `provider_failed` */
-    async begin(name: string, next: string | undefined): Promise<LoginStart> {
+    async begin(name: string, next: string | undefined, isAgain = false): Promise<LoginStart> {
       // Browsers drop cookies over 4 KB, and `next` is part of the cookie.
       const isShort = Buffer.byteLength(JSON.stringify(next ?? '')) <= 2_000
-      return start(requireProvider(name), next !== undefined && isShort ? { next } : {})
+      const purpose = next !== undefined && isShort ? { next } : {}
+      return start(requireProvider(name), purpose, isAgain)
     },
+
+    /** Where a login that has failed was to lead to. Undefined if it is unknown. */
+    nextOf: (sealed: string | undefined): string | undefined =>
+      sealed === undefined ? undefined : transactions.open(sealed)?.next,
 
     /**
      * Starts to connect a provider to the account of the signed-in user.
@@ -77,9 +82,10 @@ export function createSocialService(dependencies: Dependencies) {
   async function start(
     provider: Provider,
     purpose: Pick<Transaction, 'next' | 'session_id'>,
+    isAgain = false,
   ): Promise<LoginStart> {
     const { transaction, sealed } = transactions.begin({ provider: provider.name, ...purpose })
-    return { url: await provider.authorizationUrl(transaction), sealed }
+    return { url: await provider.authorizationUrl(transaction, isAgain), sealed }
   }
 
   async function take(sealed = ''): Promise<Transaction> {

@@ -32,3 +32,42 @@ t.test('a login by a provider leads back to the app', async (t) => {
   t.match(claims, { client_id: 'shop', email: person.email, auth_time: Number })
   t.notOk('amr' in claims, 'RFC 8176 has no value for a login by a provider')
 })
+
+t.test('a login by a provider that fails leads back to the app all the same', async (t) => {
+  const service = await socialApp(t, { env: openid.env })
+  const { home } = service.browser()
+  const next = '/oauth/authorize?client_id=shop&x=1'
+  for (const [query, status] of [
+    ['error=access_denied', 303],
+    ['error=server_error', 401],
+    ['code=x', 401],
+  ] as const) {
+    const sent = await home.get(`/auth/oidc?next=${encodeURIComponent(next)}`)
+    const state = new URL(sent.location ?? '').searchParams.get('state') ?? ''
+    const back = await home.get(`/auth/oidc/callback?${query}&state=${state}&iss=${openid.issuer}`)
+    t.equal(back.status, status, query)
+    const login = `/login?next=${encodeURIComponent(next)}`
+    if (status === 303) t.equal(back.location, login, query)
+    else t.match(back.html, `href="${login}"`, query)
+  }
+})
+
+t.test('a login again asks at the provider too', async (t) => {
+  const service = await socialApp(t, {
+    env: {
+      ...openid.env,
+      GITHUB_CLIENT_ID: 'x',
+      GITHUB_CLIENT_SECRET: 'x'.repeat(32),
+    },
+  })
+  const { home } = service.browser()
+  for (const [path, prompt] of [
+    ['/auth/oidc?next=%2Fwelcome', null],
+    ['/auth/oidc?next=%2Fwelcome&prompt=login', 'login'],
+    ['/auth/github?prompt=login', 'select_account'],
+    ['/auth/github', null],
+  ] as const) {
+    const { location } = await home.get(path)
+    t.equal(new URL(location ?? '').searchParams.get('prompt'), prompt, path)
+  }
+})

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { testApp } from '../../support/app.js'
 import { gatehouse } from '../../support/command-line.js'
+import { newVerifier, withApps } from '../../support/authorization.js'
 import { addClient, tokenOf } from '../../support/oauth.js'
 
 t.test('a client is let in, listed and removed', async (t) => {
@@ -42,6 +43,34 @@ t.test('a client is let in, listed and removed', async (t) => {
     { event: 'client.created', address: 'cli', detail: { client: 'reports' } },
     { event: 'client.deleted', address: 'cli', detail: { client: 'reports' } },
   ])
+})
+
+t.test('redirect URIs are replaced, and a code for one that is gone is refused', async (t) => {
+  const { url, sql, ...service } = await withApps(await testApp(t))
+  const verifier = newVerifier()
+  const code = await service.getCode(service.shop, verifier)
+  const set = (...args: string[]) => gatehouse(url, ['clients', 'set-redirect-uris', ...args])
+  const urisOf = async (name: string) =>
+    (
+      await sql<{ uri: string }>(
+        `select uri from client_redirect_uris u join clients c on c.id = client_id
+         where c.name = $1 order by uri`,
+        [name],
+      )
+    ).map(({ uri }) => uri)
+  const wanted = ['https://shop.example.net/a', 'https://shop.example.net/b']
+  t.match(await set('shop', ...wanted, ...wanted), { code: 0, out: 'shop changed\n' })
+  t.strictSame(await urisOf('shop'), wanted)
+  const exchanged = await service.exchange(service.shop, code, verifier)
+  t.match(exchanged.json(), { error: 'invalid_grant' })
+  t.match(await set('shop', 'http://shop.example.org/'), { code: 1, errors: /must be https/ })
+  t.match(await set('spa'), { code: 1, errors: /is required for a public client/ })
+  t.match(await set('nowhere', ...wanted), { code: 1, errors: 'There is no client named nowhere.' })
+  t.strictSame(await urisOf('shop'), wanted)
+  t.match(await set('shop'), { code: 0 })
+  t.strictSame(await urisOf('shop'), [])
+  const events = await sql(`select detail from audit_log where event = 'client.changed'`)
+  t.strictSame(events, [{ detail: { client: 'shop' } }, { detail: { client: 'shop' } }])
 })
 
 t.test('a name is one that a token may bear, and a role is one that there is', async (t) => {
