@@ -1,63 +1,20 @@
 // What the check of a token costs: CPU time of the server for each request, beside Fastify's bare hello and
 // beside the same route without the check: `npm run bench:verify [-- ROUNDS]`.
-import { execFileSync, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { median } from './support/parallel.js'
+import { ask, pin, startPinned } from './support/pinned.js'
 
 const rounds = Number(process.argv[2] ?? 21)
 const count = 10_000
-const connections = 32
-
-/** One core for the servers, and another for who asks. */
-function pin(pid, core) {
-  if (process.platform === 'linux') execFileSync('taskset', ['-a', '-p', '-c', `${core}`, `${pid}`])
-}
-
-async function start(file) {
-  const child = fork(new URL(file, import.meta.url), { stdio: 'ignore' })
-  const [told] = await once(child, 'message')
-  pin(child.pid, 0)
-  const cpu = async () => {
-    child.send('cpu')
-    const [answer] = await once(child, 'message')
-    return answer.cpu
-  }
-  return { ...told, cpu, stop: () => child.disconnect() }
-}
-
-/** So many requests over kept connections, each sent when the one before it was answered with 200. */
-async function ask(port, path, headers = {}) {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  const request = `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${lines.join('')}\r\n`
-  let left = count
-  // Who sleeps has to be woken, which the server's write would pay for, and a slow server's more often.
-  const stayAwake = () => void (left > 0 && setImmediate(stayAwake))
-  stayAwake()
-  await Promise.all(
-    Array.from({ length: connections }, async () => {
-      const socket = connect(port, '127.0.0.1')
-      const next = () => (left-- > 0 ? socket.write(request) : socket.end())
-      socket.on('connect', next)
-      socket.on('data', (chunk) => {
-        if (!chunk.toString('latin1', 0, 12).startsWith('HTTP/1.1 200'))
-          socket.destroy(new Error(`${chunk}`))
-        else next()
-      })
-      await once(socket, 'close')
-    }),
-  )
-}
 
 pin(process.pid, 1)
-const floor = await start('support/floor-server.js')
-const own = await start('support/verify-server.js')
+const floor = await startPinned(new URL('support/floor-server.js', import.meta.url))
+const own = await startPinned(new URL('support/verify-server.js', import.meta.url))
 const bearer = { authorization: `Bearer ${own.access_token}` }
 const ways = {
-  'Fastify’s hello': () => ask(floor.port, '/'),
-  'a route without the check': () => ask(own.port, '/open', bearer),
-  'the same route with it': () => ask(own.port, '/secured', bearer),
-  'forward-auth': () => ask(own.port, '/forward-auth', bearer),
+  'Fastify’s hello': () => ask(floor.port, '/', count),
+  'a route without the check': () => ask(own.port, '/open', count, bearer),
+  'the same route with it': () => ask(own.port, '/secured', count, bearer),
+  'forward-auth': () => ask(own.port, '/forward-auth', count, bearer),
 }
 const servers = [floor, own, own, own]
 

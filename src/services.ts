@@ -122,7 +122,11 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const roles = createRoleService({ store })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({ store, tokens, denylist, sessions, usage })
-  const hosts = createAppHosts(config.PUBLIC_URL, config.FORWARD_AUTH_HOSTS)
+  const hosts = createAppHosts(
+    config.PUBLIC_URL,
+    config.FORWARD_AUTH_HOSTS,
+    config.TRUST_PROXY.filter((item) => item !== 'none'),
+  )
   const authorization = createAuthorizationService({
     store,
     clients,

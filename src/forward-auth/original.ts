@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { createSafeNext } from '../http/next.js'
-import { isFromProxy, type AppHosts } from './hosts.js'
+import type { AppHosts } from './hosts.js'
 import { wantsHtml } from '../http/accept.js'
 
 /**
@@ -51,10 +51,10 @@ export function createLoginUrl(publicUrl: string, corsOrigins: string[], hosts: 
 }
 
 /** The URL that the client requested from the proxy; undefined unless a trusted proxy sent the headers. */
-function originalUrl(request: FastifyRequest): URL | undefined {
-  const { protocol, host, headers } = request
+function originalUrl({ protocol, host, headers, ips = [] }: FastifyRequest): URL | undefined {
   const path = headers['x-forwarded-uri']
-  if (!isFromProxy(request) || typeof path !== 'string' || !path.startsWith('/')) return undefined
+  const isTrusted = ips.length > 1 // the address of the proxy, and that of the client from X-Forwarded-For
+  if (!isTrusted || typeof path !== 'string' || !path.startsWith('/')) return undefined
   const url = `${protocol}://${host}${path}`
   return URL.canParse(url) ? new URL(url) : undefined
 }
