@@ -51,7 +51,9 @@ function badHosts({ PUBLIC_URL, FORWARD_AUTH_HOSTS }: Values): string[] {
     .flatMap((item) => item.trim() || [])
   const isHost = (text: string) => {
     const url = `${protocol}//${text}`
-    return URL.canParse(url) && new URL(url).host === text && !text.endsWith('.')
+    // A wildcard would match nothing.
+    const isOne = /^[a-z0-9._:[\]-]*[a-z0-9\]]$/.test(text)
+    return isOne && URL.canParse(url) && new URL(url).host === text
   }
   return [
     ...(hosts.every(isHost)

@@ -140,6 +140,23 @@ t.test('a URL that no parser accepts is refused before it is used', (t) => {
   t.end()
 })
 
+t.test('a host of an app is written as a browser writes it, and is not that of PUBLIC_URL', (t) => {
+  const https = { PUBLIC_URL: 'https://auth.example.org' }
+  for (const host of [
+    ...['https://app.example.org', 'app.example.org/', 'App.example.org', 'app.example.org:443'],
+    ...['app.example.org.', '*.example.org', 'app example', 'a@b', 'x:99999', '[::1', '?', '#x'],
+    ...['auth.example.org', 'auth.example.org:8443', 'app.example.org,,auth.example.org'],
+  ]) {
+    t.match(faults({ ...https, FORWARD_AUTH_HOSTS: host }), 'FORWARD_AUTH_HOSTS', host)
+  }
+  const right = 'app.example.org, app.example.net:8443,xn--bcher-kva.example,[::1]:4000,192.0.2.1'
+  t.equal(faults({ ...https, FORWARD_AUTH_HOSTS: right }), '')
+  t.match(faults({ FORWARD_AUTH_HOSTS: 'localhost:4000' }), 'FORWARD_AUTH_HOSTS')
+  t.equal(faults({ FORWARD_AUTH_HOSTS: 'app.localhost:4000' }), '')
+  t.equal(faults({ ...https, FORWARD_AUTH_HOSTS: '' }), '')
+  t.end()
+})
+
 t.test('an origin that could never match, or matches too much, is refused', (t) => {
   for (const origin of [
     'null',

@@ -4,6 +4,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { ada } from '../support/app.js'
 import { openBrowser, openPage } from '../support/browser.js'
 import { identity } from '../support/echo-app.js'
+import { openFirefox } from '../support/firefox.js'
 import { behindManyHosts, send, type Proxy } from '../support/many-hosts.js'
 
 const proxies: Proxy[] = ['nginx', 'caddy', 'haproxy']
@@ -126,6 +127,37 @@ for (const proxy of proxies) {
         t.equal(new URL(page.url()).origin, auth, 'the user has to log in')
       }
     })
+  })
+
+  t.test(`${proxy}: the same in Firefox`, async (t) => {
+    const { origins, apps } = await behindManyHosts(t, proxy)
+    const { auth, app1, app2, app3 } = origins
+    const firefox = await openFirefox(t)
+    t.match(await firefox.goTo(`${app1}/page?a=1`), `${auth}/login?next=`)
+    const values = JSON.stringify([ada.email, ada.password])
+    await firefox.evaluate(`{
+      const [form] = document.forms
+      ;[form.username.value, form.password.value] = ${values}
+      form.requestSubmit()
+    }`)
+    await firefox.untilAt(`${app1}/page?a=1`)
+    for (const origin of [app2, app3])
+      t.equal(await firefox.goTo(`${origin}/x`), `${origin}/x`, 'no other prompt')
+    for (const { seen } of apps) {
+      t.match(identity(seen.at(-1)!), { groups: 'user' })
+      t.notMatch(JSON.stringify(seen), 'gatehouse')
+    }
+    const posted = `fetch('/x', { method: 'POST', body: 'x' }).then(({ status }) => status)`
+    t.equal(await firefox.evaluate(posted), 200)
+    await firefox.evaluate(`{
+      const link = document.createElement('a')
+      link.href = '/forward-auth/logout'
+      document.body.append(link)
+      link.click()
+    }`)
+    await firefox.untilAt(`${auth}/`)
+    for (const origin of [app1, app2, app3])
+      t.match(await firefox.goTo(`${origin}/x`), `${auth}/login?next=`, 'the user has to log in')
   })
 
   t.test(`${proxy}: the session goes on for pages, forms and scripts`, async (t) => {
