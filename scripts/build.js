@@ -21,7 +21,7 @@ const programs = [
   'src/cli.ts',
   // Other processes and threads load these.
   'src/features/passwords/child/main.ts',
-  'src/features/passwords/foreign/worker.ts',
+  'src/features/passwords/child/thread.ts',
   'src/features/uploads/child/main.ts',
   'src/db/embedded/start.ts',
 ]

@@ -4,10 +4,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import { root } from '../../config/root.js'
 import { AppError } from '../../errors.js'
 import type { HashParameters } from './argon2.js'
+import type { SlowRecipe } from './child/derive.js'
 
 export type Work =
   | { kind: 'hash'; password: string; parameters: HashParameters }
   | { kind: 'match'; password: string; hash: string }
+  | { kind: 'derive'; password: string; recipe: SlowRecipe }
   | { kind: 'describe' }
 export type Job = { id: number; work: Work }
 export type Answer = { id: number } & ({ result: unknown } | { fault: string })
@@ -127,6 +129,9 @@ export function createHashing(options: Options) {
     /** Null if the hash is malformed. */
     matches: (hash: string, password: string) =>
       run({ kind: 'match', hash, password }) as Promise<boolean | null>,
+    /** Makes the digest of another system. */
+    derive: (recipe: SlowRecipe, password: string) =>
+      run({ kind: 'derive', recipe, password }) as Promise<Buffer>,
     describe: () => run({ kind: 'describe' }) as Promise<Description>,
     /** The id of the child process, if it runs. */
     pid: () => running?.child.pid,
@@ -146,6 +151,8 @@ function forkChild(entry: string, threads: number): ChildProcess {
   const child = fork(entry, [], {
     execArgv: ['--max-old-space-size=32', '--v8-pool-size=1'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    // JSON has no bytes.
+    serialization: 'advanced',
     env: environmentFor(threads),
     detached: true,
   })

@@ -5,7 +5,6 @@ import type { Hashing } from './child-process.js'
 import { dummyOf, faultOfStored, readStored } from './foreign/stored.js'
 import { toBase64 } from './foreign/recipe.js'
 import { createForeignVerifier } from './foreign/verifier.js'
-import { createHashWorkers } from './foreign/workers.js'
 
 /**
  * `needsRehash`: the password is valid, but its hash is of another system, or weaker than the present parameters.
@@ -35,11 +34,7 @@ export function createPasswordHasher(
 ) {
   const dummyHash = createDummyHash(parameters)
 
-  const foreign = createForeignVerifier({
-    workers: createHashWorkers(),
-    findKey,
-    verifyArgon2: matches,
-  })
+  const foreign = createForeignVerifier({ hashing, findKey, verifyArgon2: matches })
 
   /** The scheme of a hash that has other parameters than a new one; null for one that has the same. */
   function schemeOf(hash: string): string | null {

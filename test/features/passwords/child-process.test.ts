@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -7,6 +7,21 @@ import { isRunning } from '../../support/process.js'
 import { until } from '../../support/until.js'
 
 const cheap = { memory: 64, iterations: 1, parallelism: 1 }
+const bcrypt = {
+  kind: 'bcrypt',
+  cost: 10,
+  salt: 'abcdefghijklmnopqrstuu',
+  before: 'none',
+} as const
+const scrypt = {
+  kind: 'scrypt',
+  ln: 15,
+  r: 8,
+  p: 1,
+  length: 64,
+  salt: Buffer.from('abcdefgh'),
+  nfkc: false,
+} as const
 const slow = { memory: 262_144, iterations: 10, parallelism: 1 }
 
 type Options = Partial<Parameters<typeof createHashing>[0]>
@@ -58,6 +73,30 @@ t.test('starts with the first password, below the service, without its environme
   t.notMatch(readFileSync(`/proc/${pid}/environ`, 'latin1'), 'a secret')
 })
 
+t.test('every thread of it is below the service, whatever it hashes', async (t) => {
+  const { hashing } = hashingFor(t)
+  await Promise.all([
+    hashing.derive(bcrypt, 'a'),
+    hashing.derive(scrypt, 'a'),
+    hashing.derive({ ...scrypt, kind: 'pbkdf2', iterations: 1_000, algorithm: 'sha1' }, 'a'),
+    hashing.hash('a', cheap),
+  ])
+  const pid = hashing.pid() ?? 0
+  const threads = readdirSync(`/proc/${pid}/task`).map(Number)
+  t.ok(threads.length > 3, `${threads.length} threads`)
+  for (const thread of threads) t.ok(getPriority(thread) > getPriority(), `${thread}`)
+})
+
+t.test('a hash in JavaScript does not hold up the others', async (t) => {
+  const { hashing } = hashingFor(t)
+  await hashing.derive({ ...bcrypt, cost: 4 }, 'a')
+  let ended = false
+  const long = hashing.derive({ ...bcrypt, cost: 13 }, 'a').then(() => (ended = true))
+  await hashing.hash('a', cheap)
+  t.notOk(ended)
+  await long
+})
+
 t.test('ends when idle, and starts again', async (t) => {
   const { hashing, lines } = hashingFor(t, { idle: 50 })
   await hashing.hash('a', cheap)
@@ -77,6 +116,7 @@ t.test(
       hashing.hash('a', slow),
       hashing.matches('$argon2id$', 'b'),
       hashing.hash('c', slow),
+      hashing.derive({ ...bcrypt, cost: 14 }, 'd'),
     ]
     const outcomes = Promise.allSettled(lost)
     kill()

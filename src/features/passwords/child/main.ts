@@ -3,6 +3,7 @@ import './signals.js'
 import { yieldToService } from '../../../concurrency/priority.js'
 import { loadArgon2 } from '../argon2.js'
 import type { Answer, Job, Work } from '../child-process.js'
+import { derive } from './derive.js'
 
 const priority = yieldToService(19)
 const argon2 = loadArgon2()
@@ -16,6 +17,7 @@ process.on('message', ({ id, work }: Job) => {
 })
 
 async function run(work: Work): Promise<unknown> {
+  if (work.kind === 'derive') return derive(work.recipe, work.password)
   const { library, hash, matches } = await argon2
   if (work.kind === 'describe') return { library, priority }
   if (work.kind === 'hash') return hash(work.password, work.parameters)

@@ -1,18 +1,10 @@
-import {
-  createHash,
-  createHmac,
-  createCipheriv,
-  pbkdf2,
-  scrypt,
-  timingSafeEqual,
-} from 'node:crypto'
-import { promisify } from 'node:util'
+import { createHash, createHmac, createCipheriv, timingSafeEqual } from 'node:crypto'
+import type { Hashing } from '../child-process.js'
 import { partsOf, toBase64, type Recipe } from './recipe.js'
 import type { StoredHash } from './stored.js'
-import type { HashWorkers } from './workers.js'
 
 type Tools = {
-  workers: HashWorkers
+  hashing: Pick<Hashing, 'derive'>
   /** Reads a key that an import has stored; undefined if it is gone. */
   findKey: (id: string) => Promise<Buffer | undefined>
   /** Verifies an argon2 hash. False if it is malformed. */
@@ -21,33 +13,25 @@ type Tools = {
 
 type Of<Kind extends Recipe['kind']> = Extract<Recipe, { kind: Kind }>
 
-const derivePbkdf2 = promisify(pbkdf2)
-const deriveScrypt = promisify<string, Buffer, number, object, Buffer>(scrypt)
-
 /** Verifies passwords with the hashes of other systems. The caller has taken a lane. */
-export function createForeignVerifier({ workers, findKey, verifyArgon2 }: Tools) {
-  /** @returns undefined if the key is gone */
+export function createForeignVerifier({ hashing, findKey, verifyArgon2 }: Tools) {
+  /** Keys stay in the service. @returns undefined if the key is gone */
   async function derive(recipe: Recipe, password: string): Promise<Buffer | undefined> {
     switch (recipe.kind) {
       case 'digest': {
         const key = recipe.key === undefined ? Buffer.alloc(0) : await findKey(recipe.key)
         return key && digestOf(recipe, password, key)
       }
-      case 'pbkdf2': {
-        const { salt, iterations, length, algorithm } = recipe
-        return derivePbkdf2(password, salt, iterations, length, algorithm)
-      }
-      case 'scrypt':
-        return scryptOf(recipe.nfkc ? password.normalize('NFKC') : password, recipe)
       case 'firebase': {
         const key = await findKey(recipe.key)
-        return key && encrypt(key, await scryptOf(password, { ...recipe, p: 1, length: 64 }))
+        const { ln, r, salt } = recipe
+        const inner = { kind: 'scrypt' as const, ln, r, p: 1, salt, length: 64, nfkc: false }
+        return key && encrypt(key, await hashing.derive(inner, password))
       }
-      case 'bcrypt':
-      case 'crypt':
-        return Buffer.from(await workers.derive(recipe, password))
       case 'argon2':
         return undefined
+      default:
+        return hashing.derive(recipe, password)
     }
   }
 
@@ -73,19 +57,6 @@ function digestOf({ algorithm, form, salt }: Of<'digest'>, password: string, key
     hash.update(part === 'password' ? Buffer.from(password) : part === 'key' ? key : salt)
   }
   return hash.digest()
-}
-
-function scryptOf(
-  password: string,
-  { ln, r, p, salt, length }: Omit<Of<'scrypt'>, 'kind' | 'nfkc'>,
-): Promise<Buffer> {
-  const N = 2 ** ln
-  return deriveScrypt(password, salt, length, {
-    N,
-    r,
-    p,
-    maxmem: 132 * N * r + 256 * r * p + 65_536,
-  })
 }
 
 /** Firebase encrypts the project's signer key with the derived key: the ciphertext is the hash. */

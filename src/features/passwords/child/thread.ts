@@ -1,18 +1,18 @@
 import { createHash, createHmac } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import { hashSync } from 'bcryptjs'
-import { crypt } from './crypt.js'
-import type { BeforeBcrypt, Recipe } from './recipe.js'
+import { crypt } from '../foreign/crypt.js'
+import type { BeforeBcrypt, Recipe } from '../foreign/recipe.js'
 
 /** A hash that only JavaScript can make. It takes long, and blocks its thread. */
-export type SlowRecipe = Extract<Recipe, { kind: 'bcrypt' | 'crypt' }>
-export type Job = { recipe: SlowRecipe; password: string }
+export type ThreadRecipe = Extract<Recipe, { kind: 'bcrypt' | 'crypt' }>
+export type ThreadJob = { recipe: ThreadRecipe; password: string }
 
-parentPort?.on('message', ({ recipe, password }: Job) => {
+parentPort?.on('message', ({ recipe, password }: ThreadJob) => {
   parentPort?.postMessage(derive(recipe, password))
 })
 
-function derive(recipe: SlowRecipe, password: string): string {
+function derive(recipe: ThreadRecipe, password: string): string {
   if (recipe.kind === 'crypt') return crypt(recipe.id, recipe.rounds, recipe.salt, password)
   const setting = `$2b$${String(recipe.cost).padStart(2, '0')}$${recipe.salt}`
   return hashSync(shorten(recipe.before, recipe.salt, password), setting).slice(29)
