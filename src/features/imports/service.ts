@@ -109,7 +109,7 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
     const created = options.dryRun ? open : await insert(open, options.caller)
     for (const { id, password } of created) {
       totals.seen.add(id)
-      const scheme = schemeOf(password)
+      const scheme = schemeOf(password, passwords)
       if (scheme === undefined) totals.withoutPassword += 1
       else totals.schemes.set(scheme, (totals.schemes.get(scheme) ?? 0) + 1)
     }

@@ -1,3 +1,5 @@
+import type { Recipe } from './foreign/recipe.js'
+
 /** The parameters of argon2id. `memory` is in KiB. */
 export type HashParameters = { memory: number; iterations: number; parallelism: number }
 
@@ -52,6 +54,24 @@ export async function loadFast(): Promise<Argon2> {
       }),
     matches: (hash, password) => verify(hash, password).catch(nullIfMalformed),
   }
+}
+
+/** The digest alone, of any kind of argon2. */
+export async function deriveArgon2(
+  { type, version, m, t, p, salt, length }: Extract<Recipe, { kind: 'argon2' }>,
+  password: string,
+): Promise<Buffer> {
+  const { default: argon2 } = await import('argon2')
+  return argon2.hash(password, {
+    raw: true,
+    type: argon2[type],
+    version,
+    memoryCost: m,
+    timeCost: t,
+    parallelism: p,
+    salt: Buffer.from(salt, 'base64'),
+    hashLength: length,
+  })
 }
 
 /** Each library verifies a hash of the other, and refuses another password, with the cheapest parameters. */

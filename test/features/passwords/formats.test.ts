@@ -1,3 +1,6 @@
+import argon2 from 'argon2'
+import bcrypt from 'bcryptjs'
+import { scryptSync } from 'node:crypto'
 import t from 'tap'
 import { createLanes } from '../../../src/concurrency/lanes.js'
 import { readDigestFormat, readForeign } from '../../../src/features/passwords/foreign/formats.js'
@@ -15,6 +18,8 @@ import { createPasswordHasher } from '../../../src/features/passwords/hash.js'
 import { foreignHashes, type ForeignHash } from '../../support/foreign-hashes.js'
 import { random } from '../../support/random.js'
 
+const password = 'correct horse battery'
+const argon2Rest = 'c2l4dGVlbiBieXRlIHNhbHQ$c2l4dGVlbiBieXRlIHNhbHQ'
 const keyId = '0192f3a4-5b6c-7d8e-9f01-23456789abcd'
 const keys = new Map<string, Buffer>()
 const passwords = createPasswordHasher(
@@ -84,6 +89,57 @@ t.test('a weak hash is not stored: argon2id of it is', async (t) => {
   )
 })
 
+/** Each with the least cost that is enough, and with less. */
+const costs = [
+  ['scrypt:8192:8:1$abcdefgh$', 'scrypt:2:1:1$abcdefgh$', '0'.repeat(128)],
+  ['scrypt:65536:1:1$abcdefgh$', 'scrypt:32768:1:1$abcdefgh$', '0'.repeat(128)],
+  ['pbkdf2:sha256:100000$abcdefgh$', 'pbkdf2:sha256:99999$abcdefgh$', '0'.repeat(64)],
+  ['$6$rounds=100000$abcdefgh$', '$6$rounds=99999$abcdefgh$', 'a'.repeat(86)],
+  ['$2b$10$', '$2b$09$', 'a'.repeat(53)],
+  ['$argon2id$v=19$m=8192,t=2,p=1$', '$argon2id$v=19$m=8191,t=2,p=1$', argon2Rest],
+  ['$argon2i$m=16384,t=1,p=1$', '$argon2i$m=8,t=1,p=1$', argon2Rest],
+  ['$argon2d$t=1,m=16384,p=1$', '$argon2d$t=1,m=16383,p=4$', argon2Rest],
+] as const
+
+t.test('a hash of any kind is weak if it costs too little', async (t) => {
+  for (const [enough, less, rest] of costs) {
+    for (const [start, expected] of [
+      [enough, false],
+      [less, true],
+    ] as const) {
+      const stored = readForeign(start + rest)
+      if ('fault' in stored) throw new Error(`${start}: ${stored.fault}`)
+      t.equal(isWeak(stored.recipe), expected, start)
+    }
+  }
+})
+
+t.test('a cheap hash of a slow kind is hashed again, and lets in its password', async (t) => {
+  const cheap = { timeCost: 1, memoryCost: 64, parallelism: 2 }
+  const hashes = [
+    `scrypt:16:1:1$abcdefgh$${scryptSync(password, 'abcdefgh', 64, { N: 16, r: 1, p: 1 }).toString('hex')}`,
+    bcrypt.hashSync(password, 4),
+    await argon2.hash(password, { ...cheap, type: argon2.argon2id }),
+    await argon2.hash(password, { ...cheap, type: argon2.argon2i, hashLength: 24 }),
+    await argon2.hash(password, { ...cheap, type: argon2.argon2d, version: 16 }),
+  ]
+  for (const hash of hashes) {
+    const stored = readForeign(hash)
+    if ('fault' in stored || !stored.digest) throw new Error(hash)
+    const text = await store(stored)
+    t.match(text, /^\$wrapped\$.+\$argon2id\$v=19\$m=1024,/, hash)
+    t.notOk(text.includes(stored.digest.toString('base64').slice(0, 16)), 'without the digest')
+    t.strictSame(readForeign(text), readStored(text), 'an import takes it')
+    t.ok((await passwords.verify(text, password)).needsRehash, 'which is then hashed again')
+    t.notOk((await passwords.verify(text, `${password}!`)).valid)
+    const dummy = dummyOf(
+      readStored(text)?.scheme ?? '',
+      text.slice(text.indexOf('$argon2id$v=19$m=1024')),
+    )
+    t.notOk((await passwords.verify(dummy, password)).valid, 'its time can be measured')
+  }
+})
+
 t.test('what is stored is read as it was written', async (t) => {
   for (const entry of foreignHashes) {
     const text = await store(read(entry))
@@ -116,6 +172,8 @@ const bombs = [
   '$argon2id$v=19$m=4194304,t=2,p=1$c2l4dGVlbiBieXRlIHNhbHQ$c2l4dGVlbiBieXRlIHNhbHQ',
   '$argon2i$v=19$m=1024,t=11,p=1$c2l4dGVlbiBieXRlIHNhbHQ$c2l4dGVlbiBieXRlIHNhbHQ',
   '$argon2d$v=19$m=1024,t=1,p=17$c2l4dGVlbiBieXRlIHNhbHQ$c2l4dGVlbiBieXRlIHNhbHQ',
+  '$wrapped$argon2id$v=19$m=4194304,t=1,p=1,l=32$c2l4dGVlbiBieXRlIHNhbHQ$argon2id$v=19$m=1024,t=2,p=1$c2l4dGVlbiBieXRlIHNhbHQ$c2l4dGVlbiBieXRlIHNhbHQ',
+  '$wrapped$argon2i$v=19$m=8,t=1,p=16,l=32$c2l4dGVlbiBieXRlIHNhbHQ$argon2id$v=19$m=1024,t=2,p=1$c2l4dGVlbiBieXRlIHNhbHQ$c2l4dGVlbiBieXRlIHNhbHQ',
   '$wrapped$md5$f=password+salt$c2FsdA$argon2id$v=19$m=999999999,t=2,p=1$c2l4dGVlbiBieXRlIHNhbHQ$c2l4dGVlbiBieXRlIHNhbHQ',
   '$scrypt$ln=30,r=8,p=1,l=64$c2FsdA$' + 'A'.repeat(86),
   '$pbkdf2-sha256$i=99999999,l=32$c2FsdA$' + 'A'.repeat(43),

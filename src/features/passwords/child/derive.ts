@@ -1,10 +1,11 @@
 import { pbkdf2, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
+import { deriveArgon2 } from '../argon2.js'
 import type { Recipe } from '../foreign/recipe.js'
 import { createThreads } from './threads.js'
 
 /** What takes long to derive from a password. The service itself makes the other digests. */
-export type SlowRecipe = Extract<Recipe, { kind: 'pbkdf2' | 'scrypt' | 'bcrypt' | 'crypt' }>
+export type SlowRecipe = Exclude<Recipe, { kind: 'digest' | 'firebase' }>
 
 const derivePbkdf2 = promisify(pbkdf2)
 const deriveScrypt = promisify<string, Buffer, number, object, Buffer>(scrypt)
@@ -27,5 +28,7 @@ export async function derive(recipe: SlowRecipe, password: string): Promise<Buff
     case 'bcrypt':
     case 'crypt':
       return threads.derive({ recipe, password })
+    case 'argon2':
+      return deriveArgon2(recipe, password)
   }
 }

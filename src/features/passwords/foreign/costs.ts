@@ -1,16 +1,36 @@
 import type { Recipe } from './recipe.js'
 
-/** Rounds of a fast digest below which a hash can be cracked with one graphics card. */
-const enoughRounds = 100_000
+const mebibyte = 1_048_576
+
+/** Costs below which a stolen hash can be cracked with one graphics card. */
+const enough = {
+  /** Rounds of a fast digest. */
+  rounds: 100_000,
+  bcryptCost: 10,
+  /** The memory of scrypt, in bytes. */
+  scryptMemory: 8 * mebibyte,
+  /** The memory of argon2 in KiB, times its passes over it. */
+  argon2Work: 16_384,
+}
 
 /** A hash that must not be kept as it is: it is hashed again with argon2id. */
 export function isWeak(recipe: Recipe): boolean {
-  if (recipe.kind === 'pbkdf2') return recipe.iterations < enoughRounds
-  if (recipe.kind === 'crypt') return recipe.rounds < enoughRounds
-  return recipe.kind === 'digest'
+  switch (recipe.kind) {
+    case 'digest':
+      return true
+    case 'pbkdf2':
+      return recipe.iterations < enough.rounds
+    case 'crypt':
+      return recipe.rounds < enough.rounds
+    case 'bcrypt':
+      return recipe.cost < enough.bcryptCost
+    case 'scrypt':
+    case 'firebase':
+      return 128 * 2 ** recipe.ln * recipe.r < enough.scryptMemory
+    case 'argon2':
+      return recipe.m * recipe.t < enough.argon2Work
+  }
 }
-
-const mebibyte = 1_048_576
 
 /**
  * The costs that a stored hash may ask for. Without bounds one imported row could use all memory, or a core for
@@ -42,10 +62,12 @@ export function faultOfCost(recipe: Recipe): string | undefined {
       )
     case 'argon2':
       return check(
-        isBetween(recipe.m, 8, 1_048_576) &&
+        isBetween(recipe.m, 8 * recipe.p, 1_048_576) &&
           isBetween(recipe.t, 1, 10) &&
-          isBetween(recipe.p, 1, 16),
-        'argon2 may have m=1048576, t=10 and p=16 at most',
+          isBetween(recipe.p, 1, 16) &&
+          isBetween(recipe.length, 16, 256) &&
+          isBetween(recipe.salt.length, 11, 342),
+        'argon2 may have m=1048576, t=10 and p=16 at most, with m=8 for each p and a salt of 8 bytes',
       )
   }
 }

@@ -67,8 +67,8 @@ export function readArgon2(text: string): ReturnType<Reader> {
   const value = (name: string) => toNumber(pairs.find(([key]) => key === name)?.[1])
   const costs = { m: value('m'), t: value('t'), p: value('p') }
   if (pairs.length !== 3) return { fault: 'has other parameters than m, t and p' }
-  return {
-    recipe: { kind: 'argon2', type: type as 'argon2id', version: Number(version), ...costs, salt },
-    digest: toBytes(digest),
-  }
+  const bytes = toBytes(digest)
+  const length = bytes?.length ?? 0
+  const recipe = { kind: 'argon2' as const, type: type as 'argon2id', version: Number(version) }
+  return { recipe: { ...recipe, ...costs, salt, length }, digest: bytes }
 }

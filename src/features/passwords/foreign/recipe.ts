@@ -34,6 +34,7 @@ export type Recipe =
       t: number
       p: number
       salt: string
+      length: number
     }
 
 /** What is done to a password before bcrypt, which reads 72 bytes only. */
@@ -44,7 +45,8 @@ export type BeforeBcrypt = (typeof beforeBcrypt)[number]
 const cryptIds = ['1', 'apr1', '5', '6'] as const
 export type CryptId = (typeof cryptIds)[number]
 
-export type Argon2Type = 'argon2i' | 'argon2d' | 'argon2id'
+const argon2Types = ['argon2i', 'argon2d', 'argon2id'] as const
+export type Argon2Type = (typeof argon2Types)[number]
 
 /** Name and parameters of a recipe in PHC form, such as `pbkdf2-sha256$i=1000,l=32`: all but its salt. */
 export function schemeOf(recipe: Recipe): string {
@@ -72,9 +74,36 @@ export function schemeOf(recipe: Recipe): string {
   }
 }
 
+/** The same for argon2id of the digest. The PHC form of argon2 tells the length by the digest, which is not there. */
+export const wrappedSchemeOf = (recipe: Recipe) =>
+  `wrapped$${schemeOf(recipe)}${recipe.kind === 'argon2' ? `,l=${str(recipe.length)}` : ''}`
+
 const str = String
 
-/** Reads what schemeOf() wrote, and a salt. Returns undefined for anything else. */
+/** Reads what wrappedSchemeOf() wrote, and a salt. Returns undefined for anything else. */
+export function readWrappedScheme(name: string, parameters: string, salt: string) {
+  const { groups } =
+    /^v=(?<version>16|19)\$m=(?<m>\d{1,9}),t=(?<t>\d{1,9}),p=(?<p>\d{1,9}),l=(?<l>\d{1,3})$/.exec(
+      parameters,
+    ) ?? {}
+  const recipe = groups
+    ? toArgon2({ ...groups, type: name, salt }, toNumber(groups.l))
+    : readScheme(name, parameters, salt)
+  return recipe && `wrapped$${name}$${parameters}` === wrappedSchemeOf(recipe) ? recipe : undefined
+}
+
+/** Returns undefined if the type or the salt is none. */
+export function toArgon2(
+  { type = '', version, m, t, p, salt = '' }: Partial<Record<string, string>>,
+  length: number,
+): Recipe | undefined {
+  const known = argon2Types.find((each) => each === type)
+  if (!known || !toBytes(salt)) return undefined
+  const costs = { m: toNumber(m), t: toNumber(t), p: toNumber(p) }
+  return { kind: 'argon2', type: known, version: Number(version), ...costs, salt, length }
+}
+
+/** Reads what schemeOf() wrote, and a salt. Returns undefined for anything else, and for argon2. */
 export function readScheme(name: string, parameters: string, salt: string): Recipe | undefined {
   const values = new Map(parameters.split(',').map((pair) => split(pair, '=')))
   const number = (key: string) => toNumber(values.get(key))

@@ -1,4 +1,13 @@
-import { readScheme, schemeOf, toBase64, toBytes, toNumber, type Recipe } from './recipe.js'
+import {
+  readScheme,
+  readWrappedScheme,
+  schemeOf,
+  toArgon2,
+  toBase64,
+  toBytes,
+  wrappedSchemeOf,
+  type Recipe,
+} from './recipe.js'
 import { faultOfCost } from './costs.js'
 
 /** A password hash as the column `password_hash` has it. */
@@ -14,8 +23,8 @@ export type StoredHash = {
 
 const argon2id = /^\$argon2id\$v=19\$m=\d{1,9},t=\d{1,9},p=\d{1,9}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/
 const argon2 =
-  /^\$(argon2i|argon2d|argon2id)\$v=(16|19)\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
-const wrapped = /^\$wrapped\$([a-z0-9-]+)\$([^$]+)\$([A-Za-z0-9+/]*)(\$argon2id\$.+)$/
+  /^\$(?<type>argon2i|argon2d|argon2id)\$v=(?<version>16|19)\$m=(?<m>\d{1,9}),t=(?<t>\d{1,9}),p=(?<p>\d{1,9})\$(?<salt>[A-Za-z0-9+/]+)\$(?<digest>[A-Za-z0-9+/]+)$/
+const wrapped = /^\$wrapped\$([a-z0-9-]+)\$((?:v=\d+\$)?[^$]+)\$([A-Za-z0-9+/]*)(\$argon2id\$.+)$/
 const plain = /^\$([a-z0-9-]+)\$([^$]+)\$([A-Za-z0-9+/]*)\$([A-Za-z0-9+/]+)$/
 
 /** The longest text of a hash. */
@@ -27,26 +36,20 @@ export const maxHashLength = 1_024
  */
 export function readStored(text: string): StoredHash | undefined {
   if (text.length > maxHashLength) return undefined
-  const argon = argon2.exec(text)
-  if (argon) {
-    const [, type, version, m, t, p, salt = '', digest = ''] = argon
-    const recipe: Recipe = {
-      kind: 'argon2',
-      type: type as 'argon2id',
-      version: Number(version),
-      m: toNumber(m),
-      t: toNumber(t),
-      p: toNumber(p),
-      salt,
-    }
-    return toStored(recipe, { digest: toBytes(digest) })
+  const { groups } = argon2.exec(text) ?? {}
+  if (groups) {
+    const digest = toBytes(groups.digest ?? '')
+    const recipe = toArgon2(groups, digest?.length ?? 0)
+    return recipe && toStored(recipe, { digest })
   }
   const inner = wrapped.exec(text)
   const [, name = '', parameters = '', salt = '', rest = ''] = inner ?? plain.exec(text) ?? []
+  if (inner) {
+    const recipe = readWrappedScheme(name, parameters, salt)
+    return recipe && argon2id.test(rest) ? toStored(recipe, { wrapping: rest }) : undefined
+  }
   const recipe = readScheme(name, parameters, salt)
-  if (!recipe) return undefined
-  if (!inner) return toStored(recipe, { digest: toBytes(rest) })
-  return argon2id.test(rest) ? toStored(recipe, { wrapping: rest }) : undefined
+  return recipe && toStored(recipe, { digest: toBytes(rest) })
 }
 
 /** What makes a hash too expensive to verify, of its own or of the argon2id hash around it; undefined if nothing. */
@@ -70,7 +73,7 @@ function toStored(
   recipe: Recipe,
   by: { digest: Buffer | undefined } | { wrapping: string },
 ): StoredHash | undefined {
-  if ('wrapping' in by) return { recipe, scheme: `wrapped$${schemeOf(recipe)}`, ...by }
+  if ('wrapping' in by) return { recipe, scheme: wrappedSchemeOf(recipe), ...by }
   const { digest } = by
   // Shorter ones match too many passwords.
   if (!digest || digest.length < 16) return undefined
@@ -83,7 +86,7 @@ export const writeStored = (recipe: Recipe, digest: Buffer) =>
 
 /** @param wrapping argon2id of toBase64() of the digest */
 export const writeWrapped = (recipe: Recipe, wrapping: string) =>
-  `$wrapped$${schemeOf(recipe)}$${saltOf(recipe)}${wrapping}`
+  `$${wrappedSchemeOf(recipe)}$${saltOf(recipe)}${wrapping}`
 
 function saltOf(recipe: Recipe): string {
   if (recipe.kind === 'argon2') return recipe.salt

@@ -28,8 +28,6 @@ export function createForeignVerifier({ hashing, findKey, verifyArgon2 }: Tools)
         const inner = { kind: 'scrypt' as const, ln, r, p: 1, salt, length: 64, nfkc: false }
         return key && encrypt(key, await hashing.derive(inner, password))
       }
-      case 'argon2':
-        return undefined
       default:
         return hashing.derive(recipe, password)
     }
@@ -39,7 +37,7 @@ export function createForeignVerifier({ hashing, findKey, verifyArgon2 }: Tools)
     /** Whether the password has this hash, whose costs are within the bounds. */
     async verify(stored: StoredHash, text: string, password: string): Promise<boolean> {
       const { recipe, digest, wrapping } = stored
-      if (recipe.kind === 'argon2') return verifyArgon2(text, password)
+      if (recipe.kind === 'argon2' && digest) return verifyArgon2(text, password)
       const derived = await derive(recipe, password)
       if (!derived) return false
       if (wrapping !== undefined) return verifyArgon2(wrapping, toBase64(derived))
