@@ -1,20 +1,29 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
+import { open, rm, type FileHandle } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
 import { SingleBar } from 'cli-progress'
 import type { ImportTotals } from '../features/imports/service.js'
+import { OperatorError } from '../errors.js'
 import { toCsv } from '../http/csv.js'
 import type { Print } from './output.js'
 
 type Refusal = { place: number; identifier: string; reason: string }
 
-/** The file with the rows that are refused. It is created by the first one, readable by its owner alone. */
-export function createRefusals(path: string) {
+const head = 'row,identifier,reason\r\n'
+
+/**
+ * The file with the rows that are refused. It is created by the first one, readable by its owner alone. That of an
+ * earlier run is deleted: its rows may be imported by now.
+ * @throws OperatorError if the file is something else
+ */
+export async function openRefusals(path: string) {
+  await removeOld(path)
   let stream: WriteStream | undefined
 
   function start(): WriteStream {
     const created = createWriteStream(path, { mode: 0o600 })
     created.on('error', () => undefined) // close() throws it
-    created.write('row,identifier,reason\r\n')
+    created.write(head)
     return created
   }
 
@@ -31,6 +40,24 @@ export function createRefusals(path: string) {
       await finished(stream)
     },
   }
+}
+
+async function removeOld(path: string): Promise<void> {
+  const file = await open(path).catch(() => undefined) // createWriteStream() names what is wrong with the path
+  if (!file) return
+  const start = await readStart(file).finally(() => file.close())
+  if (start === undefined) return
+  if (start !== '' && start !== head)
+    throw new OperatorError(`${path} is no report of an import: name another file with --rejects`)
+  await rm(path)
+}
+
+/** Undefined for a device such as /dev/stderr. */
+async function readStart(file: FileHandle): Promise<string | undefined> {
+  if (!(await file.stat()).isFile()) return undefined
+  const bytes = Buffer.alloc(head.length)
+  const { bytesRead } = await file.read(bytes, 0, head.length, 0)
+  return bytes.toString('utf8', 0, bytesRead)
 }
 
 const lineInterval = 5_000

@@ -8,7 +8,7 @@ import type { Services } from '../services.js'
 import { addExamples } from './examples.js'
 import { openExportedKeys } from './import-export-file.js'
 import { makePlan, showPlan } from './import-plan.js'
-import { printReport, createProgress, createRefusals } from './import-report.js'
+import { printReport, createProgress, openRefusals } from './import-report.js'
 import { collect, type Print } from './output.js'
 import { openSource } from './sources/open.js'
 import { peek, type Selection } from './sources/source.js'
@@ -27,6 +27,9 @@ type Options = Selection & {
   dryRun?: boolean
   passphraseFile?: string
 }
+
+/** Users are missing, though the import ran to its end. A script can tell it from an import that failed. */
+const exitCodeOfRefused = 2
 
 /** How many rows are read before the mapping is shown. */
 const sampleSize = 200
@@ -91,7 +94,7 @@ async function importUsers(
     const key = format.key && (await storeKey(format.key))
     const keys = [...(head?.keys ? await storeExportedKeys(head.keys) : []), ...(key ? [key] : [])]
     const roles = (await store.roles.list()).map(({ name }) => name)
-    const refusals = createRefusals(options.rejects)
+    const refusals = await openRefusals(options.rejects)
     const progress = createProgress(source.progress)
     try {
       const totals = await imports.run(head ? withoutFirst(rows) : rows, {
@@ -111,6 +114,7 @@ async function importUsers(
       progress.stop()
       await refusals.close()
       printReport(totals, { ...options, rejects: refusals.file() }, print)
+      if (totals.refused > 0) process.exitCode = exitCodeOfRefused
     } finally {
       progress.stop()
       await refusals.close()

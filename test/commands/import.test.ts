@@ -117,6 +117,26 @@ t.test('an existing user is never changed, and a second run imports the rest', a
   t.equal((await users(test)).length, 4)
 })
 
+t.test('a run that refuses nothing leaves no report of an earlier one', async (t) => {
+  const test = await place(t)
+  const bad = await test.file('bad.csv', 'email,username\nada@example.org,ada\nno address,bob\n')
+  t.equal((await test.run(bad, '--dry-run')).code, 2)
+  t.equal((await test.run(bad)).code, 2, 'users are missing')
+  t.match(await test.rejects(), /3,/)
+  const good = await test.file('good.csv', 'email,username\nada@example.org,ada\n')
+  t.equal((await test.run(good)).code, 0)
+  await t.rejects(test.rejects(), { code: 'ENOENT' })
+})
+
+t.test('the report never replaces another file', async (t) => {
+  const test = await place(t)
+  const source = await test.file('users.csv', 'email,username\nada@example.org,ada\nno,bob\n')
+  const { code, errors } = await commandsOn(test)(['import', source, '--rejects', source])
+  t.equal(code, 1)
+  t.match(errors, /users.csv is no report of an import: name another file with --rejects/)
+  t.equal((await test.sql('select from users')).length, 0)
+})
+
 t.test('ids of the source stay, and another user with one is named', async (t) => {
   const test = await place(t)
   const id = '7f1c0d2b-3a49-4867-9685-9403f2e1d0cb'

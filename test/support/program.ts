@@ -8,6 +8,13 @@ import { keysSecret, type TestApp } from './app.js'
 
 type Answer = { code: number; out: string; errors: string }
 
+/** The code that a command has set. It must not become that of the test. */
+function takeExitCode(): number {
+  const code = Number(process.exitCode ?? 0)
+  process.exitCode = undefined
+  return code
+}
+
 /** The program of `gatehouse` in this process, on the database of an app. It prints what a person would see. */
 export function commandsOn({ config, db, url }: TestApp) {
   const log = pino({ level: 'silent' })
@@ -45,16 +52,15 @@ export function commandsOn({ config, db, url }: TestApp) {
         writeErr: (text) => void errors.push(text.trimEnd()),
       })
     }
-    const code = await program.parseAsync(args, { from: 'user' }).then(
-      () => 0,
-      (error: unknown) => {
+    const code = await program
+      .parseAsync(args, { from: 'user' })
+      .then(takeExitCode, (error: unknown) => {
         if (error instanceof CommanderError) return error.exitCode
         const sentence = describeError(error)
         if (sentence === undefined) throw error
         errors.push(sentence)
         return 1
-      },
-    )
+      })
     return { code, out: out.join('\n'), errors: [...questions, ...errors].join('\n') }
   }
 }
