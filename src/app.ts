@@ -43,6 +43,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     keyring,
     limits,
     oauth,
+    oldApp,
   } = services
   const { mailbox, providers, revocations, roles, sessions, social, uploads, users } = services
   const { CORS_ORIGINS: corsOrigins, JWT_ISSUER: issuer, PUBLIC_URL: publicUrl } = config
@@ -68,7 +69,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(metadataRoutes, { issuer, publicUrl })
   await app.register(oauthRoutes, { oauth, clients, authorization })
   await app.register(accountRoutes, { accounts, cookies, limits, activation })
-  await app.register(loginRoutes, { sessions, cookies, completeLogin })
+  await app.register(loginRoutes, { sessions, cookies, completeLogin, oldApp })
   await app.register(confirmationRoutes, { users, cookies, limits })
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
@@ -82,7 +83,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     uploads,
     bodies,
     users,
-    visitors: createVisitors({ authenticate, sessions, users, cookies }),
+    visitors: createVisitors({ authenticate, sessions, oldApp, completeLogin, users, cookies }),
     limits,
     cookies,
     mailbox,
@@ -146,6 +147,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     accounts,
     administration,
     sessions,
+    oldApp,
     completeLogin,
     users,
     denials: services.denials,

@@ -15,6 +15,8 @@ import { createSharedServices, type Dependencies } from './shared-services.js'
 import { createMessageService } from './features/messages/service.js'
 import { createOutboxWorker } from './features/messages/worker.js'
 import { createAppHosts } from './forward-auth/hosts.js'
+import { readOldAppOptions } from './features/old-app/configured.js'
+import { createOldAppService } from './features/old-app/service.js'
 import { createOAuthService } from './features/oauth/service.js'
 import { createRevocations } from './features/revocations/service.js'
 import { createRoleService } from './features/roles/service.js'
@@ -150,6 +152,13 @@ export async function createServices(config: Config, dependencies: Dependencies)
     newId,
   })
 
+  const oldApp = createOldAppService({
+    store,
+    logins,
+    limits,
+    clock,
+    ...readOldAppOptions(config),
+  })
   const imports = createImportService({ store, passwords, lanes: config.HASH_LANES })
 
   return {
@@ -173,6 +182,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     limits,
     logins,
     oauth,
+    oldApp,
     mailbox,
     newId,
     outboxWorkers,

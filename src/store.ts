@@ -16,6 +16,7 @@ import { createSessionRepository, createSessionSql } from './features/sessions/r
 import { createExportRepository } from './features/exports/repository.js'
 import { createImportRepository } from './features/imports/repository.js'
 import { createImportKeyRepository } from './features/passwords/import-key-repository.js'
+import { createOldAppRepository } from './features/old-app/repository.js'
 import { createIdentityRepository } from './features/identities/repository.js'
 import { createKeyRepository } from './features/tokens/key-repository.js'
 import { createCounterRepository } from './features/limits/repository.js'
@@ -108,6 +109,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
       exports: () => createExportRepository(on),
       identities: () => createIdentityRepository(on),
       keys: () => createKeyRepository(on, box),
+      oldApp: () => createOldAppRepository(on),
       outbox: () => createOutboxRepository(on, newId, onMessage),
       roles: () => createRoleRepository(on),
       sessions: () => createSessionRepository(on, sql, { denyFor, onDenied, onDoubt }),

@@ -7,6 +7,7 @@ import type { Limits } from '../features/limits/limits.js'
 import { readBearer } from '../http/bearer.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import type { OldAppService } from '../features/old-app/service.js'
 import type { SessionService } from '../features/sessions/service.js'
 import {
   repliesWith,
@@ -21,6 +22,7 @@ import { closed, requireFilled, Text } from './wire.js'
 type Options = {
   accounts: AccountService
   sessions: SessionService
+  oldApp: OldAppService
   completeLogin: CompleteLogin
   limits: Limits
   cookies: SessionCookies
@@ -30,7 +32,7 @@ type Options = {
 /** Public routes: registration, activation, login and refresh. */
 export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { accounts, sessions, completeLogin, limits, cookies, registration },
+  { accounts, sessions, oldApp, completeLogin, limits, cookies, registration },
 ) => {
   withAndWithoutSlash('/user', (url) =>
     app.post(
@@ -111,7 +113,9 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
       async (request) => {
         const token = readBearer(request)
         if (token === undefined) throw new AppError('invalid_token')
-        const { access_token, refresh_token } = await sessions.refresh(token, callerOf(request))
+        const old = await oldApp.byToken(token, callerOf(request))
+        const tokens = old?.tokens ?? (await sessions.refresh(token, callerOf(request)))
+        const { access_token, refresh_token } = tokens
         return { access_token, refresh_token }
       },
     ),

@@ -9,6 +9,7 @@ import type { Limits } from '../features/limits/limits.js'
 import { prepareError } from '../http/errors.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import type { OldAppService } from '../features/old-app/service.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { UserService } from '../features/users/service.js'
 import { restUserAccounts } from './rest-user-accounts.js'
@@ -26,6 +27,7 @@ type Options = {
   accounts: AccountService
   administration: AdministrationService
   sessions: SessionService
+  oldApp: OldAppService
   completeLogin: CompleteLogin
   users: UserService
   denials: AccessDenials
@@ -39,7 +41,7 @@ type Options = {
 
 /** The dialect under /user, with replies of the form `{"data","message","status"}`. It calls the services of /api. */
 export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { accounts, administration, sessions, users, denials, limits, cookies } = options
+  const { accounts, administration, sessions, oldApp, users, denials, limits, cookies } = options
   const { completeLogin, registration, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
@@ -54,6 +56,7 @@ export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options)
   await app.register(restUserAccounts, {
     accounts,
     sessions,
+    oldApp,
     completeLogin,
     limits,
     cookies,

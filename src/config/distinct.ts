@@ -5,7 +5,13 @@ type Values = Record<string, unknown>
 const asText = (value: unknown) => (typeof value === 'string' ? value : undefined)
 
 /** Secrets that other services know. A service that knows KEYS_SECRET could create refresh tokens. */
-const sharedSecrets = ['JWT_SECRET', 'SMS_WEBHOOK_SECRET', 'METRICS_TOKEN']
+const sharedSecrets = [
+  'JWT_SECRET',
+  'SMS_WEBHOOK_SECRET',
+  'METRICS_TOKEN',
+  'OLD_APP_JWT_SECRET',
+  'OLD_APP_COOKIE_SECRET',
+]
 
 /** Faults of values that must differ from each other. */
 export function notDistinct(values: Values): string[] {
@@ -14,6 +20,9 @@ export function notDistinct(values: Values): string[] {
   )
   return [
     ...same.map((name) => `KEYS_SECRET must not be the same as ${name}`),
+    ...['OLD_APP_JWT_SECRET', 'OLD_APP_COOKIE_SECRET']
+      .filter((name) => values[name] !== undefined && values[name] === values.JWT_SECRET)
+      .map((name) => `${name} must not be the same as JWT_SECRET`),
     ...(isReserved(values)
       ? ['JWT_AUDIENCE is the audience of refresh or revocation tokens: choose another']
       : []),

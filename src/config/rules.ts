@@ -3,6 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import { notDistinct } from './distinct.js'
 import { leadTime } from './key-life.js'
 import { toSeconds } from './kinds.js'
+import { badOldApp } from './old-app.js'
 import { badProxies, badUrls } from './network.js'
 import { Environment } from './variables.js'
 import { weakSecrets } from './weak-secrets.js'
@@ -21,6 +22,7 @@ export const rules: ((values: Values) => string[])[] = [
   tooLong,
   tooIdle,
   badRotation,
+  badOldApp,
   notDistinct,
 ]
 
@@ -74,6 +76,9 @@ const requiredPairs = [
   ['GITHUB_CLIENT_ID', 'GITHUB_CLIENT_SECRET'],
   ['OIDC_CLIENT_ID', 'OIDC_ISSUER'],
   ['OIDC_ISSUER', 'OIDC_CLIENT_ID'],
+  ['OLD_APP_UNTIL', 'OLD_APP_JWT_SECRET'],
+  ['OLD_APP_UNTIL', 'OLD_APP_JWT_KEYS'],
+  ['OLD_APP_UNTIL', 'OLD_APP_COOKIE_SECRET'],
 ]
 
 /** Variables that work only together. */

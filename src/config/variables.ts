@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { database } from './variables/database.js'
 import { limits } from './variables/limits.js'
+import { oldApp } from './variables/old-app.js'
 import { messages } from './variables/messages.js'
 import { operations } from './variables/operations.js'
 import { passwords } from './variables/passwords.js'
@@ -20,6 +21,7 @@ export const Environment = Type.Object({
   ...passwords,
   ...messages,
   ...providers,
+  ...oldApp,
   ...limits,
   ...operations,
 })

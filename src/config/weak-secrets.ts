@@ -14,14 +14,23 @@ const placeholders = [
 
 const secrets = ['KEYS_SECRET', 'JWT_SECRET', 'SMS_WEBHOOK_SECRET', 'METRICS_TOKEN']
 
+/** Secrets of another system. Whoever guesses one logs in as any imported user. */
+const oldSecrets = ['OLD_APP_JWT_SECRET', 'OLD_APP_COOKIE_SECRET']
+
 /** Faults of secrets that are long enough and yet easy to guess. The schema refuses shorter ones. */
 export function weakSecrets(values: Record<string, unknown>): string[] {
-  return secrets.flatMap((name) => {
+  const isWeak = (name: string, least: number) => {
     const value = values[name]
-    return typeof value === 'string' && value.length >= 32 && isGuessable(value)
-      ? [`${name} can be guessed: create one with \`openssl rand -base64 48\``]
-      : []
-  })
+    return typeof value === 'string' && value.length >= least && isGuessable(value)
+  }
+  return [
+    ...secrets
+      .filter((name) => isWeak(name, 32))
+      .map((name) => `${name} can be guessed: create one with \`openssl rand -base64 48\``),
+    ...oldSecrets
+      .filter((name) => isWeak(name, 24))
+      .map((name) => `${name} can be guessed: unset it, and let the users log in once`),
+  ]
 }
 
 function isGuessable(secret: string): boolean {

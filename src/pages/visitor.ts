@@ -3,7 +3,9 @@ import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import { changesNothing } from '../http/methods.js'
 import type { Authenticator } from '../features/sessions/authenticate.js'
+import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import type { OldAppService } from '../features/old-app/service.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { User } from '../features/users/schemas.js'
 import type { UserService } from '../features/users/service.js'
@@ -11,6 +13,8 @@ import type { UserService } from '../features/users/service.js'
 type Options = {
   authenticate: Authenticator
   sessions: SessionService
+  oldApp: OldAppService
+  completeLogin: CompleteLogin
   users: UserService
   cookies: SessionCookies
 }
@@ -19,7 +23,14 @@ type Options = {
  * Finds the user who requests a page. If the access token in the cookie has expired, the refresh token in the
  * other cookie replaces it, so a session continues without JavaScript.
  */
-export function createVisitors({ authenticate, sessions, users, cookies }: Options) {
+export function createVisitors({
+  authenticate,
+  sessions,
+  oldApp,
+  completeLogin,
+  users,
+  cookies,
+}: Options) {
   async function findUserId(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -37,12 +48,13 @@ export function createVisitors({ authenticate, sessions, users, cookies }: Optio
         if (!isRefusal(error)) throw error
       }
     }
-    return changesNothing(request) ? undefined : renew(request, reply)
+    if (changesNothing(request) || !byCookie) return undefined
+    return (await renew(request, reply)) ?? logInByOldCookie(request, reply)
   }
 
   async function renew(request: FastifyRequest, reply: FastifyReply): Promise<string | undefined> {
     const token = cookies.read(request, 'refresh')
-    if (token === undefined || request.headers.authorization !== undefined) return undefined
+    if (token === undefined) return undefined
     try {
       const { user_id, session_id, tokens } = await sessions.refreshSession(
         token,
@@ -54,6 +66,26 @@ export function createVisitors({ authenticate, sessions, users, cookies }: Optio
     } catch (error) {
       if (!isRefusal(error)) throw error
       cookies.clear(request, reply)
+      return undefined
+    }
+  }
+
+  /** The cookie of the old app of imported users. One that must not log in is left to expire. */
+  async function logInByOldCookie(
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<string | undefined> {
+    const cookie = cookies.readOld(request)
+    if (cookie === undefined) return undefined
+    try {
+      const login = await oldApp.byCookie(cookie, callerOf(request))
+      if (!login) return undefined
+      cookies.removeOld(request, reply)
+      const { user } = completeLogin(request, reply, login, { isRefunded: false })
+      request.user = { ...request.user, sub: user.id, sid: login.session_id }
+      return user.id
+    } catch (error) {
+      if (!isRefusal(error)) throw error
       return undefined
     }
   }

@@ -157,6 +157,25 @@ t.test('ids of the source stay, and another user with one is named', async (t) =
   t.match(rows[1]?.id, /^018bcfe5-6800-7/, 'a new id begins with the time')
 })
 
+t.test(
+  'the names that the old app may put into tokens are kept, but not those of an export',
+  async (t) => {
+    const test = await place(t)
+    const path = await test.file('users.csv', 'id,email,username\nX12,Ada@example.org,\n,,bob\n')
+    await test.run(path)
+    const names = async () =>
+      (await test.sql<{ name: string }>('select name from imported_names order by name')).map(
+        ({ name }) => name,
+      )
+    t.strictSame(await names(), ['email:ada@example.org', 'id:x12', 'username:bob'])
+    const copy = await place(t)
+    const file = join(await mkdtemp(join(tmpdir(), 'export-')), 'users.ndjson')
+    await commandsOn(test)(['export', file])
+    t.match((await copy.run(file)).out, /2 users imported/)
+    t.equal((await copy.sql('select from imported_names')).length, 0)
+  },
+)
+
 t.test('a username may be the word null', async (t) => {
   const test = await place(t)
   await signUp(test.app, { email: 'ada@example.org', password })

@@ -220,6 +220,34 @@ t.test('what works only together is required together', (t) => {
   t.end()
 })
 
+t.test('secrets of an old app need an end date, a fitting algorithm, and strength', (t) => {
+  const secret = 'w&8s5^5vuhy2-gvkyi=gg4e*tso*51mb$l'
+  const until = { OLD_APP_UNTIL: '2027-01-31' }
+  const keys =
+    '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+  t.match(faults({ OLD_APP_COOKIE_SECRET: secret }), 'OLD_APP_UNTIL is required')
+  t.equal(faults({ ...until, OLD_APP_COOKIE_SECRET: secret, OLD_APP_JWT_SECRET: secret }), '')
+  t.equal(faults({ ...until, OLD_APP_JWT_KEYS: keys, OLD_APP_JWT_ALGORITHM: 'EdDSA' }), '')
+  const bad: [Record<string, string>, string | RegExp][] = [
+    [{ OLD_APP_UNTIL: '2027-02-30' }, 'OLD_APP_UNTIL must be a date'],
+    [{ OLD_APP_UNTIL: 'soon' }, 'OLD_APP_UNTIL must be a date'],
+    [{ OLD_APP_JWT_SECRET: 'short' }, /OLD_APP_JWT_SECRET must have 24 to 4096 characters/],
+    [{ OLD_APP_JWT_SECRET: 'secret'.repeat(9) }, /OLD_APP_JWT_SECRET can be guessed/],
+    [{ OLD_APP_JWT_SECRET: secret, KEYS_SECRET: secret }, /KEYS_SECRET must not be the same/],
+    [
+      { OLD_APP_JWT_SECRET: secret, OLD_APP_JWT_ALGORITHM: 'ES256' },
+      /must be HS256, HS384 or HS512/,
+    ],
+    [{ OLD_APP_JWT_KEYS: keys }, /must be RS256, ES256 or EdDSA/],
+    [{ OLD_APP_JWT_KEYS: '{"keys":[{"kty":"oct","k":"AA"}]}' }, /Key Set of public keys/],
+    [{ OLD_APP_JWT_KEYS: keys, OLD_APP_JWT_SECRET: secret }, /are both set/],
+    [{ OLD_APP_JWT_USER: 'sub' }, /OLD_APP_JWT_USER must be NAME=FIELD/],
+    [{ OLD_APP_COOKIE_USER: 'email=password' }, /OLD_APP_COOKIE_USER must be NAME=FIELD/],
+  ]
+  for (const [env, fault] of bad) t.match(faults({ ...until, ...env }), fault)
+  t.end()
+})
+
 t.test('a rate is so many in so much time', (t) => {
   t.same(loadConfig({ RATE_LIMIT_LOGIN: '7/2h' }).RATE_LIMIT_LOGIN, { points: 7, seconds: 7_200 })
   for (const rate of ['0/1h', '5', '5/h', 'many/1h']) {

@@ -109,7 +109,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     denylist,
     identities,
   } = store
-  const { importKeys, imports, keys, outbox, roles, sessions, uploads, users } = store
+  const { importKeys, imports, keys, oldApp, outbox, roles, sessions, uploads, users } = store
   const middle = { created_at: '2026-11-01T00:00:00.000000Z', email: 'u5', last_login_at: null }
   const sorts = (Object.keys(accountSorts) as (keyof typeof accountSorts)[]).flatMap((name) =>
     [true, false].flatMap((descending) =>
@@ -145,7 +145,13 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     ...{ id: newId(), name: null, gender: null, password_hash: null, password_scheme: null },
     ...{ activated_at: null, disabled_at: null, email_verified_at: null, mobile_verified_at: null },
     ...{ created_at: '2026-01-01', updated_at: '2026-01-01', last_login_at: null, proven_at: null },
-    ...{ roles: ['admin'], identities: [], username: 'new', username_canonical: 'new' },
+    ...{
+      roles: ['admin'],
+      names: ['id:new'],
+      identities: [],
+      username: 'new',
+      username_canonical: 'new',
+    },
   }
   return {
     'accounts.find': () => accounts.find(id),
@@ -234,6 +240,8 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'keys.add': () => keys.add(key, 60),
     'keys.signNow': () => keys.signNow(key.kid),
     'keys.remove': () => keys.remove(key.kid),
+    'oldApp.findUser': () => oldApp.findUser('id:7'),
+    'oldApp.hold': () => oldApp.hold(id),
     'outbox.put': () => outbox.put({ message: 'activation', kind: 'email', address: canonical }),
     'outbox.cancel': () => outbox.cancel(id, ['activation']),
     'outbox.hold': () => outbox.hold(newId()),
@@ -253,7 +261,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'sessions.create': () =>
       sessions.create({
         ...{ id: newId(), user_id: id, password_hash: 'x', ttl: 60, user_agent: 'x' },
-        ...{ address: '::1', amr: ['pwd'], joined_id: session, keep: 9 },
+        ...{ address: '::1', amr: ['pwd'], auth_time: null, joined_id: session, keep: 9 },
       }),
     'sessions.openRelated': () =>
       sessions.openRelated({

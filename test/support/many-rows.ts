@@ -6,6 +6,7 @@ export const growing = [
   'last_logins',
   'user_roles',
   'identities',
+  'imported_names',
   'sessions',
   'token_denylist',
   'one_time_codes',
@@ -56,6 +57,7 @@ const fill = (users: number) => `
     insert into user_roles select ${id(1)}, 'admin' from generate_series(1, ${users}, ${users / 5}) n;
     insert into identities (issuer, subject, user_id)
       select 'https://accounts.example', 's' || n, ${id(1)} from generate_series(1, ${users}, 2) n;
+    insert into imported_names (name, user_id) select 'id:' || n, ${id(1)} from generate_series(1, ${users}) n;
     insert into sessions (id, user_id, user_agent, address, expires_at)
       select ${id(2)}, id, 'Mozilla/5.0', '192.0.2.1', ${expiry}
       from generate_series(1, ${users}) n, lateral (select ${id(1)} as id) owner;

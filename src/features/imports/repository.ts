@@ -29,6 +29,7 @@ export type NewImportedUser = ProfileFields &
     id: string
     password_hash: string | null
     password_scheme: string | null
+    names: string[]
   } & Partial<Record<IdentifierKind | `${IdentifierKind}_canonical`, string>>
 
 /** A user who exists, with the identifiers that count. */
@@ -60,7 +61,7 @@ export function createImportRepository(db: Db) {
              activated_at timestamptz, disabled_at timestamptz, email_verified_at timestamptz,
              mobile_verified_at timestamptz, proven_at timestamptz, created_at timestamptz, updated_at timestamptz,
              last_login_at timestamptz, username text, username_canonical text, email text,
-             email_canonical text, mobile text, mobile_canonical text, roles text[], identities jsonb)
+             email_canonical text, mobile text, mobile_canonical text, roles text[], names text[], identities jsonb)
          ), created as (
            insert into users (${columns}) select ${columns} from given
            on conflict do nothing returning id
@@ -70,6 +71,10 @@ export function createImportRepository(db: Db) {
            union
            select id, unnest(roles) from given where id in (select id from created)
            returning user_id
+         ), named as (
+           insert into imported_names (name, user_id)
+           select unnest(names), id from given where id in (select id from created)
+           on conflict do nothing
          ), connected as (
            insert into identities (user_id, issuer, subject, email, created_at)
            select given.id, issuer, subject, each.email, each.created_at

@@ -24,6 +24,8 @@ export type ImportedUser = ProfileFields &
     place: number
     id: string
     identifiers: Identifier[]
+    /** How the old app names the user in its tokens: `id:12`, `email:ada@example.org`. */
+    names: string[]
     password: ReadPassword
   }
 
@@ -79,6 +81,8 @@ export function readRow(
     id: toUuid(valueOf('id')) ?? idFrom(identifiers, created_at),
     ...newProfile(texts),
     identifiers,
+    // Old tokens must not log in a user who changed the password in another Gatehouse.
+    names: isOwn ? [] : namesOf(identifiers, valueOf('id')),
     password: readPassword(),
     activated_at: mapping.activated === undefined ? (created_at ?? importedAt) : since('activated'),
     disabled_at: isEnabled ? since('disabled') : importedAt,
@@ -166,6 +170,17 @@ const isIdentity = (value: unknown): value is ImportedIdentity => {
   const isEmail = email === null || typeof email === 'string'
   return [issuer, subject, created_at].every((each) => typeof each === 'string') && isEmail
 }
+
+function namesOf(identifiers: Identifier[], id: unknown): string[] {
+  const ids = [typeof id === 'number' || typeof id === 'bigint' ? String(id) : id, toUuid(id)]
+  return [
+    ...identifiers.map(({ kind, canonical }) => `${kind}:${canonical}`),
+    ...ids.filter(isName).map((each) => `id:${each.toLowerCase()}`),
+  ]
+}
+
+const isName = (id: unknown): id is string =>
+  typeof id === 'string' && id !== '' && id.length <= 255 && !id.includes('\0')
 
 /** A list of JSON, or a text. */
 const joinList = (value: unknown) =>

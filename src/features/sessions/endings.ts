@@ -49,7 +49,10 @@ export function createEndings(db: Db, { denyFor, onDenied, onDoubt }: EndingOpti
       return rows.map((row) => row.id)
     },
 
-    /** Ends all logins of a user, except that of the session `keptId` if given. Returns how many it ended. */
+    /**
+     * Ends all logins of a user, except that of the session `keptId` if given. What the old app gave an imported user logs in no
+     * longer. Returns how many it ended.
+     */
     async endAll(userId: string, keptId: string | null = null): Promise<number> {
       const { rows } = await db.query<{ ids: string[]; logins: number }>(
         `with ended as (
@@ -58,7 +61,8 @@ export function createEndings(db: Db, { denyFor, onDenied, onDoubt }: EndingOpti
                and ${loginOf} is distinct from (select ${loginOf} from sessions s where s.id = $2)
              order by s.id for update)
            returning id, coalesce(login_id, id) as login_id
-         ), denied as (${denySql('ended', 3)} returning id)
+         ), denied as (${denySql('ended', 3)} returning id
+         ), closed as (delete from imported_names where user_id = $1)
          select array(select id from denied) as ids,
            (select count(distinct login_id)::integer from ended) as logins`,
         [userId, keptId, denyFor],

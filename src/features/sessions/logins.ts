@@ -27,15 +27,19 @@ type VerifiedUser = Pick<Credential, 'user' | 'password_hash' | 'password_versio
 
 /**
  * How the user proved who they are, as registered for the claim `amr` (RFC 8176); null where no registered value
- * says it. `detail` goes to the audit log.
+ * says it. `auth_time`: when, if it was not now. `detail` goes to the audit log.
  */
-type Proof = { amr?: string[] | null; detail?: Record<string, string> }
+type Proof = {
+  amr?: string[] | null
+  auth_time?: string | null
+  detail?: Record<string, string>
+}
 
 /** A new session, valid once its transaction commits. */
 type OpenedSession = { subject: TokenSubject; owner: VerifiedUser }
 
 /** A completed login. `device` is a mark by which the device is recognised at its next login. */
-export type Login = { tokens: TokenPair; user: User; device: string }
+export type Login = { tokens: TokenPair; user: User; session_id: string; device: string }
 
 /** Opens the session of every login, by password or by a social provider. */
 export function createLogins({ tokens, devices, newId, refreshTtl, sessionsPerUser }: Options) {
@@ -48,7 +52,7 @@ export function createLogins({ tokens, devices, newId, refreshTtl, sessionsPerUs
       tx: SessionOpening,
       owner: VerifiedUser,
       caller: Caller,
-      { amr = null, detail = {} }: Proof = {},
+      { amr = null, auth_time = null, detail = {} }: Proof = {},
     ): Promise<OpenedSession | undefined> {
       const { user_agent, address } = caller
       const { id: user_id } = owner.user
@@ -58,7 +62,7 @@ export function createLogins({ tokens, devices, newId, refreshTtl, sessionsPerUs
       // A user who logs in again in the same browser continues the login, so that one logout ends both.
       const joined_id = caller.user_id === user_id ? caller.session_id : null
       const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address, keep }
-      const created = await tx.sessions.create({ ...session, amr, joined_id })
+      const created = await tx.sessions.create({ ...session, amr, auth_time, joined_id })
       if (!created) return undefined
       const { subject, ended } = created
       const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
@@ -75,6 +79,7 @@ export function createLogins({ tokens, devices, newId, refreshTtl, sessionsPerUs
     complete({ subject, owner: { user, password_version: version } }: OpenedSession): Login {
       return {
         tokens: tokens.issue(subject),
+        session_id: subject.session_id,
         // The roles may have changed since the user was read.
         user: { ...user, roles: subject.roles },
         device: devices.make({ id: user.id, version }),

@@ -15,6 +15,8 @@ type NewSession = {
   address: string
   /** How the user proved who they are: the claim `amr`. */
   amr: string[] | null
+  /** When the user logged in; null for now. */
+  auth_time: string | null
   /** A session of the user in the same browser: the new session joins its login. */
   joined_id: string | null
   /** How many other logins the user may have, and how many further sessions a login. */
@@ -91,6 +93,7 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       user_agent,
       address,
       amr,
+      auth_time,
       joined_id,
       keep,
     }: NewSession): Promise<{ subject: TokenSubject; ended: number } | undefined> {
@@ -109,7 +112,7 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
          ), s as (
            insert into sessions (id, user_id, user_agent, address, expires_at, login_id, auth_time, amr)
            select $1, $2, $3, $4, least(now() + make_interval(secs => $5), joined.expires_at), joined.id,
-             case when joined.id is not null then now() end, $8
+             coalesce($10, case when joined.id is not null then now() end), $8
            from (select) one left join joined on true
            returning *
          ), ended as (
@@ -132,7 +135,7 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
          select ${subjectColumns}, array(select id from denied) as denied,
            (select count(*) from ended)::integer as ended
          from s join users u on u.id = s.user_id`,
-        [id, user_id, user_agent, address, ttl, keep, denyFor, amr, joined_id],
+        [id, user_id, user_agent, address, ttl, keep, denyFor, amr, joined_id, auth_time],
       )
       const [row] = rows
       if (!row) return undefined

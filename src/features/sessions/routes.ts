@@ -1,10 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { varyByAccept, wantsText } from '../../http/accept.js'
-import { actorOf, callerOf } from '../../http/caller.js'
+import { actorOf, callerOf, type Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from '../../http/bearer.js'
 import type { CompleteLogin } from './complete-login.js'
+import type { Login } from './logins.js'
 import type { SessionCookies } from './session-cookies.js'
 import { MessageReply, ok, replies } from '../../http/replies.js'
 import {
@@ -22,7 +23,11 @@ import type { TokenPair } from '../tokens/service.js'
 import type { SessionService } from './service.js'
 
 type Options = { sessions: SessionService; cookies: SessionCookies }
-type LoginOptions = Options & { completeLogin: CompleteLogin }
+type LoginOptions = Options & {
+  completeLogin: CompleteLogin
+  /** Exchanges a token of the old app of imported users. Undefined if it is none. */
+  oldApp: { byToken: (token: string, caller: Caller) => Promise<Pick<Login, 'tokens'> | undefined> }
+}
 
 const tags = ['sessions']
 
@@ -32,7 +37,7 @@ const bareToken = 'A client that prefers `text/plain` gets the access token alon
 /** The public routes, which need no access token. */
 export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
   app,
-  { sessions, cookies, completeLogin },
+  { sessions, cookies, completeLogin, oldApp },
 ) => {
   app.post(
     '/api/login',
@@ -68,7 +73,8 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
     },
     async (request, reply) => {
       const token = request.body?.refresh_token ?? readBearer(request) ?? cookieToken(request)
-      const tokens = await sessions.refresh(token, callerOf(request))
+      const old = await oldApp.byToken(token, callerOf(request))
+      const tokens = old?.tokens ?? (await sessions.refresh(token, callerOf(request)))
       cookies.set(request, reply, tokens)
       return answer(request, reply, ok({ message: 'Session refreshed', ...tokens }))
     },

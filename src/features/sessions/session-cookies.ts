@@ -87,6 +87,19 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     /** Whether two session cookies have the same name. Then neither counts, and both must be removed. */
     isAmbiguous,
 
+    /** Reads a cookie `session` without prefix, which another app on this host may have set. */
+    readOld(request: FastifyRequest): string | undefined {
+      const [value, another] = cookieValues(request, 'session')
+      return another === undefined ? value : undefined
+    },
+
+    /** Removes it, unless our own cookie has the same name and replaces it. */
+    removeOld(request: FastifyRequest, reply: FastifyReply): void {
+      if (!isSecure(request) || isScript(request)) return
+      const lines = [...elsewhere(request, 'session'), expired('session', attributes(request))]
+      addCookieLines(reply, lines)
+    },
+
     /**
      * Reads the access or refresh token from its cookie.
      * @throws AppError `invalid_token` without one, or if the session is ambiguous. Its reply then
