@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { testApp, type TestApp } from '../support/app.js'
+import { bearer, testApp, type TestApp } from '../support/app.js'
 import { gatehouse } from '../support/command-line.js'
+import { oldAppEnv, oldSecrets } from '../support/old-app.js'
 
-// Debian's python3-flask-sqlalchemy, python3-flask-bcrypt, python3-pymysql and mariadb-server.
+// Debian's python3-flask-sqlalchemy, python3-flask-bcrypt, python3-pymysql, python3-python-flask-jwt-extended and
+// mariadb-server.
 const python = '/usr/bin/python3'
-const script = (name: string) =>
+const fileOf = (name: string) =>
   fileURLToPath(new URL(`../fixtures/flask/${name}`, import.meta.url))
 
 const hashes = async ({ sql }: TestApp) =>
@@ -22,7 +24,7 @@ const hashes = async ({ sql }: TestApp) =>
 t.test('users of a Flask app in SQLite log in by the old path', async (t) => {
   const test = await testApp(t)
   const file = join(await mkdtemp(join(tmpdir(), 'flask-')), 'app.db')
-  execFileSync(python, [script('users_v1.py'), file, 'ada', 'bob'])
+  execFileSync(python, [fileOf('users_v1.py'), file, 'ada', 'bob'])
   const { code, out, errors } = await gatehouse(test.url, ['import', file])
   t.equal(code, 0, errors)
   t.match(out, /password_hash +from encrypted_password[^]*2 users imported/)
@@ -66,11 +68,50 @@ async function mariadb(t: Test): Promise<string> {
   return `mysql://flask:flask@127.0.0.1:${port}/shop`
 }
 
+/** What the old app gave its users: each line of its output. */
+const given = (name: string, args: string[]) =>
+  execFileSync(python, [fileOf(name), ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, string>)
+
+t.test(
+  'users of a Flask app stay logged in by its session cookie, on the API and on pages',
+  async (t) => {
+    const test = await testApp(t, {
+      env: {
+        ...oldAppEnv,
+        OLD_APP_JWT_USER: 'user_id=id',
+        OLD_APP_JWT_TYPE: 'none',
+      },
+    })
+    const file = join(await mkdtemp(join(tmpdir(), 'flask-')), 'app.db')
+    const people = ['ada@example.org', 'bob@example.org']
+    const [ada, bob] = given('notes.py', [file, oldSecrets.cookie, oldSecrets.jwt, ...people])
+    const { code, errors } = await gatehouse(test.url, ['import', file])
+    t.equal(code, 0, errors)
+    const home = (cookie = '', accept = 'application/json') =>
+      test.app.inject({ url: '/', headers: { cookie: `session=${cookie}`, accept } })
+    t.match((await home(ada?.cookie)).json(), { user: { name: 'ada', email: 'ada@example.org' } })
+    t.equal((await home(ada?.cookie)).statusCode, 401, 'once')
+    t.match((await home(bob?.page_cookie, 'text/html')).body, /Hello, bob!/)
+    const refresh = (token = '') =>
+      test.app.inject({ method: 'POST', url: '/api/refresh', headers: bearer(token) })
+    t.match((await refresh(bob?.token)).json(), { access_token: String, refresh_token: String })
+    t.equal((await refresh(bob?.token)).statusCode, 401)
+    const payload = { email: 'bob@example.org', password: 'bob horse battery' }
+    const login = await test.app.inject({ method: 'POST', url: '/api/login', payload })
+    t.equal(login.statusCode, 200, 'the password works too')
+  },
+)
+
 t.test('users of a Flask app in MySQL log in by the old path, with salted MD5', async (t) => {
-  const test = await testApp(t)
+  const test = await testApp(t, { env: oldAppEnv })
   const url = await mariadb(t)
-  execFileSync(python, [
-    script('rest_user.py'),
+  const [ada, bob] = given('rest_user.py', [
     url,
     'ada=+4915112345678',
     'bob=01700000000',
@@ -84,6 +125,15 @@ t.test('users of a Flask app in MySQL log in by the old path, with salted MD5', 
   t.equal(code, 0, errors)
   t.match(out, /activated +from status[^]*3 users imported/)
   t.strictSame(await hashes(test), ['wrapped', 'wrapped', 'wrapped'])
+  const refresh = (token = '') =>
+    test.app.inject({ url: '/user/refresh-token/', headers: bearer(token) })
+  t.equal((await refresh(ada?.access_token)).statusCode, 401, 'an access token refreshes nothing')
+  t.match((await refresh(ada?.refresh_token)).json(), {
+    access_token: String,
+    refresh_token: String,
+  })
+  t.equal((await refresh(ada?.refresh_token)).statusCode, 401)
+  t.match((await refresh(bob?.refresh_token)).json(), { access_token: String })
   const login = (username: string) =>
     test.app.inject({
       method: 'POST',
