@@ -103,10 +103,11 @@ function toDuration(seconds: number): string {
 }
 
 export function printReport(
-  { rows, imported, present, refused, withoutPassword, schemes }: ImportTotals,
+  totals: ImportTotals,
   { dryRun, rejects }: { dryRun?: boolean; rejects: string | undefined },
   print: Print,
 ): void {
+  const { rows, imported, present, refused, withoutPassword, withoutPicture, schemes } = totals
   const line = (count: number, text: string) => print(`${String(count).padStart(9)} ${text}`)
   line(rows, 'rows read')
   line(imported, dryRun ? 'users would be imported' : 'users imported')
@@ -114,6 +115,8 @@ export function printReport(
   if (refused > 0) line(refused, `rows refused: see ${rejects ?? 'the report'}`)
   if (withoutPassword > 0)
     line(withoutPassword, 'without a password: set one with "Forgot password"')
+  if (withoutPicture > 0)
+    line(withoutPicture, `pictures cannot be read: see ${rejects ?? 'the report'}`)
   for (const [scheme, count] of [...schemes].sort(([, a], [, b]) => b - a)) {
     line(count, `hashes ${nameOfScheme(scheme)}`)
   }

@@ -8,6 +8,7 @@ import type { Services } from '../services.js'
 import { addExamples } from './examples.js'
 import { openExportedKeys } from './import-export-file.js'
 import { makePlan, showPlan } from './import-plan.js'
+import { openPictures } from './import-pictures.js'
 import { printReport, createProgress, openRefusals } from './import-report.js'
 import { collect, type Print } from './output.js'
 import { openSource } from './sources/open.js'
@@ -23,6 +24,7 @@ type Options = Selection & {
   hashFormat?: string
   saltKeyFile?: string
   rejects: string
+  pictures?: string
   allowAdmin?: boolean
   dryRun?: boolean
   passphraseFile?: string
@@ -59,6 +61,7 @@ export function importCommand({ withServices, print }: Tools): Command {
       '--salt-key-file <file>',
       'the key of the app that takes part in its hashes, or the hash parameters of Firebase as JSON',
     )
+    .option('--pictures <folder>', 'the folder with the files that the column of picture names')
     .option('--passphrase-file <file>', 'opens the keys in an export of Gatehouse')
     .option('--allow-admin', 'grant the role admin to the rows that ask for it')
     .option('--dry-run', 'read and check every row, and store nothing')
@@ -81,7 +84,7 @@ export function importCommand({ withServices, print }: Tools): Command {
 async function importUsers(
   given: string,
   options: Options,
-  { imports, store, newId }: Services,
+  { imports, store, newId, uploads }: Services,
   print: Print,
 ): Promise<void> {
   const source = await openSource(given, options)
@@ -94,6 +97,8 @@ async function importUsers(
     const key = format.key && (await storeKey(format.key))
     const keys = [...(head?.keys ? await storeExportedKeys(head.keys) : []), ...(key ? [key] : [])]
     const roles = (await store.roles.list()).map(({ name }) => name)
+    const readPicture =
+      options.pictures === undefined ? undefined : await openPictures(options.pictures, uploads)
     const refusals = await openRefusals(options.rejects)
     const progress = createProgress(source.progress)
     try {
@@ -110,6 +115,7 @@ async function importUsers(
         dryRun: options.dryRun === true,
         onRefused: refusals.add,
         onBatch: progress.update,
+        readPicture,
       })
       progress.stop()
       await refusals.close()

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import initSqlJs from 'sql.js'
@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { logIn, signUp, testApp, type TestApp } from '../support/app.js'
 import { queryAt, testDatabase } from '../support/database.js'
 import { foreignHashes } from '../support/foreign-hashes.js'
+import { picture } from '../support/pictures.js'
 import { commandsOn } from '../support/program.js'
 
 const password = 'correct horse battery'
@@ -175,6 +176,31 @@ t.test(
     t.equal((await copy.sql('select from imported_names')).length, 0)
   },
 )
+
+t.test('pictures of a folder come along, and no file elsewhere', async (t) => {
+  const test = await place(t)
+  const folder = join(await mkdtemp(join(tmpdir(), 'pictures-')), 'in')
+  await mkdir(folder)
+  const png = await picture('png')
+  await writeFile(join(folder, 'ada.png'), png)
+  await writeFile(join(folder, 'eve.png'), 'no picture')
+  await symlink(join(folder, 'ada.png'), join(folder, 'link.png'))
+  await writeFile(join(folder, '..', 'outside.png'), png)
+  const names = ['/static/ada.png', 'eve.png', '../outside.png', 'link.png', 'gone.png', '..', '']
+  const rows = names.map((name, at) => `user${at},${name}`)
+  const path = await test.file('users.csv', ['username,picture', ...rows].join('\n'))
+  const { code, out } = await test.run(path, '--pictures', folder)
+  t.equal(code, 0)
+  t.match(out, /7 users imported\n.*\n +5 pictures cannot be read/)
+  t.match(await test.rejects(), /3,user1,"The user was imported without the picture/)
+  const stored = await test.sql(
+    'select username from pictures join users on users.id = user_id order by 1',
+  )
+  t.strictSame(stored, [{ username: 'user0' }])
+  const second = await test.run(path, '--pictures', folder)
+  t.match(second.out, /7 users are there already/)
+  t.match((await test.run(path, '--pictures', join(folder, 'no'))).errors, /is no folder/)
+})
 
 t.test('a username may be the word null', async (t) => {
   const test = await place(t)

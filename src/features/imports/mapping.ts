@@ -32,6 +32,7 @@ const guesses = {
   ],
   updated_at: ['updated_at', 'updatedat'],
   last_login_at: ['last_login_at', 'last_login', 'last_sign_in_at', 'lastloginat', 'last_seen'],
+  picture: ['picture', 'profile_pic', 'profile_picture', 'avatar', 'image_file'],
   // Only the operator says these: each gives rights.
   email_verified: [],
   mobile_verified: [],

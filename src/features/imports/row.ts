@@ -27,6 +27,8 @@ export type ImportedUser = ProfileFields &
     /** How the old app names the user in its tokens: `id:12`, `email:ada@example.org`. */
     names: string[]
     password: ReadPassword
+    /** The name of a file. */
+    picture: string | undefined
   }
 
 export type RowRules = {
@@ -84,6 +86,7 @@ export function readRow(
     // Old tokens must not log in a user who changed the password in another Gatehouse.
     names: isOwn ? [] : namesOf(identifiers, valueOf('id')),
     password: readPassword(),
+    picture: attempt('picture', () => toText(valueOf('picture'))),
     activated_at: mapping.activated === undefined ? (created_at ?? importedAt) : since('activated'),
     disabled_at: isEnabled ? since('disabled') : importedAt,
     email_verified_at: ifHas('email', since('email_verified')),

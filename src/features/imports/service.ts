@@ -4,6 +4,7 @@ import type { AuditRepository } from '../audit/repository.js'
 import type { IdentifierKind } from '../identifiers/identifiers.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import { schemeOf, toStored } from './passwords.js'
+import { readPictures, storePictures, type PictureStore, type ReadPicture } from './pictures.js'
 import type { Holder, ImportRepository, NewImportedUser } from './repository.js'
 import {
   readRow,
@@ -14,7 +15,7 @@ import {
 } from './row.js'
 import { compareWith } from './standing.js'
 
-type Repositories = {
+type Repositories = PictureStore & {
   audit: Pick<AuditRepository, 'add'>
   imports: ImportRepository
 }
@@ -34,6 +35,8 @@ export type ImportTotals = {
   present: number
   refused: number
   withoutPassword: number
+  /** Users whose picture could not be read. */
+  withoutPicture: number
   /** How many imported hashes there are of each scheme. */
   schemes: Map<string, number>
   /** The rows of this run, to tell a row that is there twice from one of an earlier run. */
@@ -47,6 +50,8 @@ type Options = RowRules & {
   /** Called for each row that is not imported. */
   onRefused: (row: { place: number; identifier: string; reason: string }) => void
   onBatch: (totals: ImportTotals) => void
+  /** Without it no pictures are imported. */
+  readPicture?: ReadPicture | undefined
 }
 
 const batchSize = 500
@@ -67,6 +72,7 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
         present: 0,
         refused: 0,
         withoutPassword: 0,
+        withoutPicture: 0,
         schemes: new Map(),
         seen: createSeen(),
       }
@@ -106,7 +112,7 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
 
   async function importBatch(users: ImportedUser[], options: Options, totals: ImportTotals) {
     const open = await withoutPresent(users, options, totals)
-    const created = options.dryRun ? open : await insert(open, options.caller)
+    const created = options.dryRun ? open : await insert(open, options, totals)
     for (const { id, password } of created) {
       totals.seen.add(id)
       const scheme = schemeOf(password, passwords)
@@ -157,12 +163,25 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
 
   function refuse(user: ImportedUser, reason: string, options: Options, totals: ImportTotals) {
     totals.refused += 1
-    const identifier = user.identifiers[0]?.text ?? ''
-    options.onRefused({ place: user.place, identifier, reason })
+    report(user, reason, options)
+  }
+
+  function report({ identifiers, place }: ImportedUser, reason: string, options: Options) {
+    options.onRefused({ place, identifier: identifiers[0]?.text ?? '', reason })
   }
 
   /** Hashes what must not be stored as it is, then inserts all. Returns the users that were inserted. */
-  async function insert(users: ImportedUser[], caller: Caller): Promise<ImportedUser[]> {
+  async function insert(
+    users: ImportedUser[],
+    options: Options,
+    totals: ImportTotals,
+  ): Promise<ImportedUser[]> {
+    const { caller, readPicture } = options
+    const pictures = await readPictures(users, readPicture, (user) => {
+      totals.withoutPicture += 1
+      const reason = 'The user was imported without the picture, which cannot be read.'
+      report(user, reason, options)
+    })
     const hashes = new Map<ImportedUser, string | null>()
     const queue = users.values()
     await Promise.all(
@@ -177,6 +196,7 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
     const ids = new Set(
       await store.transaction(async (tx) => {
         const created = await tx.imports.insert(rows)
+        await storePictures(tx, created, pictures)
         const detail = { imported: true }
         if (created.length > 0) {
           await tx.audit.add(

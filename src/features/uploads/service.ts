@@ -5,6 +5,7 @@ import type { UploadRepository } from './repository.js'
 import type { UserRepository } from '../users/repository.js'
 import type { User } from '../users/schemas.js'
 import type { Readme } from './child/front-matter.js'
+import type { Picture } from './child/picture.js'
 import type { Converter } from './converter.js'
 
 type Repositories = {
@@ -15,14 +16,23 @@ type Repositories = {
 type Dependencies = { store: Repositories; converter: Converter }
 
 export type Version = { hash: string }
+export type ConvertedPicture = Version & { picture: Picture }
 
 /** The public profile of a user: at most one picture and one README. */
 export function createUploadService({ store, converter }: Dependencies) {
+  /** What is stored of a picture. @throws AppError `invalid_picture`, `overloaded`, `unavailable` */
+  async function convertPicture(bytes: Buffer): Promise<ConvertedPicture> {
+    const picture = await converter.readPicture(bytes)
+    return { hash: contentHash(picture.large), picture }
+  }
+
   return {
+    convertPicture,
+
     /** Replaces the picture. @throws AppError `invalid_picture`, `overloaded`, `unavailable` */
     async putPicture({ user_id }: Actor, bytes: Buffer): Promise<User> {
-      const picture = await converter.readPicture(bytes)
-      await store.uploads.putPicture(user_id, contentHash(picture.large), picture)
+      const { hash, picture } = await convertPicture(bytes)
+      await store.uploads.putPicture(user_id, hash, picture)
       return store.users.get(user_id)
     },
 
