@@ -198,7 +198,7 @@ t.test('pictures of a folder come along, and no file elsewhere', async (t) => {
   )
   t.strictSame(stored, [{ username: 'user0' }])
   const second = await test.run(path, '--pictures', folder)
-  t.match(second.out, /7 users are there already/)
+  t.match(second.out, /7 users already exist/)
   t.match((await test.run(path, '--pictures', join(folder, 'no'))).errors, /is no folder/)
 })
 
