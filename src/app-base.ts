@@ -1,6 +1,7 @@
 import { createVerifiedTokens, type AccessClaims } from '@gatehouse/verify/protocol'
 import type { FastifyInstance, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import { callerOf } from './http/caller.js'
+import { admitsApiKey, opensByApiKey } from './features/api-keys/admitted.js'
 import type { Config } from './config/load.js'
 import { prune } from './db/retention.js'
 import { createServer } from './http/server.js'
@@ -50,6 +51,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     verified,
     issued,
     cookies: sessionCookies,
+    apiKeys: services.keyLookup,
+    admitsApiKey,
     issuer,
     audience,
     accessTtl: config.ACCESS_TOKEN_TTL,
@@ -81,6 +84,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   })
   await app.register(housekeeping, {
     prune: () => prune(db, config.AUDIT_RETENTION),
+    warnOwners: services.apiKeys.warnOwners,
     log,
   })
   await app.register(keyMaintenance, { keyring, rotation, interval: keyCheckInterval, log })
@@ -105,7 +109,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     scope.addHook('onRoute', (route) => {
       // Authenticate before validating, so anonymous callers cannot probe the schema.
       route.attachValidation = true
-      route.schema = { ...route.schema, security: securityOf(rules) }
+      const apiKey = opensByApiKey(route.method, route.url) ? [{ apiKey: [] }] : []
+      route.schema = { ...route.schema, security: [...securityOf(rules), ...apiKey] }
     })
     const onDenied = rules.role === 'admin' ? noteDenial : undefined
     const options = { ...authentication, ...rules, ...(onDenied && { onDenied }) }

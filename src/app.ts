@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { accountRoutes } from './features/registration/routes.js'
+import { apiKeyRoutes } from './features/api-keys/routes.js'
 import { administrationRoutes } from './features/administration/routes.js'
 import { auditRoutes } from './features/audit/routes.js'
 import { buildBase } from './app-base.js'
@@ -36,6 +37,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const {
     accounts,
     administration,
+    apiKeys,
     audit,
     authorization,
     clients,
@@ -114,6 +116,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     await secured.register(userRoutes, { users, cookies })
     await secured.register(logoutRoutes, { sessions, cookies })
     await secured.register(identityRoutes, { identities })
+    await secured.register(apiKeyRoutes, { apiKeys })
     await secured.register(uploadRoutes, { uploads, bodies, limits })
   })
 

@@ -41,6 +41,7 @@ export const errors = {
   role_taken: [409, 'This role already exists'],
   built_in_role: [409, 'This role is built in'],
   last_admin: [409, 'At least one enabled administrator must remain'],
+  api_key_limit: [409, 'The user has 50 API keys already'],
   no_address: [409, 'The account has no e-mail address and no mobile number'],
   body_too_large: [413, 'The body is too large'],
   uri_too_long: [414, 'The URI is too long'],
@@ -82,7 +83,8 @@ export const help: Record<ErrorCode, string> = {
   reauthentication_required:
     'Send the `password` too, or log in again: the login is older than five minutes',
   email_required: 'Share a verified e-mail address with the provider, and allow the scope `email`',
-  forbidden: "The role is missing, or the route is for users and the token is a client's",
+  forbidden:
+    "The role is missing, or the route is for users and the token is a client's, or it needs a login and got an API key",
   cross_site_request:
     'Add the origin to `CORS_ORIGINS`, or use a Bearer token instead of the cookie',
   not_found: 'No such path, or no such object',
@@ -98,6 +100,7 @@ export const help: Record<ErrorCode, string> = {
   role_taken: 'Use the existing role, or choose another name',
   built_in_role: '`admin` and `user` cannot be deleted',
   last_admin: 'Grant `admin` to another enabled user first',
+  api_key_limit: 'Revoke an API key that is no longer used: `DELETE /api/user/api-keys/{id}`',
   no_address: 'Give the account an e-mail address or a mobile number first',
   body_too_large: 'At most 16 KB; a picture 5 MB, a README 64 KB',
   uri_too_long: 'Shorten the path or a parameter',

@@ -2,6 +2,7 @@ import { createAccountService } from './features/registration/service.js'
 import { createAccessDenials } from './features/audit/denials.js'
 import { createAdministrationService } from './features/administration/service.js'
 import { createLoginMarks } from './features/authorization/login-marks.js'
+import { createApiKeyService } from './features/api-keys/service.js'
 import { createAuthorizationService } from './features/authorization/service.js'
 import { createClientService } from './features/clients/service.js'
 import { createCodeSecrets } from './features/codes/secrets.js'
@@ -40,7 +41,8 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const shared = await createSharedServices(config, dependencies, {
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
   })
-  const { clock, denylist, devices, failureDelay, keyring, lanes, limits, newId } = shared
+  const { clock, denylist, devices, failureDelay, keyLookup, keyring, lanes, limits, newId } =
+    shared
   const { passwords, policy } = shared
   const { replica, restorer, rotation, store, tokens } = shared
   const accessTtl = config.ACCESS_TOKEN_TTL
@@ -120,6 +122,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     limits,
     devices,
   })
+  const apiKeys = createApiKeyService({ store, reauthentication, newId })
   const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl, clock })
   const roles = createRoleService({ store })
   const clients = createClientService({ store, limits, newId })
@@ -164,6 +167,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   return {
     accounts,
     administration,
+    apiKeys,
     audit: store.audit,
     authorization,
     clients,
@@ -177,6 +181,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     identities,
     imports,
     issued: shared.issued,
+    keyLookup,
     keyring,
     lanes,
     limits,

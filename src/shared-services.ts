@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { systemClock, type Clock } from './concurrency/clock.js'
 import type { Config } from './config/load.js'
 import type { Pool } from './db/pool.js'
+import { createKeyLookup } from './features/api-keys/lookup.js'
 import { createDeviceMarks } from './features/limits/device.js'
 import { createReplica } from './features/denylist/replica.js'
 import { createRestorer } from './features/denylist/restorer.js'
@@ -79,6 +80,7 @@ export async function createSharedServices(
   const restorer = createRestorer({
     denylist: store.denylist,
     sessions: store.sessions,
+    apiKeys: store.apiKeys,
     log,
     clock,
   })
@@ -106,6 +108,14 @@ export async function createSharedServices(
     refreshTtl,
     clock,
     newId,
+  })
+
+  const keyLookup = createKeyLookup({
+    keys: store.apiKeys,
+    issuer,
+    audience: config.JWT_AUDIENCE,
+    ttl: accessTtl,
+    clock,
   })
 
   const limits = createLimits(store.counters, {
@@ -147,6 +157,7 @@ export async function createSharedServices(
     devices,
     failureDelay,
     issued,
+    keyLookup,
     keyring,
     lanes,
     limits,

@@ -2,6 +2,7 @@ import type { Denial } from '@gatehouse/verify/protocol'
 import { v7 as uuidv7 } from 'uuid'
 import { createAccountRepository } from './features/administration/repository.js'
 import { createAuditRepository } from './features/audit/repository.js'
+import { createApiKeyRepository } from './features/api-keys/repository.js'
 import { createAuthorizationRepository } from './features/authorization/repository.js'
 import { createClientRepository } from './features/clients/repository.js'
 import { createCodeRepository } from './features/codes/repository.js'
@@ -98,6 +99,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
   return (on: Db, { onMessage, onDenied, onDoubt }: Hooks) =>
     lazily({
       accounts: () => createAccountRepository(on, columns),
+      apiKeys: () => createApiKeyRepository(on, onDenied),
       audit: () => createAuditRepository(on, newId),
       authorizations: () => createAuthorizationRepository(on),
       clients: () => createClientRepository(on),

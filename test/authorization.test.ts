@@ -1,6 +1,14 @@
 import t from 'tap'
 import { testApp } from './support/app.js'
-import { clientOf, createAdmin, createClient, refreshed } from './support/http/client.js'
+import { errors } from '../src/errors.js'
+import { createKey } from './support/api-keys.js'
+import {
+  clientOf,
+  createAdmin,
+  createClient,
+  refreshed,
+  type Client,
+} from './support/http/client.js'
 import {
   ask,
   bodies,
@@ -115,6 +123,9 @@ const outcomes: Record<string, Row> = {
   'POST /api/user/password': ['invalid_token', 200, 200],
   'GET /api/user/identities': ['invalid_token', 200, 200],
   'DELETE /api/user/identities/:provider': ['invalid_token', 'not_found', 'not_found'],
+  'GET /api/user/api-keys': ['invalid_token', 200, 200],
+  'POST /api/user/api-keys': ['invalid_token', 201, 201],
+  'DELETE /api/user/api-keys/:id': ['invalid_token', 'not_found', 'not_found'],
   'POST /api/logout': ['invalid_token', 200, 200],
   'GET /api/sessions': ['invalid_token', 200, 200],
   'DELETE /api/sessions': ['invalid_token', 200, 200],
@@ -186,6 +197,70 @@ t.test('an administrator may do what nobody else may', async (t) => {
   }
 })
 
+/** The routes that an API key opens. Everything else is for logins, or for everybody. */
+const byKey = new Set([
+  'GET /api/user',
+  'PATCH /api/user',
+  'POST /api/upload-picture',
+  'POST /api/upload_profile_pic',
+  'POST /api/upload_readme',
+  'DELETE /api/user/picture',
+  'DELETE /api/user/readme',
+  'GET /api/users',
+  'POST /api/users',
+  'GET /api/users/:id',
+  'POST /api/users/:id/disable',
+  'POST /api/users/:id/enable',
+  'GET /api/roles',
+  'POST /api/roles',
+  'DELETE /api/roles/:name',
+  'POST /api/users/:id/roles/:name',
+  'DELETE /api/users/:id/roles/:name',
+  'GET /api/audit',
+  'GET /forward-auth',
+  'POST /forward-auth',
+  'GET /forward-auth/role/:role',
+  'POST /forward-auth/role/:role',
+])
+
+const statusOf = (outcome: Outcome) => (typeof outcome === 'number' ? outcome : errors[outcome][0])
+
+t.test('an API key may do no more than the table says', async (t) => {
+  const service = await testApp(t)
+  for (const roles of [[], ['user'], ['admin'], ['admin', 'user']]) {
+    const isAdmin = roles.includes('admin')
+    const arrange = async () => {
+      const owner = await createAdmin(service)
+      const { key } = await createKey(service, owner.login.access_token, { roles })
+      return { victim: await createVictim(service), owner, key }
+    }
+    const { victim, owner, key } = await arrange()
+    const state = async () => [await stateOf(service, victim), await stateOf(service, owner)]
+    const before = await state()
+    const labelOf = (route: Route) => `${nameOf(route)}, ${roles.join() || 'no role'}`
+    for (const route of routes().filter((one) => !byKey.has(nameOf(one)))) {
+      const label = labelOf(route)
+      const [nobody = 0] = outcomes[nameOf(route)] ?? []
+      // Where no token is needed, the key may do what everybody may do.
+      const answer = await ask(service, route, victim, withToken(owner, key))
+      const allowed = [401, 403, statusOf(nobody)]
+      t.ok(allowed.includes(answer.statusCode), `${label}: ${answer.statusCode} ${answer.body}`)
+      t.strictSame(await state(), before, `${label} changed nothing`)
+    }
+    for (const route of routes().filter((one) => byKey.has(nameOf(one)))) {
+      const [, user = 0, admin = 0] = outcomes[nameOf(route)] ?? []
+      const other = await arrange()
+      const answer = await ask(service, route, other.victim, withToken(other.owner, other.key))
+      t.equal(answer.statusCode, statusOf(isAdmin ? admin : user), labelOf(route))
+    }
+  }
+})
+
+const withToken = (owner: Client, access_token: string): Client => ({
+  ...owner,
+  login: { ...owner.login, access_token },
+})
+
 t.test('another user learns nothing of what an administrator would have to send', async (t) => {
   const service = await testApp(t)
   const victim = await createVictim(service)
@@ -204,8 +279,9 @@ t.test('a body cannot say who somebody is, or what they may', async (t) => {
   const admin = await createAdmin(service)
   const added = { userId: victim.id, sub: victim.id, id: victim.id, role: 'admin', active: true }
   for (const route of routes().filter(({ body, speaks }) => body && speaks === 'json')) {
-    // An account that an administrator makes has the roles that they say.
-    const roles = nameOf(route) === 'POST /api/users' ? {} : { roles: ['admin'] }
+    // An account that an administrator makes has the roles that they say, and so has a key.
+    const takesRoles = ['POST /api/users', 'POST /api/user/api-keys'].includes(nameOf(route))
+    const roles = takesRoles ? {} : { roles: ['admin'] }
     for (const [field, value] of Object.entries({ ...added, ...roles })) {
       const name = `${nameOf(route)} ${field}`
       const body = { ...bodies[nameOf(route)]?.(victim), [field]: value }

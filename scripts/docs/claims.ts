@@ -14,7 +14,7 @@ const access: Record<keyof AccessClaims, string> = {
   client_id:
     "`gatehouse`, the app's name in a token for a code, or the client's name in a token of its own",
   jti: 'the id of the token',
-  sid: 'the id of the session; equal to `sub` in a token of a client',
+  sid: 'the id of the session; equal to `sub` in a token of a client, to `api_key` in one of a key',
   gen: 'how often the session was refreshed before',
   roles: 'the roles at the login or the last refresh',
   username: 'the username at that time',
@@ -24,6 +24,7 @@ const access: Record<keyof AccessClaims, string> = {
   epoch: 'rises when the roles change: a token with a lower one is stale',
   auth_time: 'when the user logged in; a refresh does not change it',
   amr: 'how the user logged in: `pwd` for a password; left out for a provider',
+  api_key: 'the id of the API key that it was issued for; left out for a login',
   iat: 'when it was issued',
   exp: 'when it expires',
 }

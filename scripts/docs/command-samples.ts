@@ -1,6 +1,7 @@
 import { lineOf, type Finding } from '../../src/commands/doctor.js'
 import { createProgram, type Tools } from '../../src/commands/program.js'
 import type { Account } from '../../src/features/administration/schemas.js'
+import type { ApiKey } from '../../src/features/api-keys/schemas.js'
 import type { AuditEntry } from '../../src/features/audit/schemas.js'
 import type { Client } from '../../src/features/clients/repository.js'
 import type { Session } from '../../src/features/sessions/schemas.js'
@@ -62,6 +63,15 @@ const client: Client = {
   is_public: false,
 }
 
+const apiKey: ApiKey = {
+  id: idOf(5),
+  name: 'backup',
+  roles: ['user'],
+  created_at: at(12),
+  expires_at: '2026-04-12T09:30:00.000Z',
+  last_used_at: at(15),
+}
+
 const kids = [
   'pDLPkyXlgyCNtVnC5XIs9AL2FcWCcUPIlkaFAfSYC2A',
   'Qm1uZ2tqW0c5aGZkc2E3NjU0MzIxMGFiY2RlZmdoaWo',
@@ -106,6 +116,11 @@ const services = {
     delete: async () => undefined,
     forceReset: async () => undefined,
   },
+  apiKeys: {
+    add: async () => ({ key: 'gatehouse_5vUXZp0aQyIu3mJ8kR2tN7cW1bLsE9dGfH6xYo', api_key: apiKey }),
+    list: async () => [apiKey],
+    remove: async () => undefined,
+  },
   audit: { list: async () => ({ rows: [entry], end: null }) },
   clients: {
     add: async () => ({
@@ -149,6 +164,9 @@ const samples: Record<string, string[]> = {
   'keys list': [],
   'keys rotate': [],
   'keys remove': [kids[0] ?? ''],
+  'api-keys add': ['ada', 'backup', '--role', 'user'],
+  'api-keys list': ['ada'],
+  'api-keys revoke': [apiKey.id],
   'clients add': ['reports', '--role', 'admin'],
   'clients list': [],
   'clients remove': ['reports'],

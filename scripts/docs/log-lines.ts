@@ -30,6 +30,8 @@ export const meanings: Record<string, string> = {
     'Requests were answered with 503, counted for a second. `code`, `reason` or `err` has the last cause, and `by` the routes. [The service answers 503](../troubleshooting.md#the-service-answers-503) has the causes.',
   'could not remove expired rows':
     'Expired rows stay for another minute, when the next run tries again. They are never used. If it comes back, correct what `err` says.',
+  'could not tell owners of API keys that expire':
+    'The messages wait for another minute, when the next run tries again. If it comes back, correct what `err` says.',
   'database does not answer, retrying':
     'The start waits for PostgreSQL, and tries again in `retry_in_ms`. It fails in `gives_up_in_ms`. Start PostgreSQL, or correct `DATABASE_URL`.',
   'hashing process ended':

@@ -12,6 +12,7 @@ import { operator } from '../http/caller.js'
 import type { Resources } from '../process/resources.js'
 import { createServices, type Services } from '../services.js'
 import { doctorRepositories } from '../store.js'
+import { apiKeyCommands } from './api-keys.js'
 import { auditCommand } from './audit.js'
 import { calibrate } from './calibrate.js'
 import { clientCommands } from './clients.js'
@@ -86,6 +87,7 @@ export function createProgram(tools: Tools): Command {
   program.addCommand(exportCommand({ withServices, print }))
   program.addCommand(keyCommands({ withRotation, withResources, print }))
   program.addCommand(clientCommands({ withServices, print }))
+  program.addCommand(apiKeyCommands({ withServices, print }))
   program.addCommand(auditCommand({ withServices, print }))
 
   const resetDb = program

@@ -5,6 +5,8 @@ import { logFailure } from './outage.js'
 type Options = {
   /** Deletes a batch of expired rows and returns how many it deleted. */
   prune: () => Promise<number>
+  /** Tells users of a batch of API keys that expire soon, and returns how many there were. */
+  warnOwners: () => Promise<number>
   /** The interval between two runs, in milliseconds. */
   every?: number
   log: FastifyBaseLogger
@@ -12,7 +14,7 @@ type Options = {
 
 /** Deletes expired rows at intervals. After a failure the next interval tries again. */
 export const housekeeping = fp<Options>(
-  async (app, { prune, every = 60_000, log }) => {
+  async (app, { prune, warnOwners, every = 60_000, log }) => {
     async function pruneAll(): Promise<void> {
       try {
         while ((await prune()) > 0) log.debug('removed expired rows')
@@ -20,7 +22,14 @@ export const housekeeping = fp<Options>(
         logFailure(log, err, 'could not remove expired rows')
       }
     }
-    const timer = setInterval(() => void pruneAll(), every).unref()
+    async function warnAll(): Promise<void> {
+      try {
+        while ((await warnOwners()) > 0) log.debug('told owners of API keys that expire')
+      } catch (err) {
+        logFailure(log, err, 'could not tell owners of API keys that expire')
+      }
+    }
+    const timer = setInterval(() => void pruneAll().then(warnAll), every).unref()
     app.addHook('onClose', async () => {
       clearInterval(timer)
     })

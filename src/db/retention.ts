@@ -8,6 +8,8 @@ const expired = {
   // Kept longer, in case the clock of the database was set forward.
   token_denylist: `expires_at < now() - interval '10 minutes'`,
   spent_logins: 'expires_at < now()',
+  // Listed for a month, so that users see which key a failed script had.
+  api_keys: `expires_at < now() - interval '30 days'`,
   // A spent one shows a second use.
   authorization_codes: `expires_at < now() - interval '1 hour'`,
   one_time_codes: 'link_expires_at < now()',

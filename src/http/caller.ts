@@ -16,7 +16,10 @@ export type Caller = {
 /** Cookie values of a browser that requests a message, or enters the code of one. */
 export type Marks = { asker?: string | undefined; device?: string | undefined }
 
-/** A caller with an access token. For the token of a client, both ids are the client's. */
+/**
+ * A caller with an access token. For the token of a client, both ids are the client's. For an API key, and a token
+ * that was issued for one, the session is the key.
+ */
 export type Actor = Caller & { user_id: string; session_id: string }
 
 export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {

@@ -87,6 +87,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
         params: IdentityParams,
         querystring: CallbackQuery,
         errors: [
+          'forbidden',
           'not_found',
           'invalid_state',
           'provider_refused',

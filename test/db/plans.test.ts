@@ -101,6 +101,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
   }
   const {
     accounts,
+    apiKeys,
     audit,
     authorizations,
     clients,
@@ -167,6 +168,18 @@ async function statementsOf(store: Store, row: Row, other: Row) {
       `accounts.count with ${describe(filter)}`,
       () => accounts.count(filter, 10_001),
     ]),
+    'apiKeys.create': () =>
+      apiKeys.create({
+        ...{ id: newId(), user_id: id, name: 'x', secret_hash: hash, roles: ['user'], days: 90 },
+      }),
+    'apiKeys.list': () => apiKeys.list(id),
+    'apiKeys.has': () => apiKeys.has(id, id),
+    'apiKeys.count': () => apiKeys.count(id),
+    'apiKeys.use': () => apiKeys.use([hash]),
+    'apiKeys.markExpiring': () => apiKeys.markExpiring(100),
+    'apiKeys.delete': () => apiKeys.delete(id, id),
+    'apiKeys.deleteThese': () => apiKeys.deleteThese([id]),
+    'apiKeys.deleteAll': () => apiKeys.deleteAll(id),
     'audit.add': () => audit.add({ event: 'login.succeeded', caller, user_id: id }),
     'audit.list': () => audit.list({}, page),
     'audit.list by time': () => audit.list({}, { ...page, key: 'at' }),

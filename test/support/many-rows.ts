@@ -7,6 +7,7 @@ export const growing = [
   'user_roles',
   'identities',
   'imported_names',
+  'api_keys',
   'sessions',
   'token_denylist',
   'one_time_codes',
@@ -58,6 +59,11 @@ const fill = (users: number) => `
     insert into identities (issuer, subject, user_id)
       select 'https://accounts.example', 's' || n, ${id(1)} from generate_series(1, ${users}, 2) n;
     insert into imported_names (name, user_id) select 'id:' || n, ${id(1)} from generate_series(1, ${users}) n;
+    insert into api_keys (id, user_id, name, secret_hash, expires_at, warn_at)
+      select ${id(8)}, ${id(1)}, 'backup', sha256(n::text::bytea), now() + make_interval(mins => n - 1000),
+        case when n % 10 = 0 then now() + make_interval(mins => n - 100) end
+      from generate_series(1, ${users}, 2) n;
+    insert into api_key_roles select ${id(8)}, 'user' from generate_series(1, ${users}, 2) n;
     insert into sessions (id, user_id, user_agent, address, expires_at)
       select ${id(2)}, id, 'Mozilla/5.0', '192.0.2.1', ${expiry}
       from generate_series(1, ${users}) n, lateral (select ${id(1)} as id) owner;

@@ -24,6 +24,7 @@ import { accountSorts, type Account, type AccountsQuery, type EditAccountBody } 
 type Repositories = CodeRepositories &
   CreationRepositories & {
     accounts: Pick<AccountRepository, 'count' | 'find' | 'list'>
+    apiKeys: { deleteAll: (userId: string) => Promise<void> }
     roles: Pick<RoleRepository, 'keepingAnAdmin'>
     sessions: Pick<SessionRepository, 'endAll'>
     users: Pick<UserRepository, 'lock' | 'setDisabled' | 'setPassword' | 'update'>
@@ -117,7 +118,7 @@ export function createAdministrationService(dependencies: Dependencies) {
     delete: (caller: Caller, id: string): Promise<void> => users.remove(caller, id),
 
     /**
-     * Removes the password, ends every session, and sends the owner a message to choose another password.
+     * Removes the password, ends every session and API key, and sends the owner a message to choose another password.
      * @throws AppError `not_found`, `no_address`
      */
     async forceReset(caller: Caller, id: string): Promise<void> {
@@ -126,6 +127,7 @@ export function createAdministrationService(dependencies: Dependencies) {
         if (!address) throw new AppError('no_address')
         await tx.users.setPassword(id, null)
         await tx.sessions.endAll(id)
+        await tx.apiKeys.deleteAll(id)
         await revokeCodes(tx, id)
         const message: MessageName = 'choose_password'
         await tx.outbox.put({ message, ...address, user_id: id })

@@ -39,6 +39,8 @@ export const auditEvents = [
   'role.deleted',
   'role.granted',
   'role.revoked',
+  'api_key.created',
+  'api_key.revoked',
   'key.rotated',
   'key.removed',
 ] as const

@@ -7,6 +7,7 @@ import type { DenylistRepository } from './repository.js'
 type Options = {
   denylist: Pick<DenylistRepository, 'findAccounts' | 'raiseEpochsAbove'>
   sessions: { end: (...ids: string[]) => Promise<void> }
+  apiKeys: { deleteThese: (ids: string[]) => Promise<void> }
   log: FastifyBaseLogger
   clock: Pick<Clock, 'now' | 'sleep'>
 }
@@ -18,7 +19,7 @@ const pause = 1_000
  * Writes denials again that the database acknowledged and then lost, for example by a failover to a
  * standby that lagged. Otherwise an ended session would be valid again when no instance remembers its end.
  */
-export function createRestorer({ denylist, sessions, log, clock }: Options) {
+export function createRestorer({ denylist, sessions, apiKeys, log, clock }: Options) {
   let waiting: Denial[] = []
   let running: Promise<void> | undefined
   let isStopped = false
@@ -57,7 +58,11 @@ export function createRestorer({ denylist, sessions, log, clock }: Options) {
     // An account whose deletion was lost exists again. It is not deleted here: its owner or an operator decides.
     const accounts = new Set(ids.length > 0 ? await denylist.findAccounts(ids) : [])
     const ended = ids.filter((id) => !accounts.has(id))
-    if (ended.length > 0) await sessions.end(...ended)
+    if (ended.length > 0) {
+      // A key that was revoked exists again.
+      await apiKeys.deleteThese(ended)
+      await sessions.end(...ended)
+    }
     if (epochs.length > 0) await denylist.raiseEpochsAbove(epochs)
     log.warn({ count: ended.length + epochs.length }, 'revocations lost in a failover written back')
     if (accounts.size > 0) {

@@ -20,6 +20,8 @@ export const messageNames = [
   'identity_linked',
   'account_claimed',
   'account_deleted',
+  'api_key_created',
+  'api_key_expires',
 ] as const
 export type MessageName = (typeof messageNames)[number]
 
@@ -188,6 +190,22 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         lines: [
           `You logged in to ${appName} with another service, which confirmed that this ${address} is yours. It was not confirmed before, so the account's old password was removed and all its other sessions were ended.`,
           'If you want a password, use the password reset.',
+        ],
+      }
+    case 'api_key_created':
+      return {
+        subject: `A new API key was made at ${appName}`,
+        lines: [
+          `An API key of your account at ${appName} was made. Scripts use it in your name, without your password.`,
+          `If this was not you, revoke it in your account at ${appName} and reset your password now.`,
+        ],
+      }
+    case 'api_key_expires':
+      return {
+        subject: `An API key at ${appName} expires soon`,
+        lines: [
+          `An API key of your account at ${appName} expires within seven days. Scripts that use it will fail from then on.`,
+          `Make another key, give it to the scripts, and revoke the old one: ${publicUrl}/welcome/api-keys`,
         ],
       }
     case 'account_deleted':

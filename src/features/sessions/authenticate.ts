@@ -13,6 +13,8 @@ import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Clock } from '../../concurrency/clock.js'
 import type { Denylist } from '../denylist/service.js'
+import type { FoundKey, KeyLookup } from '../api-keys/lookup.js'
+import { isApiKey } from '../api-keys/secret.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from '../../http/bearer.js'
 import { changesNothing } from '../../http/methods.js'
@@ -77,6 +79,9 @@ type AuthenticateOptions = {
   verified: VerifiedTokens
   issued: Pick<IssuedTokens, 'take'>
   cookies: SessionCookies
+  apiKeys: Pick<KeyLookup, 'recall' | 'find'>
+  /** Whether an API key, or an access token for one, opens the route. */
+  admitsApiKey: (request: FastifyRequest) => boolean
   issuer: string
   audience: string
   accessTtl: number
@@ -122,10 +127,11 @@ export function createAuthenticateHook(
 
 /**
  * The authenticator throws AppError `invalid_token` for every fault of the token, `token_stale`,
- * `cross_site_request`, `unavailable`, and `forbidden` without the role or for a client's token.
+ * `cross_site_request`, `unavailable`, and `forbidden` without the role, for a client's token, or for an API
+ * key; for an unknown key also `rate_limited`, `overloaded`.
  */
 export function createAuthenticator(options: AuthenticateOptions & AccessRules): Authenticator {
-  const { denylist, usage, verified, issued, cookies, clock } = options
+  const { denylist, usage, verified, issued, cookies, apiKeys, admitsApiKey, clock } = options
   const { role, admitsClients = role !== undefined, bearerOnly = false } = options
   const { issuer, audience, accessTtl: maxLifetime, isChange = isWrite } = options
 
@@ -134,6 +140,7 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
       throw new AppError('invalid_token')
     }
     const token = readToken(request, cookies)
+    if (isApiKey(token)) return admitKey(request, token)
     const claims = verified.get(token)
     return claims ? admit(request, claims) : verifyAndAdmit(request, token)
   }
@@ -162,13 +169,51 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
     return undefined
   }
 
+  /** A key in memory needs no query and no promise within the lease. */
+  function admitKey(request: FastifyRequest, token: string): Promise<void> | undefined {
+    if (request.headers.authorization === undefined) throw new AppError('invalid_token')
+    // Before the lookup: a route that no key opens costs no query.
+    if (!admitsApiKey(request)) throw new AppError('forbidden')
+    const recalled = apiKeys.recall(token)
+    if (!recalled) return findAndAdmitKey(request, token)
+    try {
+      return admitFound(request, recalled)?.catch((error: unknown) => admitAgain(error))
+    } catch (error) {
+      return admitAgain(error)
+    }
+
+    /** What is known of the owner is out of date. */
+    async function admitAgain(error: unknown): Promise<void> {
+      if (!isStale(error)) throw error
+      await findAndAdmitKey(request, token)
+    }
+  }
+
+  /** Reads the key twice if the owner changed during the first time. */
+  async function findAndAdmitKey(request: FastifyRequest, token: string): Promise<void> {
+    try {
+      await admitFound(request, await apiKeys.find(token, request.ip))
+    } catch (error) {
+      if (!isStale(error)) throw error
+      await admitFound(request, await apiKeys.find(token, request.ip))
+    }
+  }
+
+  function admitFound(request: FastifyRequest, { claims }: FoundKey): Promise<void> | undefined {
+    const pending = denylist.requireLive(claims)
+    if (pending) return pending.then(() => authorize(request, claims))
+    authorize(request, claims)
+    return undefined
+  }
+
   function authorize(request: FastifyRequest, claims: AccessClaims): void {
     const byCookie = request.headers.authorization === undefined
     if (byCookie && isChange(request) && cookies.isForeign(request)) {
       throw new AppError('cross_site_request')
     }
     const hasRole = role === undefined || claims.roles.includes(role)
-    if (!hasRole || (!admitsClients && isOfClient(claims))) {
+    const isRefusedKey = claims.api_key !== undefined && !admitsApiKey(request)
+    if (!hasRole || isRefusedKey || (!admitsClients && isOfClient(claims))) {
       options.onDenied?.(request, claims)
       throw new AppError('forbidden')
     }
@@ -194,6 +239,8 @@ async function verify(request: FastifyRequest): Promise<unknown> {
     request.user = null as never
   }
 }
+
+const isStale = (error: unknown) => error instanceof AppError && error.code === 'token_stale'
 
 const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== 'HEAD'
 

@@ -18,6 +18,7 @@ export type AccessEnding = CodeRepositories & {
     removeAll: (userId: string) => Promise<void>
     removeUnproven: (userId: string) => Promise<void>
   }
+  apiKeys: { deleteAll: (userId: string) => Promise<void> }
   sessions: { endAll: (userId: string) => Promise<unknown> }
   users: Pick<UserRepository, 'update'>
 }
@@ -41,7 +42,7 @@ export const isOwnedBy = (kind: AddressKind, holder: AddressHolder): boolean =>
 
 /**
  * Ends all access to an account that others may have obtained before its owner verified an address:
- * sessions, codes, unverified addresses, and provider logins that were connected before the first
+ * sessions, API keys, codes, unverified addresses, and provider logins that were connected before the first
  * verification. The caller replaces the password. The profile and uploads stay, because they give no access.
  * @param holder the state of the account before this verification
  */
@@ -52,6 +53,7 @@ export async function endAccess(
 ): Promise<void> {
   const { user_id } = holder
   await tx.sessions.endAll(user_id)
+  await tx.apiKeys.deleteAll(user_id)
   await revokeCodes(tx, user_id)
   if (isProven(holder)) await tx.identities.removeUnproven(user_id)
   else await tx.identities.removeAll(user_id)

@@ -25,6 +25,7 @@ import type { PasswordBody, ProfileBody, User } from './schemas.js'
 
 type Repositories = ConfirmationRepositories &
   CounterStore & {
+    apiKeys: { has: (id: string, userId: string) => Promise<boolean> }
     roles: { keepingAnAdmin: (work: () => Promise<void>) => Promise<void> }
     sessions: {
       endAll: (userId: string, except?: string | null) => Promise<unknown>
@@ -98,8 +99,9 @@ export function createUserService(dependencies: Dependencies) {
       }
       const user = await store.transaction(async (tx) => {
         await tx.users.lock(before.id)
-        // While this request waited for the lock, a password reset may have ended the session.
-        if (!(await tx.sessions.find(caller.session_id, before.id))) {
+        // While this request waited for the lock, a password reset may have ended the session or the API key.
+        const isOpen = await tx.sessions.find(caller.session_id, before.id)
+        if (!isOpen && !(await tx.apiKeys.has(caller.session_id, before.id))) {
           throw new AppError('invalid_token')
         }
         const addresses = newAddresses.map(({ identifier }) => identifier.canonical)

@@ -11,6 +11,8 @@ const always: ErrorCode[] = [
 const ofInput: ErrorCode[] = ['validation_failed']
 const ofBody: ErrorCode[] = ['invalid_json', 'body_too_large', 'unsupported_media_type']
 const ofToken: ErrorCode[] = ['invalid_token', 'token_stale', 'forbidden']
+// While a network tries unknown API keys.
+const ofApiKey: ErrorCode[] = ['rate_limited', 'overloaded']
 
 /** The replies of an operation with an error code, by status. `content` is that of its other errors. */
 export function errorResponses(
@@ -40,6 +42,7 @@ function codesOf(method: string, operation: Operation): Set<ErrorCode> {
     ...(hasInput ? ofInput : []),
     ...(method === 'get' ? [] : ofBody),
     ...(schemes.includes('bearer') ? ofToken : []),
+    ...(schemes.includes('apiKey') ? ofApiKey : []),
     ...(isForBrowsers && method !== 'get' ? (['cross_site_request'] as const) : []),
     ...(operation['x-errors'] ?? []),
   ])

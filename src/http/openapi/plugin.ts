@@ -41,6 +41,11 @@ export const openapi = fp<Options>(
               bearerFormat: 'JWT',
               description: 'an access token (RFC 9068); verify it as RFC8725 says',
             },
+            apiKey: {
+              type: 'http',
+              scheme: 'bearer',
+              description: 'an API key of a user, for scripts; it begins with `gatehouse_`',
+            },
             client: {
               type: 'http',
               scheme: 'basic',

@@ -31,6 +31,8 @@ export const AccessClaims = Type.Object({
   auth_time: Type.Optional(Time),
   /** How: values of RFC 8176. Omitted if no such value is known. */
   amr: Type.Optional(Type.Array(Type.String())),
+  /** The id of the API key that the token was issued for; `sid` has it too. No login stands behind such a token. */
+  api_key: Type.Optional(Uuid),
   iat: Time,
   exp: Time,
 })
