@@ -51,7 +51,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
     verified,
     issued,
     cookies: sessionCookies,
-    apiKeys: services.keyLookup,
+    findLiveKey: services.findLiveKey,
     admitsApiKey,
     issuer,
     audience,

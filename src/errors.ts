@@ -68,7 +68,8 @@ export const help: Record<ErrorCode, string> = {
   invalid_grant:
     'The code is unknown, used or over a minute old, or the session has ended: log in again',
   invalid_scope: 'Leave `scope` out: Gatehouse has roles and no scopes',
-  unsupported_grant_type: 'Use `authorization_code`, `client_credentials` or `refresh_token`',
+  unsupported_grant_type:
+    'Use `authorization_code`, `client_credentials`, `refresh_token`, or the token exchange of RFC 8693 for an API key',
   file_required: 'Send multipart with exactly one file that is not empty',
   bad_request: 'The request is not valid HTTP, or its path or headers are malformed',
   invalid_state: 'The login took over ten minutes or began in another browser: start again',

@@ -41,7 +41,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const shared = await createSharedServices(config, dependencies, {
     onMessage: () => outboxWorkers.forEach(({ wake }) => wake()),
   })
-  const { clock, denylist, devices, failureDelay, keyLookup, keyring, lanes, limits, newId } =
+  const { clock, denylist, devices, failureDelay, findLiveKey, keyring, lanes, limits, newId } =
     shared
   const { passwords, policy } = shared
   const { replica, restorer, rotation, store, tokens } = shared
@@ -126,7 +126,15 @@ export async function createServices(config: Config, dependencies: Dependencies)
   const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl, clock })
   const roles = createRoleService({ store })
   const clients = createClientService({ store, limits, newId })
-  const oauth = createOAuthService({ store, tokens, denylist, sessions, usage })
+  const oauth = createOAuthService({
+    store,
+    tokens,
+    denylist,
+    sessions,
+    usage,
+    apiKeys,
+    findLiveKey,
+  })
   const hosts = createAppHosts(
     config.PUBLIC_URL,
     config.FORWARD_AUTH_HOSTS,
@@ -177,11 +185,11 @@ export async function createServices(config: Config, dependencies: Dependencies)
     denylist,
     exports: createExportService({ store }),
     failureDelay,
+    findLiveKey,
     hosts,
     identities,
     imports,
     issued: shared.issued,
-    keyLookup,
     keyring,
     lanes,
     limits,

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { systemClock, type Clock } from './concurrency/clock.js'
 import type { Config } from './config/load.js'
 import type { Pool } from './db/pool.js'
+import { createLiveKeys } from './features/api-keys/live-keys.js'
 import { createKeyLookup } from './features/api-keys/lookup.js'
 import { createDeviceMarks } from './features/limits/device.js'
 import { createReplica } from './features/denylist/replica.js'
@@ -118,6 +119,8 @@ export async function createSharedServices(
     clock,
   })
 
+  const findLiveKey = createLiveKeys({ lookup: keyLookup, denylist })
+
   const limits = createLimits(store.counters, {
     enabled: config.RATE_LIMIT === 'on',
     budgets: {
@@ -157,7 +160,7 @@ export async function createSharedServices(
     devices,
     failureDelay,
     issued,
-    keyLookup,
+    findLiveKey,
     keyring,
     lanes,
     limits,

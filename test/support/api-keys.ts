@@ -1,5 +1,6 @@
 import type { ApiKey } from '../../src/features/api-keys/schemas.js'
 import { bearer, type TestApp } from './app.js'
+import { post } from './oauth.js'
 
 export type CreatedKey = { key: string; api_key: ApiKey }
 
@@ -20,4 +21,18 @@ export async function createKey(
   const answer = await askForKey(service, token, body)
   if (answer.statusCode !== 201) throw new Error(answer.body)
   return answer.json<CreatedKey>()
+}
+
+/** What a script sends to `/oauth/token` (RFC 8693 §2.1). */
+export const exchangeForm = (subject_token: string) => ({
+  grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  subject_token,
+  subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+})
+
+/** An access token for a key. */
+export async function exchangeKey(app: TestApp['app'], key: string): Promise<string> {
+  const answer = await post(app, 'token', exchangeForm(key))
+  if (answer.statusCode !== 200) throw new Error(answer.body)
+  return answer.json<{ access_token: string }>().access_token
 }

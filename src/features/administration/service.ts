@@ -25,6 +25,7 @@ type Repositories = CodeRepositories &
   CreationRepositories & {
     accounts: Pick<AccountRepository, 'count' | 'find' | 'list'>
     apiKeys: { deleteAll: (userId: string) => Promise<void> }
+    denylist: { raiseEpochs: (ids: string[]) => Promise<void> }
     roles: Pick<RoleRepository, 'keepingAnAdmin'>
     sessions: Pick<SessionRepository, 'endAll'>
     users: Pick<UserRepository, 'lock' | 'setDisabled' | 'setPassword' | 'update'>
@@ -97,6 +98,8 @@ export function createAdministrationService(dependencies: Dependencies) {
           await tx.users.lock(id)
           await tx.users.setDisabled(id, true)
           await tx.sessions.endAll(id)
+          // A trigger does it too. This instance hears of it here, so it refuses API keys at once.
+          await tx.denylist.raiseEpochs([id])
           await revokeCodes(tx, id)
           await audit(tx, 'user.disabled', caller, id)
         }),

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { createDocument, sendDocument } from '../../http/documents.js'
 import { replies } from '../../http/replies.js'
-import { Metadata } from './schemas.js'
+import { Metadata, tokenExchange } from './schemas.js'
 
 type Options = { issuer: string; publicUrl: string }
 
@@ -22,7 +22,12 @@ export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
       introspection_endpoint: at('/oauth/introspect'),
       revocation_endpoint: at('/oauth/revoke'),
       jwks_uri: at('/.well-known/jwks.json'),
-      grant_types_supported: ['authorization_code', 'client_credentials', 'refresh_token'],
+      grant_types_supported: [
+        'authorization_code',
+        'client_credentials',
+        'refresh_token',
+        tokenExchange,
+      ],
       response_types_supported: ['code'],
       response_modes_supported: ['query'],
       code_challenge_methods_supported: ['S256'],

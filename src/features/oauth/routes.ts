@@ -10,7 +10,15 @@ import { AppError, invalidField } from '../../errors.js'
 import { readCredentials } from './credentials.js'
 import { sendOAuthError } from './errors.js'
 import { acceptForms, consumes } from './form.js'
-import { TokenQuery, Introspection, OAuthError, TokenForm, TokenReply } from './schemas.js'
+import {
+  accessTokenType,
+  Introspection,
+  OAuthError,
+  tokenExchange,
+  TokenForm,
+  TokenQuery,
+  TokenReply,
+} from './schemas.js'
 import type { OAuthService } from './service.js'
 
 type Options = {
@@ -41,7 +49,8 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
     '/oauth/token',
     {
       schema: {
-        summary: 'Tokens for a code, for a refresh token or for a client itself (RFC 6749 §4)',
+        summary:
+          'Tokens for a code, a refresh token, an API key or a client itself (RFC 6749 §4, RFC 8693)',
         ...shared,
         security: [{ client: [] }, {}],
         body: TokenForm,
@@ -54,6 +63,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
       if (!grantTypes.includes(grant_type)) throw new AppError('unsupported_grant_type')
       if (scope !== undefined) throw new AppError('invalid_scope')
       if (grant_type === 'client_credentials') return oauth.issueToClient(requireSecret(client))
+      if (grant_type === tokenExchange) return exchangeKey(request)
       if (grant_type === 'authorization_code') return exchangeCode(request, client)
       if (refresh_token === undefined) throw invalidField('refresh_token', 'is required')
       return oauth.refresh(refresh_token, callerOf(request), client)
@@ -73,7 +83,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
     },
     async (request) => {
       requireSecret(await findClient(request))
-      return oauth.introspect(request.body.token)
+      return oauth.introspect(request.body.token, request.ip)
     },
   )
 
@@ -108,6 +118,21 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
     return authorization.exchange(client, { code, redirect_uri, code_verifier }, callerOf(request))
   }
 
+  /** @throws AppError `validation_failed`, `rate_limited`, `overloaded`, `unavailable` */
+  async function exchangeKey({ body, ip }: FastifyRequest): Promise<TokenReply> {
+    const form = body as TokenForm
+    const { subject_token, subject_token_type, requested_token_type = accessTokenType } = form
+    for (const name of ['actor_token', 'audience', 'resource'] as const)
+      if (form[name] !== undefined) throw invalidField(name, 'is not supported')
+    if (subject_token === undefined) throw invalidField('subject_token', 'is required')
+    if (subject_token_type !== accessTokenType)
+      throw invalidField('subject_token_type', `must be ${accessTokenType}`)
+    if (requested_token_type !== accessTokenType)
+      throw invalidField('requested_token_type', `must be ${accessTokenType}`)
+    const token = await oauth.exchangeKey(subject_token, ip)
+    return { ...token, issued_token_type: accessTokenType }
+  }
+
   type Form = { client_id?: string; client_secret?: string }
 
   /** Returns the client of a request with credentials. @throws AppError `invalid_client`, `rate_limited` */
@@ -117,7 +142,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
   }
 }
 
-const grantTypes = ['authorization_code', 'client_credentials', 'refresh_token']
+const grantTypes = ['authorization_code', 'client_credentials', 'refresh_token', tokenExchange]
 
 /** A public client proves nothing. @throws AppError `invalid_client` */
 function requireSecret(client: Client | undefined): Client {

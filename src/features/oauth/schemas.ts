@@ -1,5 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 
+/** RFC 8693 §2.1, §3. */
+export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+
 // Unknown parameters are ignored (RFC 6749 §3.2).
 const credentials = {
   client_id: Type.Optional(Type.String()),
@@ -9,12 +13,21 @@ const credentials = {
 export const TokenForm = Type.Object(
   {
     grant_type: Type.String({
-      description: '`authorization_code`, `client_credentials` or `refresh_token`',
+      description:
+        '`authorization_code`, `client_credentials`, `refresh_token`, or for an API key `urn:ietf:params:oauth:grant-type:token-exchange`',
     }),
     code: Type.Optional(Type.String({ description: 'from the redirect; for one use' })),
     redirect_uri: Type.Optional(Type.String({ description: 'that of the authorization request' })),
     code_verifier: Type.Optional(Type.String({ description: '43 to 128 characters (RFC 7636)' })),
     refresh_token: Type.Optional(Type.String()),
+    subject_token: Type.Optional(Type.String({ description: 'an API key (RFC 8693 §2.1)' })),
+    subject_token_type: Type.Optional(
+      Type.String({ description: '`urn:ietf:params:oauth:token-type:access_token`' }),
+    ),
+    requested_token_type: Type.Optional(Type.String({ description: 'the same, or left out' })),
+    audience: Type.Optional(Type.String({ description: 'not supported for an API key' })),
+    resource: Type.Optional(Type.String({ description: 'not supported for an API key' })),
+    actor_token: Type.Optional(Type.String({ description: 'not supported for an API key' })),
     scope: Type.Optional(Type.String({ description: 'not supported; leave it out' })),
     ...credentials,
   },
@@ -27,7 +40,7 @@ export const TokenQuery = Type.Object(
   {
     token: Type.String({
       description:
-        'an access token or a refresh token; introspection answers `active: false` for a refresh token',
+        'an access token, an API key or a refresh token; introspection answers `active: false` for a refresh token',
     }),
     token_type_hint: Type.Optional(Type.String({ description: 'ignored' })),
     ...credentials,
@@ -39,6 +52,9 @@ export const TokenQuery = Type.Object(
 export const TokenReply = Type.Object(
   {
     access_token: Type.String({ description: 'JWT, `typ: at+jwt` (RFC 9068)' }),
+    issued_token_type: Type.Optional(
+      Type.String({ description: 'for an API key (RFC 8693 §2.2.1)' }),
+    ),
     token_type: Type.Literal('Bearer'),
     expires_in: Type.Integer({ description: 'seconds that the access token lives' }),
     refresh_token: Type.Optional(Type.String()),

@@ -1,7 +1,10 @@
 import { isOfClient, type AccessClaims, type RefreshClaims } from '@gatehouse/verify/protocol'
 import type { Caller } from '../../http/caller.js'
 import type { Client } from '../clients/repository.js'
-import { AppError } from '../../errors.js'
+import { AppError, invalidField } from '../../errors.js'
+import type { FoundKey } from '../api-keys/lookup.js'
+import type { FindLiveKey } from '../api-keys/live-keys.js'
+import { isApiKey } from '../api-keys/secret.js'
 import type { SessionService } from '../sessions/service.js'
 import type { Usage } from '../sessions/usage.js'
 import type { UserRepository } from '../users/repository.js'
@@ -27,15 +30,27 @@ type Dependencies = {
   denylist: Denylist
   sessions: SessionService
   usage: Usage
+  apiKeys: { remove: (caller: Caller, id: string) => Promise<void> }
+  findLiveKey: FindLiveKey
 }
 
 /** Token operations for other services. */
 export function createOAuthService(dependencies: Dependencies) {
-  const { store, tokens, denylist, sessions, usage } = dependencies
+  const { store, tokens, denylist, sessions, usage, apiKeys, findLiveKey } = dependencies
 
   return {
     /** RFC 6749 §4.4. */
     issueToClient: (client: Client): ClientToken => tokens.issueToClient(client),
+
+    /**
+     * RFC 8693: an access token for an API key, which other services can verify by themselves.
+     * @throws AppError `validation_failed` for another token (RFC 8693 §2.2.2), `rate_limited`, `overloaded`
+     */
+    async exchangeKey(secret: string, address: string): Promise<ClientToken> {
+      const found = await findKey(secret, address)
+      if (!found) throw invalidField('subject_token', 'must be an API key that is valid')
+      return tokens.issueForKey(found.key)
+    },
 
     /** RFC 6749 §6, as POST /api/refresh. @throws AppError `invalid_grant`, `rate_limited` */
     async refresh(token: string, caller: Caller, client?: Client): Promise<TokenPair> {
@@ -51,7 +66,9 @@ export function createOAuthService(dependencies: Dependencies) {
      * RFC 7662 §2.2: a token that this service would refuse for any reason is not active. A refresh
      * token is never active, so that no other service mistakes it for an access token.
      */
-    async introspect(token: string): Promise<Introspection> {
+    async introspect(token: string, address: string): Promise<Introspection> {
+      const key = await findKey(token, address)
+      if (key) return describeKey(key)
       const found = tokens.identify(token)
       const answer = found?.type === 'at+jwt' && (await describeAccess(found.claims))
       return answer || { active: false }
@@ -62,10 +79,41 @@ export function createOAuthService(dependencies: Dependencies) {
      * may revoke it without credentials. An unknown or expired token counts as revoked.
      */
     async revoke(token: string, caller: Caller): Promise<void> {
+      const key = await findKey(token, caller.address)
+      if (key) await endKey(key, caller)
       const found = tokens.identify(token)
       if (found?.type === 'at+jwt') await denyToken(found.claims, caller)
       if (found?.type === 'rt+jwt') await endSession(found.claims, caller)
     },
+  }
+
+  /** @throws AppError `rate_limited`, `overloaded`, `unavailable` */
+  async function findKey(secret: string, address: string): Promise<FoundKey | undefined> {
+    if (!isApiKey(secret)) return undefined
+    try {
+      return await findLiveKey(secret, address)
+    } catch (error) {
+      if (hasCode('invalid_token', error) || hasCode('token_stale', error)) return undefined
+      throw error
+    }
+  }
+
+  async function describeKey({ claims, key }: FoundKey): Promise<Introspection> {
+    const user = await store.users.find(key.user_id)
+    if (!user) return { active: false }
+    const { client_id, roles } = claims
+    const times = { iat: toSeconds(key.created_at), exp: toSeconds(key.expires_at) }
+    const known = { ...commonClaims(claims), ...times, token_type: 'Bearer', client_id, roles }
+    return { ...known, username: usernameOf(user) }
+  }
+
+  /** The holder of a key may revoke it. If it was revoked meanwhile, that is the same. */
+  async function endKey({ key }: FoundKey, caller: Caller): Promise<void> {
+    try {
+      await apiKeys.remove({ ...caller, user_id: caller.user_id ?? key.user_id }, key.id)
+    } catch (error) {
+      if (!hasCode('not_found', error)) throw error
+    }
   }
 
   async function describeAccess(claims: AccessClaims): Promise<Introspection | undefined> {
@@ -119,6 +167,8 @@ export type OAuthService = ReturnType<typeof createOAuthService>
 
 const hasCode = (code: AppError['code'], error: unknown) =>
   error instanceof AppError && error.code === code
+
+const toSeconds = (time: string) => Math.floor(Date.parse(time) / 1_000)
 
 const commonClaims = ({ sub, iss, aud, jti, sid, auth_time, amr, iat, exp }: AccessClaims) => ({
   active: true,

@@ -13,7 +13,7 @@ import type { FastifyRequest, preHandlerHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Clock } from '../../concurrency/clock.js'
 import type { Denylist } from '../denylist/service.js'
-import type { FoundKey, KeyLookup } from '../api-keys/lookup.js'
+import type { FindLiveKey } from '../api-keys/live-keys.js'
 import { isApiKey } from '../api-keys/secret.js'
 import { AppError } from '../../errors.js'
 import { readBearer } from '../../http/bearer.js'
@@ -79,7 +79,7 @@ type AuthenticateOptions = {
   verified: VerifiedTokens
   issued: Pick<IssuedTokens, 'take'>
   cookies: SessionCookies
-  apiKeys: Pick<KeyLookup, 'recall' | 'find'>
+  findLiveKey: FindLiveKey
   /** Whether an API key, or an access token for one, opens the route. */
   admitsApiKey: (request: FastifyRequest) => boolean
   issuer: string
@@ -131,7 +131,7 @@ export function createAuthenticateHook(
  * key; for an unknown key also `rate_limited`, `overloaded`.
  */
 export function createAuthenticator(options: AuthenticateOptions & AccessRules): Authenticator {
-  const { denylist, usage, verified, issued, cookies, apiKeys, admitsApiKey, clock } = options
+  const { denylist, usage, verified, issued, cookies, findLiveKey, admitsApiKey, clock } = options
   const { role, admitsClients = role !== undefined, bearerOnly = false } = options
   const { issuer, audience, accessTtl: maxLifetime, isChange = isWrite } = options
 
@@ -174,35 +174,9 @@ export function createAuthenticator(options: AuthenticateOptions & AccessRules):
     if (request.headers.authorization === undefined) throw new AppError('invalid_token')
     // Before the lookup: a route that no key opens costs no query.
     if (!admitsApiKey(request)) throw new AppError('forbidden')
-    const recalled = apiKeys.recall(token)
-    if (!recalled) return findAndAdmitKey(request, token)
-    try {
-      return admitFound(request, recalled)?.catch((error: unknown) => admitAgain(error))
-    } catch (error) {
-      return admitAgain(error)
-    }
-
-    /** What is known of the owner is out of date. */
-    async function admitAgain(error: unknown): Promise<void> {
-      if (!isStale(error)) throw error
-      await findAndAdmitKey(request, token)
-    }
-  }
-
-  /** Reads the key twice if the owner changed during the first time. */
-  async function findAndAdmitKey(request: FastifyRequest, token: string): Promise<void> {
-    try {
-      await admitFound(request, await apiKeys.find(token, request.ip))
-    } catch (error) {
-      if (!isStale(error)) throw error
-      await admitFound(request, await apiKeys.find(token, request.ip))
-    }
-  }
-
-  function admitFound(request: FastifyRequest, { claims }: FoundKey): Promise<void> | undefined {
-    const pending = denylist.requireLive(claims)
-    if (pending) return pending.then(() => authorize(request, claims))
-    authorize(request, claims)
+    const found = findLiveKey(token, request.ip)
+    if (found instanceof Promise) return found.then(({ claims }) => authorize(request, claims))
+    authorize(request, found.claims)
     return undefined
   }
 
@@ -239,8 +213,6 @@ async function verify(request: FastifyRequest): Promise<unknown> {
     request.user = null as never
   }
 }
-
-const isStale = (error: unknown) => error instanceof AppError && error.code === 'token_stale'
 
 const isWrite = ({ method }: FastifyRequest) => method !== 'GET' && method !== 'HEAD'
 

@@ -67,6 +67,13 @@ export type TokenSubject = {
 /** The client that a token is issued to. */
 type ClientSubject = { id: string; name: string; roles: string[]; epoch: number }
 
+/** The API key that a token is issued for, and its owner. */
+type KeySubject = Pick<TokenSubject, 'user_id' | 'roles' | 'epoch' | 'expires_at' | NameField> & {
+  id: string
+}
+
+type NameField = 'username' | 'email' | 'name'
+
 /** The token of a client (RFC 6749 §4.4.3). It has no refresh token: the client requests another. */
 export type ClientToken = Omit<TokenPair, 'refresh_token' | 'refresh_expires_in'>
 
@@ -145,6 +152,26 @@ export function createTokenService(options: Options) {
       return { access_token, token_type: 'Bearer', expires_in: accessTtl }
     },
 
+    /** Issues an access token for an API key. Its `sid` is the key's id, so the end of the key ends it. */
+    issueForKey(key: KeySubject): ClientToken {
+      const iat = Math.floor(clock.now() / 1_000)
+      const exp = Math.min(iat + accessTtl, toSeconds(new Date(key.expires_at)))
+      const access_token = keyring.current().sign['at+jwt']({
+        sub: key.user_id,
+        client_id: ownClientId,
+        jti: newId(),
+        sid: key.id,
+        gen: 0,
+        roles: key.roles,
+        ...nameClaims(key),
+        epoch: key.epoch,
+        api_key: key.id,
+        iat,
+        exp,
+      })
+      return { access_token, token_type: 'Bearer', expires_in: exp - iat }
+    },
+
     /** @throws AppError `invalid_token` for every fault of the token */
     readRefreshToken: (token: string): RefreshClaims => read('rt+jwt', token),
 
@@ -202,7 +229,10 @@ function nameClaims({
   username,
   email,
   name,
-}: TokenSubject): Pick<AccessClaims, 'username' | 'email' | 'email_verified' | 'name'> {
+}: Pick<TokenSubject, NameField>): Pick<
+  AccessClaims,
+  'username' | 'email' | 'email_verified' | 'name'
+> {
   const fits = (text: string | null) => text !== null && Buffer.byteLength(text) <= maxNameBytes
   return {
     ...(username !== null && fits(username) && { username }),

@@ -25,7 +25,10 @@ import type { PasswordBody, ProfileBody, User } from './schemas.js'
 
 type Repositories = ConfirmationRepositories &
   CounterStore & {
-    apiKeys: { has: (id: string, userId: string) => Promise<boolean> }
+    apiKeys: {
+      deleteAll: (userId: string) => Promise<void>
+      has: (id: string, userId: string) => Promise<boolean>
+    }
     roles: { keepingAnAdmin: (work: () => Promise<void>) => Promise<void> }
     sessions: {
       endAll: (userId: string, except?: string | null) => Promise<unknown>
@@ -182,6 +185,7 @@ export function createUserService(dependencies: Dependencies) {
       tx.roles.keepingAnAdmin(async () => {
         const user = await tx.users.lock(id)
         await tx.sessions.endAll(id)
+        await tx.apiKeys.deleteAll(id)
         await tx.users.delete(id)
         await notify(tx, 'account_deleted', user, null)
         await audit(tx, 'user.deleted', caller, id)

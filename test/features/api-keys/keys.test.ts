@@ -89,6 +89,11 @@ t.test('a revoked key is refused at once, and so is one of a disabled owner', as
   await chief.send('POST', `/api/users/${owner.id}/disable`)
   t.equal(codeOf(await withKey(service, second)), 'invalid_token')
   await chief.send('POST', `/api/users/${owner.id}/enable`)
+  const third = await createClient(service)
+  const { key: last } = await createKey(service, third.login.access_token)
+  t.equal((await withKey(service, last)).statusCode, 200)
+  await chief.send('DELETE', `/api/users/${third.id}`)
+  t.equal(codeOf(await withKey(service, last)), 'invalid_token', 'of a deleted owner')
   const events = await service.sql('select event from audit_log where event like $1 order by id', [
     'api_key.%',
   ])
@@ -96,6 +101,7 @@ t.test('a revoked key is refused at once, and so is one of a disabled owner', as
     { event: 'api_key.created' },
     { event: 'api_key.created' },
     { event: 'api_key.revoked' },
+    { event: 'api_key.created' },
   ])
 })
 
