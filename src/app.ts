@@ -76,6 +76,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
     accounts,
+    apiKeys,
     audit,
     authorization,
     identities,

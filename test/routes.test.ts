@@ -55,6 +55,7 @@ const publicRoutes = [
   'GET /forward-auth/callback',
   'GET /forward-auth/logout',
   'POST /forward-auth/logout',
+  'GET /welcome/api-keys',
   'GET /auth/:provider',
   'GET /auth/:provider/callback',
   'GET /logout',

@@ -14,6 +14,7 @@ const texts = {
     'You have an account with this address. Log in to it, then connect the other login.',
   connected: 'Connected: you can log in that way from now on.',
   disconnected: 'Disconnected.',
+  key_revoked: 'The key was revoked.',
   picture_set: 'Your picture was set.',
 } as const
 export type Flash = keyof typeof texts

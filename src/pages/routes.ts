@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { AccountService } from '../features/registration/service.js'
+import type { ApiKeyService } from '../features/api-keys/service.js'
 import type { AuditRepository } from '../features/audit/repository.js'
 import type { AuthorizationService } from '../features/authorization/service.js'
 import { AppError, invalidField } from '../errors.js'
@@ -14,6 +15,7 @@ import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
 import type { Mailbox } from '../features/messages/mailbox.js'
 import type { UserService } from '../features/users/service.js'
+import { apiKeyPages } from './api-keys.js'
 import { askingPages } from './asking.js'
 import { authorizePage } from './authorize.js'
 import { codePages } from './codes.js'
@@ -35,6 +37,7 @@ import type { Visitors } from './visitor.js'
 
 type Options = {
   accounts: AccountService
+  apiKeys: ApiKeyService
   audit: Pick<AuditRepository, 'hasReturned'>
   authorization: AuthorizationService
   identities: IdentityService
@@ -97,6 +100,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, social, completeLogin, greet, publicUrl })
   await app.register(connectionPages, { ...shared, identities, social })
+  await app.register(apiKeyPages, { ...shared, apiKeys: options.apiKeys })
   await app.register(registerPages, {
     ...shared,
     accounts,

@@ -47,6 +47,10 @@ const data: Record<string, [values: object, times: number]> = {
     },
     18,
   ],
+  'api-keys.eta': [
+    { key: evil, apiKeys: [{ id: evil, name: evil, roles: [evil], expires: evil, used: evil }] },
+    5,
+  ],
   'home.eta': [{ userName: evil }, 1],
   'layout.eta': [
     {

@@ -43,6 +43,7 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /api/roles': ({ id }) => ({ name: `of-${id}` }),
   'POST /login': ({ account: { email } }) => ({ username: email, password: 'another battery' }),
   'POST /register': ({ account: { email } }) => ({ email, password: 'another horse battery' }),
+  'POST /welcome/api-keys': ({ id }) => ({ name: `of ${id}` }),
   'POST /forgot': ({ account: { email } }) => ({ address: email }),
   'POST /activate/resend': ({ account: { email } }) => ({ address: email }),
   'POST /api/v1/users/signup': ({ account: { email } }) => ({
