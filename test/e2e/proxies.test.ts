@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createKey } from '../support/api-keys.js'
 import { bearer, logIn } from '../support/app.js'
 import { identity, openWebSocket } from '../support/echo-app.js'
 import { ada, behind } from '../support/proxies.js'
@@ -250,6 +251,19 @@ for (const name of ['nginx', 'caddy', 'haproxy', 'apache'] as const) {
         const left = seen?.headers.cookie?.split(/; */).filter(Boolean)
         t.strictSame(left?.length ? left : undefined, passed, cookie)
       }
+    })
+
+    await t.test('an API key opens the app, and does not get to it', async (t) => {
+      const { key } = await createKey(service, user.access_token, { roles: ['user'] })
+      for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
+        const { status, seen } = await ask('/app/x', [`Authorization: ${scheme} ${key}`])
+        t.equal(status, 200)
+        t.strictSame(identity(seen!), isAda)
+        t.notMatch(JSON.stringify(seen), key)
+      }
+      t.equal((await ask('/app/admin', [`Authorization: Bearer ${key}`])).status, 403)
+      const { seen } = await ask('/app/x', [asAda])
+      t.equal(seen?.headers.authorization, asAda.replace('Authorization: ', ''), 'a token passes')
     })
 
     await t.test('by cookie, another site neither posts nor opens a WebSocket', async (t) => {
