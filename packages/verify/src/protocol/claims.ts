@@ -66,7 +66,7 @@ export type RefreshClaims = Static<typeof RefreshClaims>
  * has the same token.
  */
 export const ForwardAuthClaims = Type.Object({
-  ...Type.Omit(AccessClaims, ['jti', 'client_id']).properties,
+  ...Type.Omit(AccessClaims, ['jti', 'client_id', 'api_key']).properties,
 })
 export type ForwardAuthClaims = Static<typeof ForwardAuthClaims>
 
