@@ -4,6 +4,7 @@ import { apiKeyRoutes } from './features/api-keys/routes.js'
 import { administrationRoutes } from './features/administration/routes.js'
 import { auditRoutes } from './features/audit/routes.js'
 import { buildBase } from './app-base.js'
+import { invitationRoutes } from './features/invitations/routes.js'
 import type { Config } from './config/load.js'
 import { restUser } from './compat/rest-user.js'
 import { usersV1 } from './compat/users-v1.js'
@@ -50,6 +51,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   const { mailbox, providers, revocations, roles, sessions, social, uploads, users } = services
   const { CORS_ORIGINS: corsOrigins, JWT_ISSUER: issuer, PUBLIC_URL: publicUrl } = config
   const activation = config.ACTIVATION === 'required'
+  const offersRegistration = config.REGISTRATION === 'open'
   const bodies = createBodies()
   const { hosts, tokens, denylist, usage, clock } = services
   const hostTokens = createHostTokens({
@@ -95,6 +97,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     publicUrl,
     corsOrigins,
     activation,
+    offersRegistration,
     minLength: config.PASSWORD_MIN_LENGTH,
   })
   await app.register(hostLoginRoutes, {
@@ -104,11 +107,13 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     authorization,
     sessions,
     cookies,
-    send: createPageSender(config.APP_NAME, corsOrigins),
+    send: createPageSender({ appName: config.APP_NAME, corsOrigins, offersRegistration }),
     publicUrl,
     issuer,
   })
-  app.setNotFoundHandler(createNotFoundHandler({ appName: config.APP_NAME, corsOrigins }))
+  app.setNotFoundHandler(
+    createNotFoundHandler({ appName: config.APP_NAME, corsOrigins, offersRegistration }),
+  )
   await app.register(referencePage, { appName: config.APP_NAME })
 
   // These routes need an access token. Users act on their own account.
@@ -126,6 +131,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     secure(secured, { role: 'admin' })
     await secured.register(administrationRoutes, { administration, publicUrl })
     await secured.register(roleRoutes, { roles })
+    await secured.register(invitationRoutes, { invitations: services.invitations })
     await secured.register(auditRoutes, { audit, publicUrl })
   })
 

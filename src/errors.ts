@@ -7,6 +7,7 @@ export const errors = {
   invalid_json: [400, 'The body is not valid JSON'],
   weak_password: [400, 'The password is not acceptable'],
   invalid_code: [400, 'The code or link is wrong, used or expired'],
+  invalid_invitation: [400, 'The invitation is wrong, used or expired'],
   invalid_grant: [400, 'The refresh token is wrong, used or expired'],
   invalid_scope: [400, 'Scopes are not supported'],
   unsupported_grant_type: [400, 'This grant type is not supported'],
@@ -20,6 +21,9 @@ export const errors = {
   invalid_client: [401, 'Client authentication failed'],
   activation_required: [403, 'The account is not activated yet'],
   reauthentication_required: [403, 'Confirm this with your password, or log in again'],
+  registration_closed: [403, 'Registration is closed'],
+  invitation_required: [403, 'Registration needs an invitation'],
+  domain_not_allowed: [403, 'E-mail addresses of this domain are not accepted'],
   email_required: [403, 'The provider did not share an e-mail address'],
   forbidden: [403, 'Not allowed'],
   cross_site_request: [403, 'Requests from another site are not allowed with a session cookie'],
@@ -65,6 +69,8 @@ export const help: Record<ErrorCode, string> = {
   weak_password: 'Choose a longer or less common password: `errors` says which rule failed',
   invalid_code:
     'Request a new message: this one has expired, was replaced, or had five wrong tries',
+  invalid_invitation:
+    'It was used, revoked or has expired, or its inviter is no longer an administrator: ask for another',
   invalid_grant:
     'The code is unknown, used or over a minute old, or the session has ended: log in again',
   invalid_scope: 'Leave `scope` out: Gatehouse has roles and no scopes',
@@ -83,6 +89,9 @@ export const help: Record<ErrorCode, string> = {
     'Follow the activation message, or request another: `POST /api/activate/resend`',
   reauthentication_required:
     'Send the `password` too, or log in again: the login is older than five minutes',
+  registration_closed: '`REGISTRATION` is `closed`: an administrator has to create the account',
+  invitation_required: '`REGISTRATION` is `invite`: ask an administrator for an invitation',
+  domain_not_allowed: 'Use an e-mail address of a domain of `REGISTRATION_DOMAINS`',
   email_required: 'Share a verified e-mail address with the provider, and allow the scope `email`',
   forbidden:
     "The role is missing, or the route is for users and the token is a client's, or it needs a login and got an API key",

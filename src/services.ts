@@ -1,3 +1,4 @@
+import { createAdmission } from './features/admission/service.js'
 import { createAccountService } from './features/registration/service.js'
 import { createAccessDenials } from './features/audit/denials.js'
 import { createAdministrationService } from './features/administration/service.js'
@@ -10,6 +11,7 @@ import { createCodeService } from './features/codes/service.js'
 import type { Config } from './config/load.js'
 import { createMailbox, isOnOwnMachine } from './features/messages/mailbox.js'
 import { createExportService } from './features/exports/service.js'
+import { createInvitationService } from './features/invitations/service.js'
 import { createImportService } from './features/imports/service.js'
 import { createTransports } from './features/messages/configured-transports.js'
 import { createSharedServices, type Dependencies } from './shared-services.js'
@@ -67,6 +69,17 @@ export async function createServices(config: Config, dependencies: Dependencies)
   )
 
   const isRequired = config.ACTIVATION === 'required'
+  const admission = createAdmission({
+    mode: config.REGISTRATION,
+    domains: config.REGISTRATION_DOMAINS,
+  })
+  const roles = createRoleService({ store })
+  const invitations = createInvitationService({
+    store,
+    admission,
+    newId,
+    publicUrl: config.PUBLIC_URL,
+  })
   const reauthentication = createReauthentication({ store, passwords, limits })
   const usage = createUsage(store)
   const logins = createLogins({
@@ -93,7 +106,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     store,
     logins,
     reauthentication,
-    owners: createOwners({ activation: isRequired, newId }),
+    owners: createOwners({ activation: isRequired, admission, invitations, roles, newId }),
     providers,
   })
   const social = createSocialService({
@@ -104,6 +117,9 @@ export async function createServices(config: Config, dependencies: Dependencies)
   })
   const accounts = createAccountService({
     store,
+    admission,
+    invitations,
+    roles,
     codes,
     passwords,
     policy,
@@ -115,6 +131,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   })
   const users = createUserService({
     store,
+    admission,
     codes,
     passwords,
     policy,
@@ -124,7 +141,6 @@ export async function createServices(config: Config, dependencies: Dependencies)
   })
   const apiKeys = createApiKeyService({ store, reauthentication, newId })
   const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl, clock })
-  const roles = createRoleService({ store })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({
     store,
@@ -175,6 +191,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
   return {
     accounts,
     administration,
+    admission,
     apiKeys,
     audit: store.audit,
     authorization,
@@ -189,6 +206,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     hosts,
     identities,
     imports,
+    invitations,
     issued: shared.issued,
     keyring,
     lanes,

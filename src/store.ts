@@ -9,6 +9,7 @@ import { createCodeRepository } from './features/codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
 import { createDatabaseState } from './db/state.js'
 import { lazily, type UnitOfWork } from './db/unit-of-work.js'
+import { createInvitationRepository } from './features/invitations/repository.js'
 import { createDenylistRepository } from './features/denylist/repository.js'
 import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
@@ -110,6 +111,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
       importKeys: () => createImportKeyRepository(on, importSeal),
       exports: () => createExportRepository(on),
       identities: () => createIdentityRepository(on),
+      invitations: () => createInvitationRepository(on),
       keys: () => createKeyRepository(on, box),
       oldApp: () => createOldAppRepository(on),
       outbox: () => createOutboxRepository(on, newId, onMessage),

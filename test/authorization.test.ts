@@ -133,6 +133,9 @@ const outcomes: Record<string, Row> = {
   'GET /api/sessions': ['invalid_token', 200, 200],
   'DELETE /api/sessions': ['invalid_token', 200, 200],
   'DELETE /api/sessions/:id': ['invalid_token', 'not_found', 'not_found'],
+  'GET /api/invitations': ['invalid_token', 'forbidden', 200],
+  'POST /api/invitations': ['invalid_token', 'forbidden', 201],
+  'DELETE /api/invitations/:id': ['invalid_token', 'forbidden', 'not_found'],
   'GET /api/users': ['invalid_token', 'forbidden', 200],
   'POST /api/users': ['invalid_token', 'forbidden', 201],
   'GET /api/users/:id': ['invalid_token', 'forbidden', 200],
@@ -192,7 +195,8 @@ t.test('an administrator may do what nobody else may', async (t) => {
     const answer = await ask(service, route, victim, await createAdmin(service))
     isAnsweredBy(t, answer, outcomes[name]?.[2] ?? 0, name)
     const isTouching = isForAdmins(route) && route.method !== 'GET'
-    const isOfVictim = /:(id|uuid|username)\b/.test(route.url)
+    const isOfVictim =
+      /:(id|uuid|username)\b/.test(route.url) && !route.url.startsWith('/api/invitations')
     const isMeant = isTouching && (isOfVictim || /^DELETE .*\/roles\/:name$/.test(name))
     // To enable who is enabled is a change of the time of the last change alone.
     if (isMeant) t.notSame(await stateOf(service, victim), before, name)
@@ -285,9 +289,9 @@ t.test('a body cannot say who somebody is, or what they may', async (t) => {
   const admin = await createAdmin(service)
   const added = { userId: victim.id, sub: victim.id, id: victim.id, role: 'admin', active: true }
   for (const route of routes().filter(({ body, speaks }) => body && speaks === 'json')) {
-    // An account that an administrator makes has the roles that they say, and so has a key.
-    const takesRoles = ['POST /api/users', 'POST /api/user/api-keys'].includes(nameOf(route))
-    const roles = takesRoles ? {} : { roles: ['admin'] }
+    // An account that an administrator makes, or invites, has the roles that they say, and so has a key.
+    const givesRoles = ['POST /api/users', 'POST /api/invitations', 'POST /api/user/api-keys']
+    const roles = givesRoles.includes(nameOf(route)) ? {} : { roles: ['admin'] }
     for (const [field, value] of Object.entries({ ...added, ...roles })) {
       const name = `${nameOf(route)} ${field}`
       const body = { ...bodies[nameOf(route)]?.(victim), [field]: value }

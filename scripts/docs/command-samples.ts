@@ -3,6 +3,7 @@ import { createProgram, type Tools } from '../../src/commands/program.js'
 import type { Account } from '../../src/features/administration/schemas.js'
 import type { ApiKey } from '../../src/features/api-keys/schemas.js'
 import type { AuditEntry } from '../../src/features/audit/schemas.js'
+import type { Invitation } from '../../src/features/invitations/schemas.js'
 import type { Client } from '../../src/features/clients/repository.js'
 import type { Session } from '../../src/features/sessions/schemas.js'
 
@@ -51,6 +52,17 @@ const entry: AuditEntry = {
   user_agent: 'curl/8.5.0',
   request_id: null,
   detail: {},
+}
+
+const invitation: Invitation = {
+  id: idOf(5),
+  email: 'grace@example.org',
+  mobile: null,
+  roles: ['editor'],
+  inviter_id: null,
+  created_at: at(12),
+  expires_at: at(19),
+  used_at: null,
 }
 
 const client: Client = {
@@ -131,6 +143,11 @@ const services = {
     remove: async () => undefined,
     setRedirectUris: async () => undefined,
   },
+  invitations: {
+    create: async () => ({ invitation }),
+    list: async () => ({ invitations: [invitation], next: null }),
+    revoke: async () => undefined,
+  },
   roles: { grant: async () => undefined, revoke: async () => undefined },
   store: {
     sessions: { list: async () => [session] },
@@ -171,6 +188,9 @@ const samples: Record<string, string[]> = {
   'clients list': [],
   'clients remove': ['reports'],
   'clients set-redirect-uris': ['shop', 'https://shop.example.org/callback'],
+  invite: ['grace@example.org', '--role', 'editor'],
+  'invitations list': [],
+  'invitations revoke': [invitation.id],
   audit: [],
 }
 

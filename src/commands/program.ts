@@ -21,6 +21,7 @@ import { doctor, lineOf, type Finding } from './doctor.js'
 import { addExamples } from './examples.js'
 import { exportCommand } from './export.js'
 import { importCommand } from './import.js'
+import { invitationCommands, inviteCommand } from './invitations.js'
 import { keyCommands } from './keys.js'
 import { jsonFlag, printJson, wholeNumber, type Print } from './output.js'
 import { readPassword } from './password.js'
@@ -83,6 +84,8 @@ export function createProgram(tools: Tools): Command {
     'pass show gatehouse/ada | gatehouse create-admin ada ada@example.org',
   )
   program.addCommand(userCommands({ withServices, print, confirm }))
+  program.addCommand(inviteCommand({ withServices, print }))
+  program.addCommand(invitationCommands({ withServices, print }))
   program.addCommand(importCommand({ withServices, print }))
   program.addCommand(exportCommand({ withServices, print }))
   program.addCommand(keyCommands({ withRotation, withResources, print }))

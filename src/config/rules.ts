@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { notDistinct } from './distinct.js'
@@ -18,6 +19,7 @@ export const rules: ((values: Values) => string[])[] = [
   badHosts,
   badProxies,
   badUrls,
+  badDomains,
   incomplete,
   tooLong,
   tooIdle,
@@ -63,6 +65,24 @@ function badHosts({ PUBLIC_URL, FORWARD_AUTH_HOSTS }: Values): string[] {
       : ['FORWARD_AUTH_HOSTS must be hosts such as app.example.org, separated by commas']),
     ...(hosts.some((host) => host.replace(/:\d+$/, '') === hostname)
       ? ['FORWARD_AUTH_HOSTS must not have the host of PUBLIC_URL: its own cookies count there']
+      : []),
+  ]
+}
+
+const domain = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+/** Without an activation, users could type any address of an accepted domain. */
+function badDomains({ REGISTRATION_DOMAINS, ACTIVATION }: Values): string[] {
+  const domains = String(REGISTRATION_DOMAINS)
+    .split(',')
+    .flatMap((item) => item.trim() || [])
+  const isDomain = (text: string) => domain.test(domainToASCII(text)) && !/[@:/%*]/.test(text)
+  return [
+    ...(domains.every(isDomain)
+      ? []
+      : ['REGISTRATION_DOMAINS must be domains such as example.org, separated by commas']),
+    ...(domains.length > 0 && ACTIVATION !== 'required'
+      ? ['REGISTRATION_DOMAINS needs ACTIVATION=required']
       : []),
   ]
 }

@@ -12,6 +12,8 @@ const expired = {
   api_keys: `expires_at < now() - interval '30 days'`,
   // A spent one shows a second use.
   authorization_codes: `expires_at < now() - interval '1 hour'`,
+  // A used one stays for as long, so that the list shows it.
+  invitations: 'expires_at < now()',
   one_time_codes: 'link_expires_at < now()',
   rate_limits: 'expire < (extract(epoch from now()) * 1000)::bigint',
   // A key is stored before the hashes that need it.

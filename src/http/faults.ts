@@ -57,6 +57,10 @@ function messageOf(keyword: string, params: Record<string, unknown>, part: Part)
       return limit === 1 ? 'must not be empty' : `must have at least ${count(limit, 'character')}`
     case 'maxLength':
       return `must have at most ${count(limit, 'character')}`
+    case 'minimum':
+      return `must be at least ${numbers.format(limit)}`
+    case 'maximum':
+      return `must be at most ${numbers.format(limit)}`
     case 'maxItems':
       return `must have at most ${count(limit, 'entry')}`
     case 'minProperties':
@@ -75,6 +79,7 @@ function messageOf(keyword: string, params: Record<string, unknown>, part: Part)
 const typeNames: Record<string, string> = {
   string: 'text',
   boolean: 'true or false',
+  integer: 'a whole number',
   array: 'a list',
   object: 'an object',
 }

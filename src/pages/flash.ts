@@ -12,6 +12,11 @@ const texts = {
   login_cancelled: 'You were not logged in.',
   account_exists:
     'You have an account with this address. Log in to it, then connect the other login.',
+  registration_closed: 'There is no account for this login, and registration is closed.',
+  invitation_required: 'There is no account for this login. Registration needs an invitation.',
+  invalid_invitation:
+    'The invitation is for another address, or it was used or has expired. Ask for another.',
+  domain_not_allowed: 'E-mail addresses of this domain are not accepted.',
   connected: 'Connected: you can log in that way from now on.',
   disconnected: 'Disconnected.',
   key_revoked: 'The key was revoked.',

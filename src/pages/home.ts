@@ -30,15 +30,27 @@ type Options = {
   limits: Limits
   cookies: SessionCookies
   send: SendPage
+  offersRegistration: boolean
 }
 
-const home = compileView<{ userName: string | undefined }>('home')
+const home = compileView<{ userName: string | undefined; offersRegistration: boolean }>('home')
 const welcome = compileView<User & { picture: string | undefined }>('welcome')
 
 /** The home page, and the page of the signed-in user. */
 export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { identities, providers, uploads, bodies, users, visitors, limits, cookies, send },
+  {
+    identities,
+    providers,
+    uploads,
+    bodies,
+    users,
+    visitors,
+    limits,
+    cookies,
+    send,
+    offersRegistration,
+  },
 ) => {
   app.get(
     '/',
@@ -58,7 +70,12 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
       const userName = user && displayName(user)
       const title = userName ? `Hello, ${userName}!` : 'Hello, World!'
       const flash = takeFlash(cookies, request, reply)
-      return send(reply, 200, { title, userName, flash, content: [home({ userName })] })
+      return send(reply, 200, {
+        title,
+        userName,
+        flash,
+        content: [home({ userName, offersRegistration })],
+      })
     },
   )
 

@@ -23,7 +23,9 @@ const contentSecurityPolicy = (origins: string[]) =>
     "frame-ancestors 'none'",
   ].join('; ')
 
-const layout = compileView<Page & { appName: string; style: string }>('layout')
+const layout = compileView<Page & { appName: string; style: string; offersRegistration: boolean }>(
+  'layout',
+)
 const form = compileView<Form & { focus: string | undefined }>('form')
 
 export type Field = {
@@ -77,9 +79,16 @@ function focusOf({ takesFocus, fields, values = {}, faults = {} }: Form): string
   return wanted?.name
 }
 
+type SenderOptions = {
+  appName: string
+  corsOrigins: string[]
+  /** Whether anyone may register. */
+  offersRegistration: boolean
+}
+
 /** Returns a function that sends a complete page. */
-export function createPageSender(appName: string, origins: string[]) {
-  const policy = contentSecurityPolicy(origins)
+export function createPageSender({ appName, corsOrigins, offersRegistration }: SenderOptions) {
+  const policy = contentSecurityPolicy(corsOrigins)
   return (reply: FastifyReply, status: number, page: Page): FastifyReply =>
     reply
       .code(status)
@@ -89,7 +98,7 @@ export function createPageSender(appName: string, origins: string[]) {
       .header('referrer-policy', 'same-origin')
       .type('text/html; charset=utf-8')
       .serializer(String)
-      .send(layout({ ...page, appName, style }))
+      .send(layout({ ...page, appName, style, offersRegistration }))
 }
 
 export type SendPage = ReturnType<typeof createPageSender>

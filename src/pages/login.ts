@@ -34,9 +34,11 @@ type Options = {
   send: SendPage
   providers: ProviderButton[]
   safeNext: SafeNext
+  /** Whether the page has a link to register. */
+  offersRegistration: boolean
 }
 
-const links = compileView<{ register: string }>('login-links')
+const links = compileView<{ register: string | undefined }>('login-links')
 
 const LoginQuery = Type.Object({
   ...NextQuery.properties,
@@ -51,6 +53,7 @@ const LoginQuery = Type.Object({
 
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { sessions, completeLogin, greet, visitors, cookies, send, providers, safeNext } = options
+  const { offersRegistration } = options
 
   app.get(
     '/login',
@@ -134,7 +137,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         },
       ],
     })
-    const register = withNext('/register', target)
+    const register = offersRegistration ? withNext('/register', target) : undefined
     return [form, ...providerButtons(providers, target, prompt), links({ register })]
   }
 }

@@ -5,13 +5,13 @@ import { wantsHtml } from '../http/accept.js'
 import { createPageSender } from './layout.js'
 import { compileView } from './views.js'
 
-type Options = { appName: string; corsOrigins: string[] }
+type Options = { appName: string; corsOrigins: string[]; offersRegistration: boolean }
 
 const notFound = compileView('not-found')
 
 /** Returns the handler of unknown paths: a page for browsers, JSON for other clients. */
-export function createNotFoundHandler({ appName, corsOrigins }: Options) {
-  const send = createPageSender(appName, corsOrigins)
+export function createNotFoundHandler(options: Options) {
+  const send = createPageSender(options)
   return (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = new AppError('not_found')
     if (!wantsHtml(request)) return sendError(error, request, reply)

@@ -1,6 +1,5 @@
 import { AppError } from '../errors.js'
 import type { Identity } from '../features/identities/schemas.js'
-import { withNext } from './forms.js'
 import { renderForm } from './layout.js'
 import { compileView, type Markup } from './views.js'
 
@@ -14,10 +13,15 @@ export function providerButtons(
   providers: ProviderButton[],
   target: string,
   prompt?: string,
+  invitation?: string,
 ): Markup[] {
-  const again = prompt === 'login' && target !== '/' ? '&prompt=login' : ''
+  const query = new URLSearchParams({
+    ...(target !== '/' && { next: target }),
+    ...(prompt === 'login' && target !== '/' && { prompt }),
+    ...(invitation !== undefined && { invitation }),
+  }).toString()
   return providers.map(({ name, label }) =>
-    button({ path: withNext(`/auth/${name}`, target) + again, label }),
+    button({ path: `/auth/${name}${query && `?${query}`}`, label }),
   )
 }
 

@@ -5,6 +5,8 @@ import type { AccountService } from '../features/registration/service.js'
 import type { RegisterBody } from '../features/registration/schemas.js'
 import { askingCaller } from '../features/codes/asker.js'
 import { AppError } from '../errors.js'
+import type { AddressKind } from '../features/identifiers/identifiers.js'
+import { InvitationToken } from '../features/invitations/schemas.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionService } from '../features/sessions/service.js'
@@ -31,8 +33,25 @@ import type { SafeNext } from '../http/next.js'
 import { providerButtons, type ProviderButton } from './providers.js'
 import type { Markup } from './views.js'
 
+/** `invited` is the address that the invitation is for. */
+type Place = {
+  target: string
+  invitation: string | undefined
+  invited: { kind: AddressKind; address: string } | undefined
+}
+
+const RegisterQuery = Type.Object({
+  ...NextQuery.properties,
+  invitation: Type.Optional(InvitationToken),
+})
+
+const refusals = ['registration_closed', 'invitation_required', 'invalid_invitation']
+
+const isRefusal = (error: unknown): error is AppError =>
+  error instanceof AppError && refusals.includes(error.code)
+
 type Options = {
-  accounts: Pick<AccountService, 'register'>
+  accounts: Pick<AccountService, 'findInvited' | 'register'>
   sessions: Pick<SessionService, 'login'>
   completeLogin: CompleteLogin
   limits: Limits
@@ -54,17 +73,21 @@ export const registerPages: FastifyPluginAsyncTypebox<Options> = async (app, opt
       schema: {
         summary: 'The registration form',
         tags,
-        querystring: NextQuery,
+        querystring: RegisterQuery,
         response: pageReplies,
       },
     },
     async (request, reply) => {
-      const flash = takeFlash(cookies, request, reply)
-      return send(reply, 200, {
-        title: 'Register',
-        flash,
-        content: registerForm(safeNext(request.query.next)),
-      })
+      const { next, invitation } = request.query
+      try {
+        const invited = await accounts.findInvited(invitation)
+        const values = invited ? { [invited.kind]: invited.address } : {}
+        const content = registerForm({ target: safeNext(next), invitation, invited }, values)
+        const flash = takeFlash(cookies, request, reply)
+        return await send(reply, 200, { title: 'Register', flash, content })
+      } catch (error) {
+        return refuse(error, reply)
+      }
     },
   )
 
@@ -77,25 +100,38 @@ export const registerPages: FastifyPluginAsyncTypebox<Options> = async (app, opt
         tags,
         consumes,
         body: Type.Object(
-          { name: Text, username: Text, email: Text, mobile: Text, password: Text, next: Next },
+          {
+            name: Text,
+            username: Text,
+            email: Text,
+            mobile: Text,
+            password: Text,
+            next: Next,
+            invitation: Type.Optional(InvitationToken),
+          },
           closed,
         ),
         response: pageReplies,
       },
     },
     async (request, reply) => {
-      const { password = '', next, ...values } = request.body
+      const { password = '', next, invitation, ...values } = request.body
       const target = safeNext(next)
-      const body = { ...filled(values), password }
+      const body = { ...filled(values), password, ...(invitation !== undefined && { invitation }) }
+      let isActive = !activation
       try {
-        await accounts.register(body, askingCaller(cookies, request, reply))
+        const user = await accounts.register(body, askingCaller(cookies, request, reply))
+        isActive ||= user.active
       } catch (error) {
+        if (isRefusal(error)) return refuse(error, reply)
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
-        const content = registerForm(target, filled(values), faultsOf(error))
+        const invited = await accounts.findInvited(invitation)
+        const place = { target, invitation, invited }
+        const content = registerForm(place, filled(values), faultsOf(error))
         const fault = `${error.message}.`
         return send(reply, error.statusCode, { title: 'Register', fault, content })
       }
-      if (activation) {
+      if (!isActive) {
         // The same reply for a new address and a known one: neither is logged in.
         setFlash(cookies, reply, 'look_for_message')
         return reply.redirect(withNext('/login', target), 303)
@@ -125,11 +161,24 @@ export const registerPages: FastifyPluginAsyncTypebox<Options> = async (app, opt
     }
   }
 
-  function registerForm(target: string, values = {}, faults = {}): Markup[] {
+  /** Shows why nobody may register, or not with this invitation. Rethrows any other error. */
+  function refuse(error: unknown, reply: FastifyReply) {
+    if (!isRefusal(error)) throw error
+    const fault = `${error.message}.`
+    return send(reply, error.statusCode, { title: 'Register', fault, content: [] })
+  }
+
+  function registerForm(
+    { target, invitation, invited }: Place,
+    values: Record<string, string> = {},
+    faults: Record<string, string> = {},
+  ): Markup[] {
+    const isByMobile = invited?.kind === 'mobile'
+    const mobile = { name: 'mobile', label: 'Mobile number', type: 'tel', autocomplete: 'tel' }
     const form = renderForm({
       button: 'Register',
       takesFocus: true,
-      hidden: hiddenNext(target),
+      hidden: { ...hiddenNext(target), ...(invitation !== undefined && { invitation }) },
       values,
       faults,
       fields: [
@@ -140,11 +189,12 @@ export const registerPages: FastifyPluginAsyncTypebox<Options> = async (app, opt
           label: 'E-mail address',
           type: 'email',
           autocomplete: 'email',
-          required: true,
+          required: !isByMobile,
         },
+        ...(isByMobile ? [{ ...mobile, required: true }] : []),
         newPassword('password', 'Password', minLength),
       ],
     })
-    return [form, ...providerButtons(providers, target)]
+    return [form, ...providerButtons(providers, target, undefined, invitation)]
   }
 }

@@ -57,6 +57,8 @@ type Options = {
   publicUrl: string
   corsOrigins: string[]
   activation: boolean
+  /** Whether anyone may register. */
+  offersRegistration: boolean
   minLength: number
 }
 
@@ -67,8 +69,8 @@ type Options = {
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { accounts, audit, bodies, identities, sessions, social, uploads, users } = options
   const { completeLogin, visitors, limits, cookies, mailbox, providers } = options
-  const { appName, publicUrl, corsOrigins, activation, minLength } = options
-  const send = createPageSender(appName, corsOrigins)
+  const { appName, publicUrl, corsOrigins, activation, offersRegistration, minLength } = options
+  const send = createPageSender({ appName, corsOrigins, offersRegistration })
   await app.register(formbody, { bodyLimit: 16_384 })
 
   app.setErrorHandler(createPageErrors(send))
@@ -95,8 +97,21 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   const greet = createGreeting(audit)
   const shared = { visitors, limits, cookies, providers, send, safeNext }
   await app.register(authorizePage, { authorization: options.authorization, visitors, safeNext })
-  await app.register(homePages, { ...shared, identities, uploads, bodies, users })
-  await app.register(loginPages, { ...shared, sessions, completeLogin, greet })
+  await app.register(homePages, {
+    ...shared,
+    identities,
+    uploads,
+    bodies,
+    users,
+    offersRegistration,
+  })
+  await app.register(loginPages, {
+    ...shared,
+    sessions,
+    completeLogin,
+    greet,
+    offersRegistration,
+  })
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, social, completeLogin, greet, publicUrl })
   await app.register(connectionPages, { ...shared, identities, social })

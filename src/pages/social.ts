@@ -10,6 +10,7 @@ import { IdentityParams } from '../features/identities/schemas.js'
 import type { SocialService } from '../features/identities/service.js'
 import { transactionLifetime } from '../features/identities/transactions.js'
 import { wantsHtml } from '../http/accept.js'
+import { InvitationToken } from '../features/invitations/schemas.js'
 import { prepareError } from '../http/errors.js'
 import type { Greeting } from './greeting.js'
 import { setFlash, type Flash } from './flash.js'
@@ -45,6 +46,7 @@ const CallbackQuery = Type.Object({
 const LoginQuery = Type.Object({
   ...NextQuery.properties,
   prompt: Type.Optional(Type.String({ description: '`login` logs a user in again' })),
+  invitation: Type.Optional(InvitationToken),
 })
 /** Log in by a provider. Its redirect back also finishes a connection (connections.ts). */
 export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
@@ -68,9 +70,10 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
       const target = safeNext(request.query.next)
       const { name } = requireProvider(providers, request.params.provider)
       const isLoggedIn = (await visitors.find(request, reply)) !== undefined
-      const isAgain = request.query.prompt === 'login'
+      const { invitation, prompt } = request.query
+      const isAgain = prompt === 'login'
       if (isLoggedIn && !isAgain) return reply.redirect(target, 303)
-      const { url, sealed } = await social.begin(name, target, isAgain)
+      const { url, sealed } = await social.begin(name, target, { isAgain, invitation })
       cookies.write(reply, 'social', sealed, transactionLifetime)
       return reply.redirect(url.href, 303)
     },
@@ -96,6 +99,10 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
           'activation_required',
           'account_exists',
           'email_required',
+          'registration_closed',
+          'invitation_required',
+          'invalid_invitation',
+          'domain_not_allowed',
           'identity_taken',
           'rate_limited',
         ],
@@ -140,8 +147,17 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
   }
 }
 
+/** The refusals that the login page explains, each by the text of the same name. */
+const refusals = {
+  account_exists: true,
+  registration_closed: true,
+  invitation_required: true,
+  invalid_invitation: true,
+  domain_not_allowed: true,
+} satisfies Partial<Record<Flash, true>>
+
 /** The message of the login page for an expected failure. Undefined for any other error. */
 function flashFor(error: AppError, isCancelled: boolean): Flash | undefined {
-  if (error.code === 'account_exists') return 'account_exists'
+  if (Object.hasOwn(refusals, error.code)) return error.code as Flash
   return error.code === 'provider_refused' && isCancelled ? 'login_cancelled' : undefined
 }

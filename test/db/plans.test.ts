@@ -109,6 +109,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     counters: limits,
     denylist,
     identities,
+    invitations,
   } = store
   const { importKeys, imports, keys, oldApp, outbox, roles, sessions, uploads, users } = store
   const middle = { created_at: '2026-11-01T00:00:00.000000Z', email: 'u5', last_login_at: null }
@@ -247,6 +248,16 @@ async function statementsOf(store: Store, row: Row, other: Row) {
       imports.findHolders([id], { username: ['user7'], email: [canonical], mobile: ['1'] }),
     'imports.insert': () => imports.insert([imported]),
     'imports.createRoles': () => imports.createRoles(['editor']),
+    'invitations.create': () =>
+      invitations.create({
+        ...{ id: newId(), token_hash: hash, address: undefined, is_proof: false, roles: [] },
+        ...{ inviter_id: id, client_id: null, ttl: 60 },
+      }),
+    'invitations.setToken': () => invitations.setToken(newId(), hash),
+    'invitations.find': () => invitations.find(hash),
+    'invitations.redeem': () => invitations.redeem(hash),
+    'invitations.list': () => invitations.list({ ...page, key: undefined }),
+    'invitations.delete': () => invitations.delete(newId()),
     'keys.state': () => keys.state(),
     'keys.load': () => keys.load(),
     'keys.lock': () => keys.lock(),

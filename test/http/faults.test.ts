@@ -119,7 +119,7 @@ t.test('every rule that a route has for its fields has words', async (t) => {
     [],
   )
   const spoken = ['type', 'enum', 'const', 'pattern', 'required', 'additionalProperties']
-  const limits = ['minLength', 'maxLength', 'maxItems', 'minProperties']
+  const limits = ['minLength', 'maxLength', 'maxItems', 'minProperties', 'minimum', 'maximum']
   const shape = ['properties', 'items', 'default', 'title', 'description', 'x-integer']
   const known = new Set([...spoken, ...limits, ...shape])
   t.strictSame(

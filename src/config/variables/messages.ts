@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { OneOf, Secret, oneLine } from '../kinds.js'
+import { List, OneOf, Secret, oneLine } from '../kinds.js'
 
 /** What users are sent, and by whom. */
 export const messages = {
@@ -14,6 +14,14 @@ export const messages = {
   ACTIVATION: OneOf(
     ['off', 'required'],
     '`required`: users must confirm their address before their first login',
+  ),
+  REGISTRATION: OneOf(
+    ['open', 'invite', 'closed'],
+    'who may create an account: anyone, people with an invitation, or only administrators',
+  ),
+  REGISTRATION_DOMAINS: List(
+    'domains of the e-mail addresses that users may have, separated by commas; a subdomain is another domain; needs ACTIVATION=required',
+    '',
   ),
   MAIL_URL: Type.Optional(
     Type.String({

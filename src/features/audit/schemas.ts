@@ -15,6 +15,8 @@ export const auditEvents = [
   'user.enabled',
   'user.deleted',
   'user.claimed',
+  'invitation.created',
+  'invitation.revoked',
   'identity.linked',
   'identity.unlinked',
   'login.succeeded',

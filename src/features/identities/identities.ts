@@ -39,10 +39,15 @@ export function createIdentityService(dependencies: Dependencies) {
     /**
      * Opens a session for the user whom the provider identified. The first login creates the user.
      * @throws AppError `invalid_credentials`, `activation_required`, `account_exists`,
-     *   `email_required`, `unavailable`
+     *   `email_required`, `unavailable`, and those of a registration (owners.ts)
      */
-    async signIn(provider: Provider, profile: Profile, caller: Caller): Promise<Login> {
-      const logIn = () => openSession(provider, profile, caller)
+    async signIn(
+      provider: Provider,
+      profile: Profile,
+      caller: Caller,
+      invitation?: string,
+    ): Promise<Login> {
+      const logIn = () => openSession(provider, profile, caller, invitation)
       // When two first logins of one user run at once, one fails. The retry finds the account of the other.
       const { found, opened } = await logIn().catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'unavailable' && !error.cause)
@@ -110,9 +115,14 @@ export function createIdentityService(dependencies: Dependencies) {
       reauthentication.byPasswordOrRecentLogin(caller, password),
   }
 
-  async function openSession(provider: Provider, profile: Profile, caller: Caller) {
+  async function openSession(
+    provider: Provider,
+    profile: Profile,
+    caller: Caller,
+    invitation?: string,
+  ) {
     return store.transaction(async (tx) => {
-      const id = await owners.findOrCreate(tx, provider, profile, caller)
+      const id = await owners.findOrCreate(tx, provider, profile, caller, invitation)
       const found = await tx.users.findCredentialById(id)
       const mayLogIn = found?.activated && !found.disabled
       const detail = { provider: provider.name }

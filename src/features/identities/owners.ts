@@ -1,3 +1,6 @@
+import type { Admission } from '../admission/service.js'
+import type { InvitationService, InvitationUse } from '../invitations/service.js'
+import type { RoleGrant, RoleService } from '../roles/service.js'
 import type { Caller } from '../../http/caller.js'
 import { askerOf } from '../codes/asker.js'
 import { AppError } from '../../errors.js'
@@ -19,7 +22,9 @@ import {
 import type { Profile, Provider } from './provider.js'
 
 export type OwnerSearch = AccessEnding &
-  AddressRelease & {
+  AddressRelease &
+  InvitationUse &
+  RoleGrant & {
     audit: Pick<AuditRepository, 'add'>
     identities: Pick<IdentityRepository, 'add' | 'find' | 'list'>
     outbox: Pick<OutboxRepository, 'put'>
@@ -27,26 +32,40 @@ export type OwnerSearch = AccessEnding &
     users: Pick<UserRepository, 'create' | 'get' | 'lock' | 'lockHolder' | 'setPassword' | 'verify'>
   }
 
-type Dependencies = { activation: boolean; newId: () => string }
+type Dependencies = {
+  activation: boolean
+  admission: Admission
+  invitations: Pick<InvitationService, 'redeem'>
+  roles: Pick<RoleService, 'grantIn'>
+  newId: () => string
+}
 
-type Arrival = { provider: Provider; profile: Profile; email: Identifier; caller: Caller }
+type Arrival = {
+  provider: Provider
+  profile: Profile
+  email: Identifier
+  caller: Caller
+  invitation: string | undefined
+}
 
 /**
  * Finds the account for a login by a provider. The subject of the provider decides. At the first login the
  * address decides, but only if it is verified both here and at the provider. An account with an unverified
  * address cannot keep it from a user whose provider has verified it (ASVS 6.8.1).
  */
-export function createOwners({ activation, newId }: Dependencies) {
+export function createOwners({ activation, admission, invitations, roles, newId }: Dependencies) {
   return {
     /**
      * Returns the id of the user, and locks the row of the user.
-     * @throws AppError `account_exists`, `email_required`, `unavailable` if another login ran at the same time
+     * @throws AppError `account_exists`, `email_required`, `registration_closed`, `invitation_required`,
+     *   `invalid_invitation`, `domain_not_allowed`, `unavailable` if another login ran at the same time
      */
     async findOrCreate(
       tx: OwnerSearch,
       provider: Provider,
       profile: Profile,
       caller: Caller,
+      invitation?: string,
     ): Promise<string> {
       const { issuer } = provider
       const { subject } = profile
@@ -59,7 +78,7 @@ export function createOwners({ activation, newId }: Dependencies) {
         if ((await tx.identities.find(issuer, subject)) !== known) throw new AppError('unavailable')
         return known
       }
-      const arrival = { provider, profile, email: readEmail(profile), caller }
+      const arrival = { provider, profile, email: readEmail(profile), caller, invitation }
       const user_id = await findOwner(tx, arrival)
       if ((await tx.identities.find(issuer, subject)) === user_id) return user_id
       const email = arrival.email.text
@@ -111,7 +130,12 @@ export function createOwners({ activation, newId }: Dependencies) {
   }
 
   async function create(tx: OwnerSearch, arrival: Arrival): Promise<string> {
-    const { email, profile } = arrival
+    const { email, profile, caller, invitation } = arrival
+    admission.requireAdmitted(invitation !== undefined)
+    admission.requireAccepted([email])
+    const invited = invitation === undefined ? undefined : await invitations.redeem(tx, invitation)
+    const isForThem = !invited?.kind || invited.address_canonical === email.canonical
+    if (!isForThem) throw new AppError('invalid_invitation')
     const isReady = profile.email_verified || !activation
     const id = newId()
     const user = { id, ...newProfile({ name: readName(profile) }), identifiers: [email] }
@@ -120,6 +144,7 @@ export function createOwners({ activation, newId }: Dependencies) {
     if (profile.email_verified) await tx.users.verify(id, 'email', email.canonical)
     await audit(tx, 'user.registered', arrival, id)
     if (!isReady) await write(tx, 'activation', arrival, id)
+    for (const name of invited?.roles ?? []) await roles.grantIn(tx, caller, id, name)
     return id
   }
 

@@ -29,10 +29,17 @@ export function createSocialService(dependencies: Dependencies) {
 
   return {
     /** @throws AppError `not_found`, `provider_failed` */
-    async begin(name: string, next: string | undefined, isAgain = false): Promise<LoginStart> {
+    async begin(
+      name: string,
+      next: string | undefined,
+      { isAgain = false, invitation }: { isAgain?: boolean; invitation?: string | undefined } = {},
+    ): Promise<LoginStart> {
       // Browsers drop cookies over 4 KB, and `next` is part of the cookie.
       const isShort = Buffer.byteLength(JSON.stringify(next ?? '')) <= 2_000
-      const purpose = next !== undefined && isShort ? { next } : {}
+      const purpose = {
+        ...(next !== undefined && isShort && { next }),
+        ...(invitation !== undefined && { invitation }),
+      }
       return start(requireProvider(name), purpose, isAgain)
     },
 
@@ -65,12 +72,12 @@ export function createSocialService(dependencies: Dependencies) {
     ): Promise<LoginResult> {
       const provider = requireProvider(name)
       const transaction = await take(sealed)
-      const { next, session_id, state } = transaction
+      const { next, invitation, session_id, state } = transaction
       const matches = transaction.provider === name && state === callback.searchParams.get('state')
       if (!matches) throw new AppError('invalid_state')
       if (session_id === undefined) {
         const profile = await provider.identify(callback, transaction)
-        return { next, login: await identities.signIn(provider, profile, caller) }
+        return { next, login: await identities.signIn(provider, profile, caller, invitation) }
       }
       if (!isActor(caller) || caller.session_id !== session_id) throw new AppError('invalid_state')
       const profile = await provider.identify(callback, transaction)
@@ -81,7 +88,7 @@ export function createSocialService(dependencies: Dependencies) {
 
   async function start(
     provider: Provider,
-    purpose: Pick<Transaction, 'next' | 'session_id'>,
+    purpose: Pick<Transaction, 'next' | 'invitation' | 'session_id'>,
     isAgain = false,
   ): Promise<LoginStart> {
     const { transaction, sealed } = transactions.begin({ provider: provider.name, ...purpose })

@@ -13,6 +13,8 @@ const Transaction = Type.Object(
     nonce: Type.String(),
     verifier: Type.String(),
     next: Type.Optional(Type.String()),
+    /** The token of an invitation: the first login may create an account with it. */
+    invitation: Type.Optional(Type.String()),
     /** The session that connects the provider. Undefined for a login, which opens a session. */
     session_id: Type.Optional(Type.String()),
     /** Seconds since 1970. */
@@ -22,7 +24,7 @@ const Transaction = Type.Object(
 )
 export type Transaction = Static<typeof Transaction>
 
-type Start = Pick<Transaction, 'provider' | 'next' | 'session_id'>
+type Start = Pick<Transaction, 'provider' | 'next' | 'invitation' | 'session_id'>
 
 /** How long a user may stay at the provider, in seconds (RFC 9700 §4.7). */
 export const transactionLifetime = 600

@@ -7,6 +7,7 @@ export const messageNames = [
   'already_registered',
   'choose_password',
   'invitation',
+  'registration_invitation',
   'password_reset',
   'password_changed',
   'email_change',
@@ -85,6 +86,18 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,
+      }
+    case 'registration_invitation':
+      return {
+        subject: `You are invited to ${appName}`,
+        lines: [
+          `An administrator of ${appName} invites you to register with this ${address}.`,
+          'The link can be used once. If you do not want an account, ignore this message.',
+        ],
+        action: {
+          label: 'Register',
+          url: `${publicUrl}/register?invitation=${secrets?.link ?? ''}`,
+        },
       }
     case 'password_reset':
       return {

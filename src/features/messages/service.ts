@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { hashSecret, newSecret } from '../../crypto/secrets.js'
 import type { CodeStore, CodeService } from '../codes/service.js'
 import type { Purpose } from '../codes/repository.js'
 import type { Asker } from '../codes/asker.js'
@@ -14,6 +15,7 @@ import type { Transport } from './transports.js'
 
 type Repositories = CodeStore &
   CounterStore & {
+    invitations: { setToken: (id: string, hash: Buffer) => Promise<boolean> }
     outbox: Pick<OutboxRepository, 'hold'>
     users: {
       find: (id: string) => Promise<Record<AddressKind, string | null> | undefined>
@@ -53,7 +55,9 @@ export function createMessageService(dependencies: Dependencies) {
       const resolved = await resolve(queued)
       if (!resolved) return
       const { message, to } = resolved
-      const prepared = await prepare(queued, resolved)
+      const prepared = await (queued.invitation_id === null
+        ? prepare(queued, resolved)
+        : prepareInvitation(queued.invitation_id))
       if (!prepared) return
       // Each attempt has a new code, so it needs a new id: a receiver must not take it for a duplicate.
       const id = `${queued.id}.${String(queued.attempts)}`
@@ -110,6 +114,13 @@ export function createMessageService(dependencies: Dependencies) {
       const secrets = code && (await codes.make(tx, { identifier: to, ...code, asker }))
       return { secrets }
     })
+  }
+
+  /** Makes the token of an invitation. Returns undefined if the invitation was used or is void. */
+  async function prepareInvitation(id: string) {
+    const link = newSecret()
+    const isUsable = await store.invitations.setToken(id, hashSecret(link))
+    return isUsable ? { secrets: { link, code: '' } } : undefined
   }
 
   /** Names the device or network of the request if the user has logged in from it; it has its own budget. */

@@ -1,3 +1,4 @@
+import type { Admission } from '../admission/service.js'
 import type { Caller } from '../../http/caller.js'
 import type { CodeRepository, OneTimeCode } from '../codes/repository.js'
 import { AppError } from '../../errors.js'
@@ -19,10 +20,15 @@ export type ClaimRepositories = AddressRelease &
     users: Pick<UserRepository, 'create' | 'findHolders' | 'lockHolder'>
   }
 
-type Dependencies = { store: UnitOfWork<ClaimRepositories>; limits: Limits; newId: () => string }
+type Dependencies = {
+  store: UnitOfWork<ClaimRepositories>
+  admission: Admission
+  limits: Limits
+  newId: () => string
+}
 
 /** Lets the owner of an address take it back from an account that never verified it. */
-export function createClaims({ store, limits, newId }: Dependencies) {
+export function createClaims({ store, admission, limits, newId }: Dependencies) {
   return {
     /** Sends a message to each of these addresses that can be claimed. Its code lets the owner claim it. */
     async offer(identifiers: Identifier[]): Promise<void> {
@@ -42,21 +48,21 @@ export function createClaims({ store, limits, newId }: Dependencies) {
     /**
      * Takes the address of the code from the account that has it, and creates a new account with it.
      * @returns the id of the new account
-     * @throws AppError `invalid_code`, also if the other account has verified the address meanwhile
+     * @throws AppError `invalid_code`, also if the other account has verified the address meanwhile, or nobody
+     *   may register without an invitation any more
      */
     async redeem(code: OneTimeCode, password_hash: string, caller: Caller): Promise<string> {
       const { kind, address: text, address_canonical: canonical } = code
+      const identifiers = [{ kind, text, canonical }]
+      const isAdmitted =
+        admission.isOpen &&
+        admission.accepts({ kind, text, canonical }) &&
+        admission.faultsOf(identifiers).length === 0
+      if (!isAdmitted) throw new AppError('invalid_code')
       return store.transaction(async (tx) => {
-        const holder = await tx.users.lockHolder(kind, canonical)
-        const isFree = !holder || !(holder[`${kind}_verified`] || holder.disabled)
+        const isFree = await free(tx, code, caller)
         if (!isFree || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
-        if (holder) {
-          await releaseAddress(tx, kind, holder)
-          const { user_id } = holder
-          await tx.audit.add({ event: 'user.address_changed', caller, user_id })
-        }
         const id = newId()
-        const identifiers = [{ kind, text, canonical }]
         const proven = { password_hash, activated: true, verified: true }
         const user = { id, ...newProfile(), identifiers, ...proven }
         if (!(await tx.users.create(user))) throw new AppError('unavailable')
@@ -64,6 +70,26 @@ export function createClaims({ store, limits, newId }: Dependencies) {
         return id
       })
     },
+
+    free,
+  }
+
+  /**
+   * Takes an address, whose owner has just proven it, from an account that never verified it. Returns false if
+   * another account has verified it.
+   */
+  async function free(
+    tx: ClaimRepositories,
+    { kind, address_canonical }: Pick<OneTimeCode, 'kind' | 'address_canonical'>,
+    caller: Caller,
+  ): Promise<boolean> {
+    const holder = await tx.users.lockHolder(kind, address_canonical)
+    if (!holder) return true
+    if (holder[`${kind}_verified`] || holder.disabled) return false
+    await releaseAddress(tx, kind, holder)
+    const { user_id } = holder
+    await tx.audit.add({ event: 'user.address_changed', caller, user_id })
+    return true
   }
 }
 

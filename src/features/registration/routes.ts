@@ -31,6 +31,10 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Options> = async (
         tags,
         body: RegisterBody,
         errors: [
+          'registration_closed',
+          'invitation_required',
+          'invalid_invitation',
+          'domain_not_allowed',
           'email_taken',
           'username_taken',
           'mobile_taken',

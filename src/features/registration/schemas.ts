@@ -1,10 +1,16 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { proof } from '../codes/schemas.js'
+import { InvitationToken } from '../invitations/schemas.js'
 import { Identifiers, IdentifierText } from '../identifiers/schemas.js'
 import { Password, profile } from '../users/schemas.js'
 
 export const RegisterBody = Type.Object(
-  { ...Identifiers, ...profile, password: Password },
+  {
+    ...Identifiers,
+    ...profile,
+    password: Password,
+    invitation: Type.Optional(InvitationToken),
+  },
   { title: 'RegisterBody', additionalProperties: false },
 )
 export type RegisterBody = Static<typeof RegisterBody>

@@ -1,3 +1,4 @@
+import type { Admission } from '../admission/service.js'
 import type { Caller } from '../../http/caller.js'
 import type { CodeService } from '../codes/service.js'
 import type { ProofBody } from '../codes/schemas.js'
@@ -20,12 +21,16 @@ export type ConfirmationRepositories = AddressRelease &
     users: Pick<UserRepository, 'get' | 'lockWithHolder' | 'update'>
   }
 
-type Dependencies = { store: UnitOfWork<ConfirmationRepositories>; codes: CodeService }
+type Dependencies = {
+  store: UnitOfWork<ConfirmationRepositories>
+  admission: Pick<Admission, 'requireAccepted'>
+  codes: CodeService
+}
 
 const changePurposes: Purpose[] = ['email_change', 'mobile_change']
 
 /** Changes an address after its owner has confirmed it. */
-export function createAddressConfirmation({ store, codes }: Dependencies) {
+export function createAddressConfirmation({ store, admission, codes }: Dependencies) {
   return {
     /** The new address to which a link was sent; undefined if the link is not valid. */
     findNewAddress: (token: string): Promise<string | undefined> =>
@@ -34,11 +39,13 @@ export function createAddressConfirmation({ store, codes }: Dependencies) {
     /**
      * Replaces an address with a new one, by the code or link that was sent to the new one. Another account
      * that has the address but never verified it loses it.
-     * @throws AppError `invalid_code`, `email_taken`, `mobile_taken`
+     * @throws AppError `invalid_code`, `email_taken`, `mobile_taken`, `domain_not_allowed`
      */
     async confirmAddress(proof: ProofBody, caller: Caller): Promise<User> {
       const code = await codes.verify(changePurposes, proof, caller)
       const { user_id, kind, address: text, address_canonical: canonical } = code
+      // The accepted domains may have changed since the message was sent.
+      admission.requireAccepted([{ kind, text, canonical }])
       return store.transaction(async (tx) => {
         const holder = await tx.users.lockWithHolder(user_id, kind, canonical)
         const before = await tx.users.get(user_id)

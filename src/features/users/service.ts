@@ -1,9 +1,10 @@
+import type { Admission } from '../admission/service.js'
 import type { Actor, Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
 import { createBatcher } from '../../concurrency/batch.js'
-import { AppError } from '../../errors.js'
+import { AppError, invalidField } from '../../errors.js'
 import type { DeviceMarks } from '../limits/device.js'
 import type { CounterStore, Limits } from '../limits/limits.js'
 import { revokeCodes } from '../messages/codes.js'
@@ -49,6 +50,7 @@ type Repositories = ConfirmationRepositories &
 
 type Dependencies = {
   store: UnitOfWork<Repositories>
+  admission: Pick<Admission, 'isRestricted' | 'requireAccepted'>
   codes: CodeService
   passwords: PasswordHasher
   policy: PasswordPolicy
@@ -61,7 +63,8 @@ type ProfileChange = { user: User; pending: AddressKind[] }
 
 /** What users do with their own account. Each change is written to the audit log. */
 export function createUserService(dependencies: Dependencies) {
-  const { store, codes, passwords, policy, reauthentication, limits, devices } = dependencies
+  const { store, admission, codes, passwords, policy, reauthentication, limits, devices } =
+    dependencies
 
   /** Reads the users that requests at the same time ask for in one statement. */
   const readTogether = createBatcher(async (ids: string[]) => {
@@ -86,8 +89,8 @@ export function createUserService(dependencies: Dependencies) {
 
     /**
      * Changes the profile. A new address takes effect only after the user has confirmed it by a message.
-     * @throws AppError `validation_failed`, `username_taken`, `reauthentication_required`,
-     *   `invalid_credentials`, `rate_limited`, `invalid_token` if the session has ended meanwhile
+     * @throws AppError `validation_failed`, `username_taken`, `domain_not_allowed`,
+     *   `reauthentication_required`, `invalid_credentials`, `rate_limited`, `invalid_token` if the session has ended meanwhile
      */
     async update(caller: Actor, { password, ...body }: ProfileBody): Promise<ProfileChange> {
       const before = await store.users.get(caller.user_id)
@@ -97,6 +100,9 @@ export function createUserService(dependencies: Dependencies) {
       const removedKinds = addressKinds.filter((kind) =>
         immediate.some((change) => change.kind === kind),
       )
+      admission.requireAccepted(newAddresses.map(({ identifier }) => identifier))
+      if (admission.isRestricted && removedKinds.includes('email'))
+        throw invalidField('email', 'must not be removed')
       if (newAddresses.length > 0 || removedKinds.length > 0) {
         await reauthentication.byPasswordOrRecentLogin(caller, password)
       }
@@ -126,7 +132,7 @@ export function createUserService(dependencies: Dependencies) {
       return { user, pending: newAddresses.map(({ kind }) => kind) }
     },
 
-    ...createAddressConfirmation({ store, codes }),
+    ...createAddressConfirmation({ store, admission, codes }),
 
     /**
      * Changes the password and ends every other session. The marks of known devices become invalid.

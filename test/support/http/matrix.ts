@@ -38,6 +38,7 @@ export const bodies: Record<string, (victim: Client) => object> = {
     new_password: 'a new horse battery',
   }),
   'POST /api/user/api-keys': ({ id }) => ({ name: `of ${id}` }),
+  'POST /api/invitations': ({ id }) => ({ email: `invited-by-${id}@example.org` }),
   'POST /api/users': ({ id }) => ({ email: `made-for-${id}@example.org` }),
   'PATCH /api/users/:id': () => ({ name: 'Mallory', email: null, username: 'mallory' }),
   'POST /api/roles': ({ id }) => ({ name: `of-${id}` }),
