@@ -27,6 +27,7 @@ import { schemeWatch } from './features/passwords/scheme-watch.js'
 import { security } from './http/security.js'
 import { createServices } from './services.js'
 import type { Dependencies } from './shared-services.js'
+import { endWithoutFactor } from './features/sessions/enforcement.js'
 import { createSessionCookies } from './features/sessions/session-cookies.js'
 
 type WrapHook = (hook: preHandlerHookHandler) => preHandlerHookHandler
@@ -91,6 +92,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   await app.register(schemeWatch, { failureDelay, passwords, log })
   app.addHook('onRoute', limits.settleAfter)
   app.addHook('onReady', replica.feed.start)
+  app.addHook('onReady', () => endWithoutFactor(services.store, config.MFA))
   app.addHook('onClose', replica.feed.stop)
   app.addHook('onClose', restorer.stop)
   app.addHook('onClose', usage.settled)

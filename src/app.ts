@@ -25,6 +25,7 @@ import { revocationRoutes } from './features/revocations/routes.js'
 import { roleRoutes } from './features/roles/routes.js'
 import type { Dependencies } from './shared-services.js'
 import { createCompleteLogin } from './features/sessions/complete-login.js'
+import { factorRemovalRoutes, factorRoutes } from './features/factors/routes.js'
 import { loginRoutes, logoutRoutes } from './features/sessions/routes.js'
 import { identityRoutes } from './features/identities/routes.js'
 import { wellKnownRoutes } from './features/tokens/routes.js'
@@ -73,7 +74,13 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   await app.register(metadataRoutes, { issuer, publicUrl })
   await app.register(oauthRoutes, { oauth, clients, authorization })
   await app.register(accountRoutes, { accounts, cookies, limits, activation })
-  await app.register(loginRoutes, { sessions, cookies, completeLogin, oldApp })
+  await app.register(loginRoutes, {
+    sessions,
+    cookies,
+    completeLogin,
+    oldApp,
+    secondFactor: services.secondFactor,
+  })
   await app.register(confirmationRoutes, { users, cookies, limits })
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
@@ -82,6 +89,8 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     audit,
     authorization,
     identities,
+    factors: services.factors,
+    secondFactor: services.secondFactor,
     sessions,
     social,
     completeLogin,
@@ -121,6 +130,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     secure(secured)
     await secured.register(userRoutes, { users, cookies })
     await secured.register(logoutRoutes, { sessions, cookies })
+    await secured.register(factorRoutes, { factors: services.factors })
     await secured.register(identityRoutes, { identities })
     await secured.register(apiKeyRoutes, { apiKeys })
     await secured.register(uploadRoutes, { uploads, bodies, limits })
@@ -131,6 +141,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     secure(secured, { role: 'admin' })
     await secured.register(administrationRoutes, { administration, publicUrl })
     await secured.register(roleRoutes, { roles })
+    await secured.register(factorRemovalRoutes, { factors: services.factors })
     await secured.register(invitationRoutes, { invitations: services.invitations })
     await secured.register(auditRoutes, { audit, publicUrl })
   })

@@ -24,6 +24,7 @@ export const errors = {
   registration_closed: [403, 'Registration is closed'],
   invitation_required: [403, 'Registration needs an invitation'],
   domain_not_allowed: [403, 'E-mail addresses of this domain are not accepted'],
+  second_factor_required: [403, 'A second factor is required'],
   email_required: [403, 'The provider did not share an e-mail address'],
   forbidden: [403, 'Not allowed'],
   cross_site_request: [403, 'Requests from another site are not allowed with a session cookie'],
@@ -46,6 +47,7 @@ export const errors = {
   built_in_role: [409, 'This role is built in'],
   last_admin: [409, 'At least one enabled administrator must remain'],
   api_key_limit: [409, 'The user has 50 API keys already'],
+  factor_required: [409, 'The service requires a second factor'],
   no_address: [409, 'The account has no e-mail address and no mobile number'],
   body_too_large: [413, 'The body is too large'],
   uri_too_long: [414, 'The URI is too long'],
@@ -78,7 +80,7 @@ export const help: Record<ErrorCode, string> = {
     'Use `authorization_code`, `client_credentials`, `refresh_token`, or the token exchange of RFC 8693 for an API key',
   file_required: 'Send multipart with exactly one file that is not empty',
   bad_request: 'The request is not valid HTTP, or its path or headers are malformed',
-  invalid_state: 'The login took over ten minutes or began in another browser: start again',
+  invalid_state: 'The login took too long, had five tries or began in another browser: start again',
   invalid_credentials:
     'Unknown user or wrong password. After 100 wrong guesses an account refuses unknown networks: reset its password',
   invalid_token: 'Missing, malformed, expired or revoked: refresh, or log in again',
@@ -92,6 +94,8 @@ export const help: Record<ErrorCode, string> = {
   registration_closed: '`REGISTRATION` is `closed`: an administrator has to create the account',
   invitation_required: '`REGISTRATION` is `invite`: ask an administrator for an invitation',
   domain_not_allowed: 'Use an e-mail address of a domain of `REGISTRATION_DOMAINS`',
+  second_factor_required:
+    'Send `challenge` and a code to `POST /api/login/verify` within five minutes',
   email_required: 'Share a verified e-mail address with the provider, and allow the scope `email`',
   forbidden:
     "The role is missing, or the route is for users and the token is a client's, or it needs a login and got an API key",
@@ -111,6 +115,7 @@ export const help: Record<ErrorCode, string> = {
   built_in_role: '`admin` and `user` cannot be deleted',
   last_admin: 'Grant `admin` to another enabled user first',
   api_key_limit: 'Revoke an API key that is no longer used: `DELETE /api/user/api-keys/{id}`',
+  factor_required: 'Replace the authenticator app instead: `POST /api/user/factors/totp`',
   no_address: 'Give the account an e-mail address or a mobile number first',
   body_too_large: 'At most 16 KB; a picture 5 MB, a README 64 KB',
   uri_too_long: 'Shorten the path or a parameter',
@@ -139,12 +144,14 @@ type Details = {
   retryAfter?: number
   headers?: Record<string, string>
   cookies?: string[]
+  data?: Record<string, unknown>
   cause?: unknown
 }
 
 /**
  * The error that handlers and services throw. `cause` is logged and never sent. `fields` lists the invalid
- * input. `retryAfter` is in seconds. `headers` and `cookies` (Set-Cookie lines) are added to the reply.
+ * input. `retryAfter` is in seconds. `headers` and `cookies` (Set-Cookie lines) are added to the reply, and
+ * `data` to its body.
  */
 export class AppError extends Error {
   readonly code: ErrorCode
@@ -153,8 +160,12 @@ export class AppError extends Error {
   readonly retryAfter: number | undefined
   readonly headers: Record<string, string> | undefined
   readonly cookies: string[] | undefined
+  readonly data: Record<string, unknown> | undefined
 
-  constructor(code: ErrorCode, { fields, retryAfter, headers, cookies, cause }: Details = {}) {
+  constructor(
+    code: ErrorCode,
+    { fields, retryAfter, headers, cookies, data, cause }: Details = {},
+  ) {
     const [statusCode, message] = errors[code]
     super(message, { cause })
     this.name = 'AppError'
@@ -163,6 +174,7 @@ export class AppError extends Error {
     this.fields = fields
     this.headers = headers
     this.cookies = cookies
+    this.data = data
     this.retryAfter = retryAfter ?? (statusCode === 503 ? 1 : undefined)
   }
 }

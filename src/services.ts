@@ -12,6 +12,9 @@ import type { Config } from './config/load.js'
 import { createMailbox, isOnOwnMachine } from './features/messages/mailbox.js'
 import { createExportService } from './features/exports/service.js'
 import { createInvitationService } from './features/invitations/service.js'
+import { createFactorSecrets } from './features/factors/secrets.js'
+import { createFactorService, labelOf } from './features/factors/service.js'
+import { createSecondFactor } from './features/sessions/second-factor.js'
 import { createImportService } from './features/imports/service.js'
 import { createTransports } from './features/messages/configured-transports.js'
 import { createSharedServices, type Dependencies } from './shared-services.js'
@@ -88,6 +91,23 @@ export async function createServices(config: Config, dependencies: Dependencies)
     newId,
     refreshTtl,
     sessionsPerUser: config.SESSIONS_PER_USER,
+    mode: config.MFA,
+  })
+  const factorSecrets = createFactorSecrets({ keysSecret, appName: config.APP_NAME, clock })
+  const factors = createFactorService({
+    store,
+    secrets: factorSecrets,
+    reauthentication,
+    limits,
+    mode: config.MFA,
+  })
+  const secondFactor = createSecondFactor({
+    store,
+    secrets: factorSecrets,
+    logins,
+    limits,
+    newId,
+    labelOf,
   })
   const sessions = createSessionService({
     store,
@@ -201,6 +221,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     denials: createAccessDenials({ audit: store.audit, log, clock }),
     denylist,
     exports: createExportService({ store }),
+    factors,
     failureDelay,
     findLiveKey,
     hosts,
@@ -224,6 +245,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     revocations,
     roles,
     rotation,
+    secondFactor,
     sessions,
     social,
     store,

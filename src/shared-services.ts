@@ -59,6 +59,7 @@ export async function createSharedServices(
     denyFor,
     idleTtl: config.SESSION_IDLE_TTL,
     grace: config.REFRESH_GRACE,
+    mode: config.MFA,
     keysSecret,
     publicUrl: config.PUBLIC_URL,
     newId,

@@ -9,6 +9,8 @@ import { createCodeRepository } from './features/codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
 import { createDatabaseState } from './db/state.js'
 import { lazily, type UnitOfWork } from './db/unit-of-work.js'
+import { createFactorRepository } from './features/factors/repository.js'
+import type { FactorMode } from './features/factors/policy.js'
 import { createInvitationRepository } from './features/invitations/repository.js'
 import { createDenylistRepository } from './features/denylist/repository.js'
 import { createOutboxRepository } from './features/messages/repository.js'
@@ -33,6 +35,8 @@ type Options = {
   idleTtl: number
   /** How long a spent refresh token still gets the current tokens, in seconds. */
   grace: number
+  /** MFA. */
+  mode?: FactorMode
   /** Seals the signing keys and the keys of imported passwords. */
   keysSecret: string
   /** The origin of the URLs of users' pictures. */
@@ -91,11 +95,19 @@ type Repositories = ReturnType<ReturnType<typeof prepare>>
 export type Store = UnitOfWork<Repositories>
 
 /** Creates what all transactions share: the seal, and the SQL that depends on the configuration. */
-function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Options) {
+function prepare({
+  denyFor,
+  idleTtl,
+  grace,
+  mode = 'optional',
+  keysSecret,
+  publicUrl,
+  newId,
+}: Options) {
   const box = createSeal(keysSecret, 'signing keys')
   const importSeal = createSeal(keysSecret, 'import keys')
   const columns = userColumns(publicUrl)
-  const sql = createSessionSql({ idleTtl, grace })
+  const sql = createSessionSql({ idleTtl, grace, mode })
 
   return (on: Db, { onMessage, onDenied, onDoubt }: Hooks) =>
     lazily({
@@ -110,6 +122,7 @@ function prepare({ denyFor, idleTtl, grace, keysSecret, publicUrl, newId }: Opti
       imports: () => createImportRepository(on),
       importKeys: () => createImportKeyRepository(on, importSeal),
       exports: () => createExportRepository(on),
+      factors: () => createFactorRepository(on),
       identities: () => createIdentityRepository(on),
       invitations: () => createInvitationRepository(on),
       keys: () => createKeyRepository(on, box),

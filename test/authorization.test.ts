@@ -46,6 +46,8 @@ const outcomes: Record<string, Row> = {
   'POST /api/activate': ['invalid_code', 'invalid_code', 'invalid_code'],
   'POST /api/activate/resend': [202, 202, 202],
   'POST /api/login': ['invalid_credentials', 'invalid_credentials', 'invalid_credentials'],
+  'POST /api/login/verify': ['invalid_state', 'invalid_state', 'invalid_state'],
+  'POST /api/login/enrol': ['invalid_state', 'invalid_state', 'invalid_state'],
   'POST /api/refresh': ['invalid_token', 'invalid_token', 'invalid_token'],
   'POST /api/password/forgot': [202, 202, 202],
   'POST /api/password/reset': ['invalid_code', 'invalid_code', 'invalid_code'],
@@ -59,6 +61,14 @@ const outcomes: Record<string, Row> = {
   'GET /': ['invalid_token', 200, 200],
   'GET /login': [200, 303, 303],
   'POST /login': [401, 401, 401],
+  'POST /login/verify': [303, 303, 303],
+  'POST /login/enrol': [303, 303, 303],
+  'GET /second-factor': [303, 200, 200],
+  'POST /second-factor/begin': [401, 200, 200],
+  'POST /second-factor/confirm': [401, 400, 400],
+  'POST /second-factor/codes': [401, 404, 404],
+  'POST /second-factor/remove': [401, 404, 404],
+  'POST /second-factor/devices/:id/forget': [401, 404, 404],
   'GET /register': [200, 200, 200],
   'POST /register': [409, 409, 409],
   'GET /activate/code': [200, 200, 200],
@@ -124,6 +134,12 @@ const outcomes: Record<string, Row> = {
   'PATCH /api/user': ['invalid_token', 200, 200],
   'DELETE /api/user': ['invalid_token', 200, 200],
   'POST /api/user/password': ['invalid_token', 200, 200],
+  'GET /api/user/factors': ['invalid_token', 200, 200],
+  'POST /api/user/factors/totp': ['invalid_token', 200, 200],
+  'POST /api/user/factors/totp/confirm': ['invalid_token', 'invalid_code', 'invalid_code'],
+  'DELETE /api/user/factors/totp': ['invalid_token', 'not_found', 'not_found'],
+  'POST /api/user/factors/recovery-codes': ['invalid_token', 'not_found', 'not_found'],
+  'DELETE /api/user/trusted-devices/:id': ['invalid_token', 'not_found', 'not_found'],
   'GET /api/user/identities': ['invalid_token', 200, 200],
   'DELETE /api/user/identities/:provider': ['invalid_token', 'not_found', 'not_found'],
   'GET /api/user/api-keys': ['invalid_token', 200, 200],
@@ -133,6 +149,7 @@ const outcomes: Record<string, Row> = {
   'GET /api/sessions': ['invalid_token', 200, 200],
   'DELETE /api/sessions': ['invalid_token', 200, 200],
   'DELETE /api/sessions/:id': ['invalid_token', 'not_found', 'not_found'],
+  'DELETE /api/users/:id/factors': ['invalid_token', 'forbidden', 'not_found'],
   'GET /api/invitations': ['invalid_token', 'forbidden', 200],
   'POST /api/invitations': ['invalid_token', 'forbidden', 201],
   'DELETE /api/invitations/:id': ['invalid_token', 'forbidden', 'not_found'],
@@ -196,7 +213,7 @@ t.test('an administrator may do what nobody else may', async (t) => {
     isAnsweredBy(t, answer, outcomes[name]?.[2] ?? 0, name)
     const isTouching = isForAdmins(route) && route.method !== 'GET'
     const isOfVictim =
-      /:(id|uuid|username)\b/.test(route.url) && !route.url.startsWith('/api/invitations')
+      /:(id|uuid|username)\b/.test(route.url) && !/^\/api\/invitations|\/factors$/.test(route.url)
     const isMeant = isTouching && (isOfVictim || /^DELETE .*\/roles\/:name$/.test(name))
     // To enable who is enabled is a change of the time of the last change alone.
     if (isMeant) t.notSame(await stateOf(service, victim), before, name)

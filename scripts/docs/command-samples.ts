@@ -143,6 +143,7 @@ const services = {
     remove: async () => undefined,
     setRedirectUris: async () => undefined,
   },
+  factors: { removeOf: async () => undefined },
   invitations: {
     create: async () => ({ invitation }),
     list: async () => ({ invitations: [invitation], next: null }),
@@ -177,6 +178,7 @@ const samples: Record<string, string[]> = {
   'users disable': ['ada'],
   'users enable': ['ada'],
   'users reset': ['ada'],
+  'users remove-factor': ['ada'],
   'users delete': ['ada', '--yes'],
   'keys list': [],
   'keys rotate': [],

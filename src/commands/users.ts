@@ -75,6 +75,14 @@ export function userCommands(tools: UserTools): Command {
     },
   )
   command(
+    'remove-factor',
+    'remove the second factor of a user and end every session; the user is told',
+    async (services, id) => {
+      await services.factors.removeOf(operator, id)
+      return 'second factor removed'
+    },
+  )
+  command(
     'delete',
     'delete a user and all their data; asks before, unless --yes is given',
     async (services, id, { yes }) => {
@@ -99,7 +107,9 @@ export function userCommands(tools: UserTools): Command {
       .action((text: string, options: { yes?: boolean }) =>
         withServices(async (services) => {
           const id = await findUser(services.store, text)
-          const done = await withSentences(act(services, id, options), { not_found: noUser(text) })
+          const done = await withSentences(act(services, id, options), {
+            not_found: name === 'remove-factor' ? `${text} has no second factor.` : noUser(text),
+          })
           print(`${id} ${done}`)
         }),
       )

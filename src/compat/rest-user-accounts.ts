@@ -90,8 +90,7 @@ export const restUserAccounts: FastifyPluginAsyncTypebox<Options> = async (
       },
       async (request, reply) => {
         const body = requireFilled(request.body, ['username', 'password'], 'is required')
-        const mark = cookies.read(request, 'device')
-        const login = await sessions.login(body, callerOf(request), mark)
+        const login = await sessions.login(body, cookies.loginCaller(request))
         const tokens = completeLogin(request, reply, login, { setsCookies: false })
         const { access_token, refresh_token } = tokens
         return { access_token, refresh_token }

@@ -1,9 +1,9 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { User } from '../features/users/schemas.js'
-import { Id } from '../http/replies.js'
+import { Challenge, Id } from '../http/replies.js'
 
 export const tags = ['dialect: /user']
-const Failure = Type.Object({ message: Type.String() })
+const Failure = Type.Object({ message: Type.String(), ...Challenge })
 export const Message = Type.Object(
   {
     message: Type.String(),

@@ -45,12 +45,12 @@ export const restUser: FastifyPluginAsyncTypebox<Options> = async (app, options)
   const { completeLogin, registration, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
-    const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
+    const { code, message, fields, statusCode, data } = prepareError(thrown, request, reply)
     const [fault] = fields ?? []
     const isBadRequest = statusCode === 409 || code === 'activation_required'
     return reply
       .code(isBadRequest ? 400 : statusCode)
-      .send({ message: fault ? `${message}: ${fault.field} ${fault.message}` : message })
+      .send({ message: fault ? `${message}: ${fault.field} ${fault.message}` : message, ...data })
   })
 
   await app.register(restUserAccounts, {

@@ -5,6 +5,7 @@ import type { AccountService } from '../features/registration/service.js'
 import { actorOf, callerOf } from '../http/caller.js'
 import type { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
+import { Challenge } from '../http/replies.js'
 import { prepareError } from '../http/errors.js'
 import { RoleBody, RoleName, RoleParams } from '../features/roles/schemas.js'
 import type { RoleService } from '../features/roles/service.js'
@@ -28,7 +29,7 @@ type Options = {
 }
 
 const tags = ['dialect: /api/v1']
-const Failure = Type.Object({ error: Type.String() })
+const Failure = Type.Object({ error: Type.String(), ...Challenge })
 const Message = Type.Object({ msg: Type.String() })
 const replies = <Body>(body: Body) => ({ 200: body, '4xx': Failure, '5xx': Failure })
 
@@ -44,10 +45,10 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
   const { accounts, sessions, completeLogin, roles, users, limits, cookies, secure } = options
 
   app.setErrorHandler((thrown: AppError, request, reply) => {
-    const { code, message, fields, statusCode } = prepareError(thrown, request, reply)
+    const { code, message, fields, statusCode, data } = prepareError(thrown, request, reply)
     const [fault] = fields ?? []
     const error = messages[code] ?? (fault ? `${fault.field} ${fault.message}` : message)
-    return reply.code(statusCode === 409 ? 400 : statusCode).send({ error })
+    return reply.code(statusCode === 409 ? 400 : statusCode).send({ error, ...data })
   })
 
   app.post(
@@ -87,8 +88,7 @@ export const usersV1: FastifyPluginAsyncTypebox<Options> = async (app, options) 
     },
     async (request, reply) => {
       const body = requireFilled(request.body, ['username', 'password'], 'is empty')
-      const mark = cookies.read(request, 'device')
-      const login = await sessions.login(body, callerOf(request), mark)
+      const login = await sessions.login(body, cookies.loginCaller(request))
       const tokens = completeLogin(request, reply, login, { setsCookies: false })
       const { access_token, refresh_token } = tokens
       return { msg: 'you are now connected', token: access_token, access_token, refresh_token }

@@ -14,6 +14,8 @@ const expired = {
   authorization_codes: `expires_at < now() - interval '1 hour'`,
   // A used one stays for as long, so that the list shows it.
   invitations: 'expires_at < now()',
+  login_challenges: 'expires_at < now()',
+  trusted_devices: 'expires_at < now()',
   one_time_codes: 'link_expires_at < now()',
   rate_limits: 'expire < (extract(epoch from now()) * 1000)::bigint',
   // A key is stored before the hashes that need it.
@@ -24,6 +26,7 @@ const expired = {
 const keys: Partial<Record<string, string>> = {
   rate_limits: 'key',
   authorization_codes: 'code_hash',
+  login_challenges: 'token_hash',
 }
 
 /**

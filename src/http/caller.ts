@@ -9,12 +9,20 @@ export type Caller = {
   address: string
   user_agent: string | null
   request_id: string | null
-  /** Cookies that show whether the browser that enters a code is the one that requested it. */
+  /** Cookies of a browser that requests a message, enters a code, or logs in. */
   marks?: Marks
 }
 
-/** Cookie values of a browser that requests a message, or enters the code of one. */
-export type Marks = { asker?: string | undefined; device?: string | undefined }
+/** Cookie values of a browser that requests a message, enters the code of one, or logs in. */
+export type Marks = {
+  asker?: string | undefined
+  device?: string | undefined
+  /** The secret of a trusted device. */
+  trusted?: string | undefined
+  /** Binds the challenge of a login to this browser. */
+  binding?: string | undefined
+  isBrowser?: boolean
+}
 
 /**
  * A caller with an access token. For the token of a client, both ids are the client's. For an API key, and a token

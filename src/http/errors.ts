@@ -59,9 +59,9 @@ export function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
-  const { code, message, fields } = prepareError(thrown, request, reply)
+  const { code, message, fields, data } = prepareError(thrown, request, reply)
   const faults = fields?.map((fault) => ({ field: fault.field, message: sentenceOf(fault) }))
-  return reply.send({ status: 'error', code, message, ...(faults && { errors: faults }) })
+  return reply.send({ status: 'error', code, message, ...(faults && { errors: faults }), ...data })
 }
 
 /** Logs an error and sets the status and headers of the reply. The caller sends the body. */

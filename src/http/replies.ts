@@ -20,12 +20,25 @@ export const Limit = Type.String({
   'x-integer': { minimum: 1, maximum: 200, format: 'int32' },
 })
 
+/** The fields of `second_factor_required`. */
+export const Challenge = {
+  challenge: Type.Optional(
+    Type.String({ description: 'for `POST /api/login/verify`, valid for five minutes' }),
+  ),
+  methods: Type.Optional(
+    Type.Array(Type.String({ enum: ['totp', 'recovery_code', 'enrol_totp'] }), {
+      description: 'what completes the login',
+    }),
+  ),
+}
+
 /** The body of every error, except at the OAuth endpoints and in src/compat. */
 export const ErrorReply = Type.Object(
   {
     status: Type.Literal('error'),
     code: Type.String({ enum: Object.keys(errors), description: 'stable; for programs' }),
     message: Type.String({ description: 'for people' }),
+    ...Challenge,
     errors: Type.Optional(
       Type.Array(
         Type.Object({

@@ -9,6 +9,9 @@ const texts = {
   registered: 'Your account is ready, and you are logged in.',
   registered_log_in: 'Your account is ready. Log in with it.',
   look_for_message: 'We sent you a message. Use it to activate your account.',
+  log_in_again: 'Log in again first: your login is older than five minutes, or without the code.',
+  factor_removed: 'The second factor was removed.',
+  login_expired: 'The login took too long. Start again.',
   login_cancelled: 'You were not logged in.',
   account_exists:
     'You have an account with this address. Log in to it, then connect the other login.',

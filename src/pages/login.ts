@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
@@ -20,6 +19,7 @@ import {
   withNext,
 } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
+import type { AskFactor } from './second-factor.js'
 import type { SafeNext } from '../http/next.js'
 import { providerButtons, type ProviderButton } from './providers.js'
 import { compileView, type Markup } from './views.js'
@@ -34,6 +34,7 @@ type Options = {
   send: SendPage
   providers: ProviderButton[]
   safeNext: SafeNext
+  askFactor: AskFactor
   /** Whether the page has a link to register. */
   offersRegistration: boolean
 }
@@ -53,7 +54,7 @@ const LoginQuery = Type.Object({
 
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { sessions, completeLogin, greet, visitors, cookies, send, providers, safeNext } = options
-  const { offersRegistration } = options
+  const { askFactor, offersRegistration } = options
 
   app.get(
     '/login',
@@ -92,13 +93,13 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         const credentials = { identifier: name, password }
         // The new session joins the login of the present one, if that is of the same user.
         if (isAuthorization(target)) await visitors.find(request, reply)
-        const caller = callerOf(request)
-        const mark = cookies.read(request, 'device')
-        const login = await sessions.login(credentials, caller, mark)
+        const caller = cookies.loginCaller(request, { isPage: true })
+        const login = await sessions.login(credentials, caller)
         const { user } = completeLogin(request, reply, login)
         if (!isAuthorization(target)) setFlash(cookies, reply, await greet(user.id))
       } catch (error) {
         if (!(error instanceof AppError) || error.statusCode >= 500) throw error
+        if (error.code === 'second_factor_required') return askFactor(reply, error, target)
         // Treat a malformed identifier like an unknown user.
         const isMalformed = error.code === 'validation_failed'
         const fault = isMalformed ? 'Invalid credentials.' : `${error.message}.`

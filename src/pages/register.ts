@@ -11,7 +11,6 @@ import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
-import { callerOf } from '../http/caller.js'
 import { isAuthorization, redirectAfterForm } from './authorize.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
@@ -150,9 +149,11 @@ export const registerPages: FastifyPluginAsyncTypebox<Options> = async (app, opt
     { email, username, mobile, password }: RegisterBody,
   ): Promise<boolean> {
     const name = email ? { email } : username ? { username } : { mobile: mobile ?? '' }
-    const mark = cookies.read(request, 'device')
     try {
-      const login = await sessions.login({ ...name, password }, callerOf(request), mark)
+      const login = await sessions.login(
+        { ...name, password },
+        cookies.loginCaller(request, { isPage: true }),
+      )
       completeLogin(request, reply, login, { isRefunded: false })
       return true
     } catch (error) {

@@ -10,6 +10,8 @@ import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { IdentityService } from '../features/identities/identities.js'
+import type { SecondFactor } from '../features/sessions/second-factor.js'
+import type { FactorService } from '../features/factors/service.js'
 import type { SocialService } from '../features/identities/service.js'
 import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
@@ -31,6 +33,8 @@ import { createSafeNext } from '../http/next.js'
 import { connectionPages } from './connections.js'
 import { createProofPages } from './proofs.js'
 import type { ProviderButton } from './providers.js'
+import { createAskFactor, secondFactorPages } from './second-factor.js'
+import { ownFactorPages } from './own-factor.js'
 import { registerPages } from './register.js'
 import { socialPages } from './social.js'
 import type { Visitors } from './visitor.js'
@@ -41,6 +45,8 @@ type Options = {
   audit: Pick<AuditRepository, 'hasReturned'>
   authorization: AuthorizationService
   identities: IdentityService
+  factors: FactorService
+  secondFactor: SecondFactor
   sessions: SessionService
   social: SocialService
   completeLogin: CompleteLogin
@@ -95,7 +101,8 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   await app.register(iconRoute)
   const safeNext = createSafeNext(publicUrl, corsOrigins)
   const greet = createGreeting(audit)
-  const shared = { visitors, limits, cookies, providers, send, safeNext }
+  const askFactor = createAskFactor(send)
+  const shared = { visitors, limits, cookies, providers, send, safeNext, askFactor }
   await app.register(authorizePage, { authorization: options.authorization, visitors, safeNext })
   await app.register(homePages, {
     ...shared,
@@ -112,6 +119,13 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     greet,
     offersRegistration,
   })
+  await app.register(secondFactorPages, {
+    ...shared,
+    secondFactor: options.secondFactor,
+    completeLogin,
+    greet,
+  })
+  await app.register(ownFactorPages, { ...shared, factors: options.factors })
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, social, completeLogin, greet, publicUrl })
   await app.register(connectionPages, { ...shared, identities, social })

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../http/caller.js'
 import { AppError } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
@@ -18,6 +17,7 @@ import { NextQuery, pageReplies, tags, withNext } from './forms.js'
 import type { SendPage } from './layout.js'
 import type { SafeNext } from '../http/next.js'
 import { requireProvider, type ProviderButton } from './providers.js'
+import type { AskFactor } from './second-factor.js'
 import { compileView } from './views.js'
 import type { Visitors } from './visitor.js'
 
@@ -31,6 +31,7 @@ type Options = {
   providers: ProviderButton[]
   safeNext: SafeNext
   send: SendPage
+  askFactor: AskFactor
   publicUrl: string
 }
 
@@ -51,7 +52,7 @@ const LoginQuery = Type.Object({
 /** Log in by a provider. Its redirect back also finishes a connection (connections.ts). */
 export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { social, completeLogin, greet, visitors, limits, cookies } = options
-  const { providers, safeNext, send, publicUrl } = options
+  const { askFactor, providers, safeNext, send, publicUrl } = options
 
   app.get(
     '/auth/:provider',
@@ -97,6 +98,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
           'provider_failed',
           'invalid_credentials',
           'activation_required',
+          'second_factor_required',
           'account_exists',
           'email_required',
           'registration_closed',
@@ -112,7 +114,8 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     async (request, reply) => {
       const sealed = cookies.take(request, reply, 'social')
       try {
-        return await reply.redirect(await finishLogin(request, reply, sealed), 303)
+        const done = await finishLogin(request, reply, sealed)
+        return typeof done === 'string' ? await reply.redirect(done, 303) : done
       } catch (error) {
         if (!wantsHtml(request) || !(error instanceof AppError)) throw error
         // The login page still leads to where this login was to lead.
@@ -129,21 +132,35 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     },
   )
 
-  /** Finishes the login or the connection. @returns the URL to which the browser is redirected */
+  /**
+   * Finishes the login or the connection.
+   * @returns the URL to which the browser is redirected, or the reply that asks for the second factor
+   */
   async function finishLogin(
     request: FastifyRequest<{ Params: IdentityParams }>,
     reply: FastifyReply,
     sealed: string | undefined,
-  ): Promise<string> {
+  ): Promise<string | FastifyReply> {
     const { provider } = request.params
     await visitors.find(request, reply)
     const callback = new URL(`${publicUrl}/auth/${provider}/callback`)
+    const caller = cookies.loginCaller(request, { isPage: wantsHtml(request) })
     callback.search = request.url.split('?')[1] ?? ''
-    const { next, login } = await social.finish(provider, callback, sealed, callerOf(request))
-    if (login) completeLogin(request, reply, login)
-    else limits.refund(request)
-    setFlash(cookies, reply, login ? await greet(login.user.id) : 'connected')
-    return safeNext(next)
+    const { next, login } = await social.finish(provider, callback, sealed, caller)
+    if (!login) {
+      limits.refund(request)
+      setFlash(cookies, reply, 'connected')
+      return safeNext(next)
+    }
+    try {
+      const { user } = completeLogin(request, reply, login)
+      setFlash(cookies, reply, await greet(user.id))
+      return safeNext(next)
+    } catch (error) {
+      const isPending = error instanceof AppError && error.code === 'second_factor_required'
+      if (!isPending || !wantsHtml(request)) throw error
+      return askFactor(reply, error, safeNext(next))
+    }
   }
 }
 

@@ -108,6 +108,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     codes,
     counters: limits,
     denylist,
+    factors,
     identities,
     invitations,
   } = store
@@ -233,6 +234,29 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'denylist.listSince': () => denylist.listSince(null, 5_001),
     'denylist.listAfter': () => denylist.listAfter(id, snapshot, 500),
     'denylist.find': () => denylist.find([session, id]),
+    'factors.lockOwner': () => factors.lockOwner(id),
+    'factors.findTotp': () => factors.findTotp(id),
+    'factors.putPending': () => factors.putPending(id, hash, 60),
+    'factors.confirm': () => factors.confirm(id, 1),
+    'factors.spendStep': () => factors.spendStep(id, 2),
+    'factors.spendCode': () => factors.spendCode(id, hash),
+    'factors.replaceCodes': () => factors.replaceCodes(id, [hash]),
+    'factors.countCodes': () => factors.countCodes(id),
+    'factors.remove': () => factors.remove(id),
+    'factors.putChallenge': () =>
+      factors.putChallenge({
+        ...{ token_hash: hash, user_id: id, password_version: 0, is_enrolment: false },
+        ...{ binding_hash: null, amr: ['pwd'], detail: {}, ttl: 60 },
+      }),
+    'factors.findChallenge': () => factors.findChallenge(hash, null),
+    'factors.tryChallenge': () => factors.tryChallenge(hash, null),
+    'factors.endChallenge': () => factors.endChallenge(hash),
+    'factors.trust': () =>
+      factors.trust({ id: newId(), user_id: id, token_hash: hash, user_agent: 'x', ttl: 60 }),
+    'factors.findTrusted': () => factors.findTrusted(id, hash),
+    'factors.listTrusted': () => factors.listTrusted(id),
+    'factors.forget': () => factors.forget(id, newId()),
+    'factors.forgetAll': () => factors.forgetAll(id),
     'identities.find': () => identities.find('https://accounts.example', 's5'),
     'identities.list': () => identities.list(id),
     'identities.add': () =>
@@ -285,7 +309,8 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'sessions.create': () =>
       sessions.create({
         ...{ id: newId(), user_id: id, password_hash: 'x', ttl: 60, user_agent: 'x' },
-        ...{ address: '::1', amr: ['pwd'], auth_time: null, joined_id: session, keep: 9 },
+        ...{ address: '::1', amr: ['pwd'], auth_time: null, joined_id: session, has_factor: false },
+        keep: 9,
       }),
     'sessions.openRelated': () =>
       sessions.openRelated({
@@ -293,6 +318,8 @@ async function statementsOf(store: Store, row: Row, other: Row) {
         ...{ host: null, user_agent: 'x', address: '::1', keep: 9 },
       }),
     'sessions.list': () => sessions.list(id, session),
+    'sessions.proveFactor': () => sessions.proveFactor(session),
+    'sessions.listWithoutFactor': () => sessions.listWithoutFactor('optional', 1),
     'sessions.startedWithin': () => sessions.startedWithin(session, id, 60),
     'sessions.rotate': () => sessions.rotate([token]),
     'sessions.rotate that waits': () => sessions.rotate([token], { wait: true }),

@@ -45,6 +45,7 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
     home: '/',
     login: '/login?next=/welcome',
     register: '/register',
+    'second-factor': '/second-factor',
     forgot: '/forgot',
     activate: '/activate?token=x',
     reset: '/reset?token=x',

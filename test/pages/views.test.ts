@@ -9,10 +9,11 @@ const views = readdirSync(new URL('views/', pages)).filter((name) => name.endsWi
 const evil = `"'><script>alert(1)</script>`
 const escaped = '&quot;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;'
 
-/** The expressions that a view writes unescaped: our own style, and the HTML of other views. */
+/** The expressions that a view writes unescaped: our own style, our own QR codes, and the HTML of other views. */
 const raw: Record<string, string[]> = {
   'layout.eta': ['it.style', "it.content.join('')"],
   'reference.eta': ['it.style'],
+  'enrolment.eta': ['it.qr'],
 }
 
 const hostileField = { name: evil, type: evil, place: evil, isRequired: true, text: evil }
@@ -51,6 +52,9 @@ const data: Record<string, [values: object, times: number]> = {
     { key: evil, apiKeys: [{ id: evil, name: evil, roles: [evil], expires: evil, used: evil }] },
     5,
   ],
+  'enrolment.eta': [{ qr: '', key: evil }, 1],
+  'factor-state.eta': [{ totp: true, recovery_codes: evil }, 1],
+  'recovery-codes.eta': [{ codes: [evil, evil], next: evil }, 3],
   'home.eta': [{ userName: evil }, 1],
   'layout.eta': [
     {

@@ -11,6 +11,8 @@ export type TokenRules = {
   admitsClients?: boolean
   /** The maximum age of the login, in seconds. A token of a client has no login, so it is refused. */
   maxAge?: number
+  /** Whether the user must have given a second factor. A token of a client has none, so it is refused. */
+  mfa?: boolean
 }
 
 /** The members of a Fastify request and reply that the hook uses. */
@@ -59,7 +61,7 @@ export function requireToken(verifier: TokenVerifier, rules: TokenRules = {}) {
 
 async function authorize(
   { verify }: TokenVerifier,
-  { role, admitsClients = role !== undefined, maxAge }: TokenRules,
+  { role, admitsClients = role !== undefined, maxAge, mfa = false }: TokenRules,
   authorization: string | undefined,
   rawHeaders: string[],
 ): Promise<Claims> {
@@ -70,7 +72,8 @@ async function authorize(
   const hasRole = role === undefined || claims.roles.includes(role)
   if (!hasRole || (!admitsClients && isOfClient(claims))) throw refusal('forbidden')
   // After the role: a user without it would still be refused after another login. The token is verified already.
-  return maxAge === undefined ? claims : verify(token, { maxAge })
+  if (maxAge === undefined && !mfa) return claims
+  return verify(token, { mfa, ...(maxAge !== undefined && { maxAge }) })
 }
 
 function sendRefusal(response: ServerResponse, thrown: unknown): void {

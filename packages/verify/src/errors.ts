@@ -1,7 +1,7 @@
 const refusals = {
   invalid_token: [401, 'Not logged in'],
   token_stale: [401, 'The token is out of date: refresh it'],
-  insufficient_user_authentication: [401, 'The login is too old: log in again'],
+  insufficient_user_authentication: [401, 'The login is not good enough: log in again'],
   forbidden: [403, 'Not allowed'],
   unavailable: [503, 'Temporarily unavailable: try again soon'],
 } as const satisfies Record<string, readonly [status: number, message: string]>
@@ -48,6 +48,16 @@ export const oldLogin = (maxAge: number): Refusal =>
       'Bearer error="insufficient_user_authentication"',
       'error_description="A more recent login is required"',
       `max_age="${String(maxAge)}"`,
+    ].join(', '),
+  })
+
+/** The refusal of a request whose user gave no second factor (RFC 9470 §3). */
+export const weakLogin = (): Refusal =>
+  new Refusal('insufficient_user_authentication', {
+    'www-authenticate': [
+      'Bearer error="insufficient_user_authentication"',
+      'error_description="A login with a second factor is required"',
+      'acr_values="mfa"',
     ].join(', '),
   })
 

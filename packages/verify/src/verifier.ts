@@ -1,4 +1,4 @@
-import { oldLogin, refusal } from './errors.js'
+import { oldLogin, refusal, weakLogin } from './errors.js'
 import { createRevocationFeed, maxAnswer } from './feed.js'
 import { get, type Fetch } from './http.js'
 import { createKeySet, type PublicKey } from './keys.js'
@@ -30,6 +30,8 @@ export type Claims = Readonly<AccessClaims>
 export type VerifyRules = {
   /** The maximum age of the login, in seconds. A token without `auth_time` is refused. */
   maxAge?: number
+  /** Whether the user must have given a second factor: the claim `amr` has `mfa`. */
+  mfa?: boolean
 }
 
 export type Verifier = ReturnType<typeof createVerifier>
@@ -98,17 +100,21 @@ export function createVerifier(options: VerifierOptions) {
    * @throws an error with `code` `invalid_token`, `token_stale` (refresh the token), `unavailable` or
    *   `insufficient_user_authentication` (log in again), `statusCode` and `headers`
    */
-  function verify(token: string, { maxAge }: VerifyRules = {}): Claims | Promise<Claims> {
-    if (maxAge === undefined) return verifyToken(token)
-    if (!(maxAge >= 0 && maxAge < Infinity)) throw new RangeError('maxAge must be 0 or more')
+  function verify(token: string, rules: VerifyRules = {}): Claims | Promise<Claims> {
+    const { maxAge, mfa } = rules
+    if (maxAge === undefined && !mfa) return verifyToken(token)
+    if (maxAge !== undefined && !(maxAge >= 0 && maxAge < Infinity))
+      throw new RangeError('maxAge must be 0 or more')
     const claims = verifyToken(token)
     return claims instanceof Promise
-      ? claims.then((found) => requireRecent(found, maxAge))
-      : requireRecent(claims, maxAge)
+      ? claims.then((found) => requireLogin(found, rules))
+      : requireLogin(claims, rules)
   }
 
-  function requireRecent(claims: Claims, maxAge: number): Claims {
-    const { auth_time = -Infinity } = claims
+  function requireLogin(claims: Claims, { maxAge = Infinity, mfa }: VerifyRules): Claims {
+    const { amr = [], auth_time = -Infinity } = claims
+    if (mfa && !amr.includes('mfa')) throw weakLogin()
+    if (maxAge === Infinity) return claims
     if (now().getTime() / 1_000 - auth_time > maxAge) throw oldLogin(maxAge)
     return claims
   }

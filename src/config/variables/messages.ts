@@ -23,6 +23,10 @@ export const messages = {
     'domains of the e-mail addresses that users may have, separated by commas; a subdomain is another domain; needs ACTIVATION=required',
     '',
   ),
+  MFA: OneOf(
+    ['optional', 'required', 'required:admin'],
+    'who needs a second factor: users who added one, every user, or also every administrator',
+  ),
   MAIL_URL: Type.Optional(
     Type.String({
       pattern: '^(log$|smtps?://)',

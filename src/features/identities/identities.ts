@@ -2,7 +2,7 @@ import type { Actor, Caller } from '../../http/caller.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError } from '../../errors.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
-import type { Login, Logins, SessionOpening } from '../sessions/logins.js'
+import type { LoginOutcome, Logins, SessionOpening } from '../sessions/logins.js'
 import type { UserRepository } from '../users/repository.js'
 import type { SessionRepository } from '../sessions/repository.js'
 import type { IdentityRepository } from './repository.js'
@@ -46,7 +46,7 @@ export function createIdentityService(dependencies: Dependencies) {
       profile: Profile,
       caller: Caller,
       invitation?: string,
-    ): Promise<Login> {
+    ): Promise<LoginOutcome> {
       const logIn = () => openSession(provider, profile, caller, invitation)
       // When two first logins of one user run at once, one fails. The retry finds the account of the other.
       const { found, opened } = await logIn().catch((error: unknown) => {

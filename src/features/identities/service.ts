@@ -1,6 +1,6 @@
 import { isActor, type Actor, type Caller } from '../../http/caller.js'
 import { AppError } from '../../errors.js'
-import type { Login } from '../sessions/logins.js'
+import type { LoginOutcome } from '../sessions/logins.js'
 import type { IdentityRepository } from './repository.js'
 import type { IdentityService } from './identities.js'
 import type { Provider } from './provider.js'
@@ -21,7 +21,7 @@ type Dependencies = {
 export type LoginStart = { url: URL; sealed: string }
 
 /** `login` is the new session; undefined if the provider was connected to an existing account. */
-export type LoginResult = { next: string | undefined; login?: Login }
+export type LoginResult = { next: string | undefined; login?: LoginOutcome }
 
 /** The authorization code flow with a provider (RFC 6749 §4.1, RFC 9700). */
 export function createSocialService(dependencies: Dependencies) {

@@ -41,6 +41,12 @@ export const notSettled = 'rate limit not settled, its reservation expires'
 
 const passwordRule = { max: freeGuesses, seconds: day, doubles: true }
 
+/** Wrong codes of an account: 20 an hour and 100 in 30 days. A code has a million values, and three are right. */
+const factorRules = [
+  { max: 20, seconds: 3_600 },
+  { max: 100, seconds: 30 * day },
+]
+
 /** The keys of counters contain no identifier in clear text. */
 const accountKey = (id: string) => `account:${id}`
 export const knownKey = (id: string, version: number, network: string) =>
@@ -81,6 +87,15 @@ export function createGuesses(limiter: Limiter, login: Budget, log: FastifyBaseL
     /** Reserves a guess in a session. Guesses are counted by session, so a thief's guesses do not block the owner. */
     async session(id: string): Promise<Attempt> {
       return attemptOf(await limiter.reserve([{ key: `session:${id}`, ...passwordRule }]))
+    },
+
+    /**
+     * Reserves a guess at a second factor, of any device. A right one does not reset the counters, because a
+     * thief with the password may guess beside the owner.
+     */
+    async factor(id: string): Promise<Attempt> {
+      const counters = factorRules.map((rule) => ({ ...rule, key: `factor:${rule.seconds}:${id}` }))
+      return attemptOf(await limiter.reserve(counters))
     },
 
     /**
@@ -125,10 +140,10 @@ export function unlimitedGuesses(): Guesses {
     release: nothing,
   }
   const allow = () => Promise.resolve(attempt)
-  return { login: allow, session: allow, resetAccount: nothing }
+  return { login: allow, session: allow, factor: allow, resetAccount: nothing }
 }
 
-const outcomeOfSuccess = ({ key }: Counter) => (key.startsWith('login:') ? 'keep' : 'clear')
+const outcomeOfSuccess = ({ key }: Counter) => (/^(login|factor):/.test(key) ? 'keep' : 'clear')
 
 /** Marks a network from which the user logged in. */
 const markChange = (key: string): Change => ({

@@ -19,6 +19,9 @@ export const messageNames = [
   'address_claim',
   'address_released',
   'identity_linked',
+  'factor_added',
+  'factor_removed',
+  'recovery_code_used',
   'account_claimed',
   'account_deleted',
   'api_key_created',
@@ -195,6 +198,30 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         lines: [
           `A login of another service was connected to your account at ${appName}. It can be used to log in.`,
           `If this was not you, disconnect it in your account at ${appName} and reset your password now.`,
+        ],
+      }
+    case 'factor_added':
+      return {
+        subject: `Your ${appName} account has a new second factor`,
+        lines: [
+          `An authenticator app was added to your account at ${appName}. Your next login asks for its code.`,
+          actNow,
+        ],
+      }
+    case 'factor_removed':
+      return {
+        subject: `The second factor of your ${appName} account was removed`,
+        lines: [
+          `Your account at ${appName} no longer has a second factor. Its recovery codes and trusted devices are void.`,
+          actNow,
+        ],
+      }
+    case 'recovery_code_used':
+      return {
+        subject: `A recovery code of your ${appName} account was used`,
+        lines: [
+          `Someone logged in to your account at ${appName} with your password and a recovery code.`,
+          actNow,
         ],
       }
     case 'account_claimed':

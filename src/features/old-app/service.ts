@@ -33,7 +33,7 @@ export type OldAppOptions = {
   cookies: (FlaskCookieOptions & { field: Field }) | undefined
 }
 
-type Refusal = 'unknown_user' | 'used' | 'ended'
+type Refusal = 'unknown_user' | 'used' | 'ended' | 'second_factor'
 
 /** An old token does not show that the user is there now: what needs a recent login asks for the password. */
 const leastAge = 3_600_000
@@ -83,7 +83,9 @@ export function createOldAppService(options: OldAppOptions) {
       if (!(await tx.oldApp.hold(user_id))) return 'ended' as const
       return logins.open(tx, found, caller, { auth_time, detail: { old_app: kind } })
     })
-    return typeof opened === 'object' ? logins.complete(opened) : refuse(opened ?? 'ended', user_id)
+    if (typeof opened !== 'object') return refuse(opened ?? 'ended', user_id)
+    const login = logins.complete(opened)
+    return 'pending' in login ? refuse('second_factor', user_id) : login
 
     async function refuse(reason: Refusal, user_id: string | null): Promise<never> {
       const detail = { old_app: kind, reason }

@@ -36,11 +36,20 @@ export function createReauthentication({ store, passwords, limits }: Dependencie
         await byPassword(caller, password)
         return
       }
-      const { user_id, session_id } = caller
-      if (!(await store.sessions.startedWithin(session_id, user_id, recentLogin))) {
-        throw new AppError('reauthentication_required')
-      }
+      await byRecentLogin(caller)
     },
+
+    byRecentLogin,
+  }
+
+  /**
+   * Checks that the session began less than five minutes ago, with every factor that the user has.
+   * @throws AppError `reauthentication_required`
+   */
+  async function byRecentLogin({ user_id, session_id }: Actor): Promise<void> {
+    if (!(await store.sessions.startedWithin(session_id, user_id, recentLogin))) {
+      throw new AppError('reauthentication_required')
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 import { expiresIn } from '@gatehouse/verify/protocol'
 import type { Db } from '../../db/pool.js'
+import type { FactorMode } from '../factors/policy.js'
 import type { TokenSubject } from '../tokens/service.js'
 import { createEndings, denySql, loginOf, type EndingOptions } from './endings.js'
 import { createRefreshRule } from './refresh-rule.js'
@@ -19,6 +20,8 @@ type NewSession = {
   auth_time: string | null
   /** A session of the user in the same browser: the new session joins its login. */
   joined_id: string | null
+  /** Whether a second factor was given. Without one, a user who has a factor gets no session. */
+  has_factor: boolean
   /** How many other logins the user may have, and how many further sessions a login. */
   keep: number
 }
@@ -38,20 +41,35 @@ type RelatedSession = {
   keep: number
 }
 
-type SessionLifetimes = {
+type SessionRules = {
   /** How long a session lives without a refresh, in seconds. */
   idleTtl: number
   /** How long a spent refresh token still gets the present pair, in seconds. */
   grace: number
+  /** MFA. A session of a user who needs a second factor, and has none, is not valid. */
+  mode: FactorMode
 }
 
 const authTime = 'coalesce(s.auth_time, s.created_at)'
+/** Finds the second factor of a user. */
+const factorOf = (user: string) =>
+  `select from totp_factors f where f.user_id = ${user} and f.secret is not null`
+
+/** Whether the session `s` is of a user who has the second factor that MFA requires. */
+function provenBy(mode: FactorMode): string {
+  if (mode === 'optional') return 'true'
+  const hasFactor = `exists (${factorOf('s.user_id')})`
+  const isAdmin = `exists (select from user_roles where user_id = s.user_id and role = 'admin')`
+  return mode === 'required' ? hasFactor : `${hasFactor} or not ${isAdmin}`
+}
+
 const enabled = 'u.activated_at is not null and u.disabled_at is null'
 
 /** Makes the SQL that depends on the configuration. */
-export function createSessionSql({ idleTtl, grace }: SessionLifetimes) {
+export function createSessionSql({ idleTtl, grace, mode }: SessionRules) {
   const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
-  const alive = `s.expires_at > now() and ${idleEnd} > now()`
+  const proven = mode === 'optional' ? '' : ` and (${provenBy(mode)})`
+  const alive = `s.expires_at > now() and ${idleEnd} > now()${proven}`
   const subjectColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
     least(s.expires_at, ${idleEnd}) as expires_at, ${authTime} as auth_time, s.amr,
@@ -81,8 +99,8 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
   return {
     /**
      * Creates a session, sets the time of the last login, and ends the logins of the user but this one and the
-     * `keep` others that were used last. Returns undefined if the account was disabled, or its password changed,
-     * after the password was verified. The lock on the user's row makes the session and such a change wait for
+     * `keep` others that were used last. Returns undefined if the account was disabled, its password changed or a
+     * second factor was added after the password was verified. The lock on the user's row makes the session and such a change wait for
      * each other. A session that joins a login lives no longer than that.
      */
     async create({
@@ -95,12 +113,15 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       amr,
       auth_time,
       joined_id,
+      has_factor,
       keep,
     }: NewSession): Promise<{ subject: TokenSubject; ended: number } | undefined> {
       const { rowCount } = await db.query(
         `select from users u
-         where id = $1 and password_hash is not distinct from $2 and ${enabled} for no key update`,
-        [user_id, password_hash],
+         where id = $1 and password_hash is not distinct from $2 and ${enabled}
+           and ($3 or not exists (${factorOf('u.id')}))
+         for no key update`,
+        [user_id, password_hash, has_factor],
       )
       if (rowCount === 0) return undefined
       // A statement of its own: it sees what the lock has waited for, such as a change of roles or another login.
@@ -192,14 +213,36 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       return rows
     },
 
-    /** Whether the user proved who they are in this session less than `seconds` ago. */
+    /**
+     * Whether the user proved who they are in this session less than `seconds` ago, by the second factor too if there
+     * is one.
+     */
     async startedWithin(id: string, userId: string, seconds: number): Promise<boolean> {
       const { rowCount } = await db.query(
         `select from sessions s where id = $1 and user_id = $2
-           and ${authTime} > now() - make_interval(secs => $3)`,
+           and ${authTime} > now() - make_interval(secs => $3)
+           and (s.amr @> '{mfa}' or not exists (${factorOf('$2')}))`,
         [id, userId, seconds],
       )
       return rowCount === 1
+    },
+
+    /** Marks a session in which the user has just given a second factor. */
+    async proveFactor(id: string): Promise<void> {
+      await db.query(
+        `update sessions set amr = array(select distinct unnest(coalesce(amr, '{}') || '{otp,mfa}') order by 1)
+         where id = $1`,
+        [id],
+      )
+    },
+
+    /** The sessions of users who need a second factor and have none, up to a limit. */
+    async listWithoutFactor(mode: FactorMode, limit: number): Promise<string[]> {
+      const { rows } = await db.query<{ id: string }>(
+        `select s.id from sessions s where s.login_id is null and not (${provenBy(mode)}) limit $1`,
+        [limit],
+      )
+      return rows.map(({ id }) => id)
     },
 
     ...createRotations(db, rotations),

@@ -7,10 +7,13 @@ import { readBearer } from '../../http/bearer.js'
 import type { CompleteLogin } from './complete-login.js'
 import type { Login } from './logins.js'
 import type { SessionCookies } from './session-cookies.js'
+import { EnrolmentReply } from '../factors/schemas.js'
+import { trustTtl, type SecondFactor } from './second-factor.js'
 import { MessageReply, ok, replies } from '../../http/replies.js'
 import {
   EndedReply,
   EndSessionsQuery,
+  ChallengeBody,
   LoginBody,
   LoginReply,
   LogoutBody,
@@ -18,6 +21,8 @@ import {
   RefreshReply,
   SessionParams,
   SessionsReply,
+  VerifyBody,
+  VerifyReply,
 } from './schemas.js'
 import type { TokenPair } from '../tokens/service.js'
 import type { SessionService } from './service.js'
@@ -25,6 +30,7 @@ import type { SessionService } from './service.js'
 type Options = { sessions: SessionService; cookies: SessionCookies }
 type LoginOptions = Options & {
   completeLogin: CompleteLogin
+  secondFactor: SecondFactor
   /** Exchanges a token of the old app of imported users. Undefined if it is none. */
   oldApp: { byToken: (token: string, caller: Caller) => Promise<Pick<Login, 'tokens'> | undefined> }
 }
@@ -37,7 +43,7 @@ const bareToken = 'A client that prefers `text/plain` gets the access token alon
 /** The public routes, which need no access token. */
 export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
   app,
-  { sessions, cookies, completeLogin, oldApp },
+  { sessions, cookies, completeLogin, secondFactor, oldApp },
 ) => {
   app.post(
     '/api/login',
@@ -47,15 +53,65 @@ export const loginRoutes: FastifyPluginAsyncTypebox<LoginOptions> = async (
         description: bareToken,
         tags,
         body: LoginBody,
-        errors: ['invalid_credentials', 'activation_required', 'rate_limited', 'overloaded'],
+        errors: [
+          'invalid_credentials',
+          'activation_required',
+          'second_factor_required',
+          'rate_limited',
+          'overloaded',
+        ],
         response: replies({ 200: LoginReply }),
       },
     },
     async (request, reply) => {
-      const mark = cookies.read(request, 'device')
-      const login = await sessions.login(request.body, callerOf(request), mark)
+      const login = await sessions.login(request.body, cookies.loginCaller(request))
+      // A script would take a challenge in plain text for a token.
+      if ('pending' in login && wantsText(request)) {
+        const refused = varyByAccept(reply).code(403).header('cache-control', 'no-store')
+        return refused.type('text/plain; charset=utf-8').send('')
+      }
       const body = completeLogin(request, reply, login)
       return answer(request, reply, ok({ message: 'Login successful!', ...body }))
+    },
+  )
+
+  app.post(
+    '/api/login/verify',
+    {
+      schema: {
+        summary: 'Complete a login by a second factor',
+        description: bareToken,
+        tags,
+        body: VerifyBody,
+        errors: ['invalid_state', 'invalid_code', 'rate_limited'],
+        response: replies({ 200: VerifyReply }),
+      },
+    },
+    async (request, reply) => {
+      const caller = cookies.loginCaller(request)
+      const { login, recovery_codes, trusted } = await secondFactor.verify(request.body, caller)
+      const body = completeLogin(request, reply, login)
+      if (trusted !== undefined) cookies.write(reply, 'trusted', trusted, trustTtl)
+      const codes = recovery_codes ? { recovery_codes } : {}
+      return answer(request, reply, ok({ message: 'Login successful!', ...body, ...codes }))
+    },
+  )
+
+  app.post(
+    '/api/login/enrol',
+    {
+      schema: {
+        summary: 'Begin to add the second factor that a login requires',
+        tags,
+        body: ChallengeBody,
+        errors: ['invalid_state', 'rate_limited'],
+        response: replies({ 200: EnrolmentReply }),
+      },
+    },
+    async (request) => {
+      const caller = cookies.loginCaller(request)
+      const enrolment = await secondFactor.enrol(request.body.challenge, caller)
+      return ok({ message: 'Confirm the app by a code at /api/login/verify', ...enrolment })
     },
   )
 

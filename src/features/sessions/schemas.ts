@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Id } from '../../http/replies.js'
+import { Code, recoveryCodes } from '../factors/schemas.js'
 import { Identifiers, IdentifierText } from '../identifiers/schemas.js'
 import { User } from '../users/schemas.js'
 
@@ -29,6 +30,32 @@ export const LoginReply = Type.Object(
     user: User,
   },
   { title: 'LoginReply' },
+)
+
+export const VerifyBody = Type.Object(
+  {
+    challenge: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'from the error `second_factor_required`',
+    }),
+    code: Code,
+    trust: Type.Optional(
+      Type.Boolean({ description: 'do not ask this device for the second factor for 30 days' }),
+    ),
+  },
+  { title: 'VerifyBody', additionalProperties: false },
+)
+export type VerifyBody = Static<typeof VerifyBody>
+
+export const ChallengeBody = Type.Object(
+  { challenge: VerifyBody.properties.challenge },
+  { title: 'ChallengeBody', additionalProperties: false },
+)
+
+export const VerifyReply = Type.Object(
+  { ...LoginReply.properties, recovery_codes: Type.Optional(recoveryCodes) },
+  { title: 'VerifyReply' },
 )
 
 /** Without a body, the token is read from the Authorization header or the `refresh` cookie. */

@@ -17,7 +17,7 @@ import {
 } from '../identifiers/identifiers.js'
 import type { Credential } from '../users/credential-repository.js'
 import type { UserRepository } from '../users/repository.js'
-import type { Login, Logins, SessionOpening } from './logins.js'
+import type { LoginOutcome, Logins, SessionOpening } from './logins.js'
 import { createRenewal, type RenewalDependencies, type RenewalRepositories } from './renewal.js'
 import type { LoginBody, Session } from './schemas.js'
 
@@ -52,14 +52,14 @@ export function createSessionService(dependencies: Dependencies) {
     /**
      * Logs in with an identifier and a password. An unknown user, a wrong password and a disabled account
      * get the same answer in the same time (ASVS 6.3.8). Only the right password reveals that an account
-     * is not activated.
+     * is not activated. A login that needs a second factor is pending: complete-login.ts answers both.
      * @throws AppError `invalid_credentials`, `activation_required`, `validation_failed`,
      *   `rate_limited`, `overloaded`, `unavailable`
      */
-    async login(body: LoginBody, caller: Caller, mark?: string): Promise<Login> {
+    async login(body: LoginBody, caller: Caller): Promise<LoginOutcome> {
       const identifier = readOneIdentifier(body)
       // Before the first statement, so that a flood of logins costs the database nothing.
-      const tried = await passwords.admit(() => logIn(identifier, body.password, caller, mark))
+      const tried = await passwords.admit(() => logIn(identifier, body.password, caller))
       if (tried.login) return tried.login
       // The lane is free, and so is the place in its queue.
       await failureDelay.wait(tried.elapsed)
@@ -108,11 +108,10 @@ export function createSessionService(dependencies: Dependencies) {
     identifier: Identifier,
     password: string,
     caller: Caller,
-    mark?: string,
-  ): Promise<{ login: Login } | { login?: undefined; failure: AppError; elapsed: number }> {
+  ): Promise<{ login: LoginOutcome } | { login?: undefined; failure: AppError; elapsed: number }> {
     const found = await store.users.findCredential(identifier)
     const account = found && { id: found.user.id, version: found.password_version }
-    const device = account && devices.read(mark, account)
+    const device = account && devices.read(caller.marks?.device, account)
     const { address } = caller
     const attempt = await limits.guesses.login({ identifier, address, device, account })
     const { status, isBlocked } = attempt

@@ -9,6 +9,7 @@ import {
   setCookie,
 } from '../../http/cookies.js'
 import { AppError } from '../../errors.js'
+import { callerOf, type Caller } from '../../http/caller.js'
 import { deviceMarkTtl } from '../limits/device.js'
 import type { TokenPair } from '../tokens/service.js'
 
@@ -16,12 +17,22 @@ export type SessionCookies = ReturnType<typeof createSessionCookies>
 
 /**
  * `session` holds the access token and `refresh` the refresh token. `device` marks a device that has
- * logged in before. `asker` marks a browser that requested a message. `flash` names a message for the
+ * logged in before. `trusted` stands for the second factor on a device, and `challenge` binds a login that waits for it
+ * to the browser. `asker` marks a browser that requested a message. `flash` names a message for the
  * next page. `social` holds the state of a social login in progress. The last two are of the hosts of apps
  * behind forward-auth: `gatehouse` holds the token there, and `gatehouse_login` marks a browser that logs in there.
  */
 export type CookieName =
-  'session' | 'refresh' | 'device' | 'asker' | 'flash' | 'social' | 'gatehouse' | 'gatehouse_login'
+  | 'session'
+  | 'refresh'
+  | 'device'
+  | 'trusted'
+  | 'challenge'
+  | 'asker'
+  | 'flash'
+  | 'social'
+  | 'gatehouse'
+  | 'gatehouse_login'
 
 type Options = { publicUrl: string; corsOrigins: string[]; refreshTtl: number }
 
@@ -166,6 +177,19 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
       }
       self.set(request, reply, tokens)
       self.setDevice(reply, device)
+    },
+
+    /** The caller of a login, with the cookies that count there. A page is for browsers only. */
+    loginCaller(request: FastifyRequest, { isPage = false } = {}): Caller {
+      return {
+        ...callerOf(request),
+        marks: {
+          device: self.read(request, 'device'),
+          trusted: self.read(request, 'trusted'),
+          binding: self.read(request, 'challenge'),
+          isBrowser: isPage || !isScript(request),
+        },
+      }
     },
 
     setDevice(reply: FastifyReply, mark: string): void {

@@ -10,6 +10,8 @@ export type Credential = {
   password_version: number
   activated: boolean
   disabled: boolean
+  /** Whether the user has a second factor. */
+  has_factor: boolean
 }
 
 /** The SQL about passwords. `columns` are those of a user. */
@@ -82,13 +84,15 @@ export function createCredentialQueries(db: Db, columns: string) {
   async function findCredential(column: string, value: string): Promise<Credential | undefined> {
     const { rows } = await db.query<User & Omit<Credential, 'user'>>(
       `select ${columns}, password_hash, password_version, activated_at is not null as activated,
-         disabled_at is not null as disabled
+         disabled_at is not null as disabled,
+         exists (select from totp_factors f where f.user_id = users.id and f.secret is not null)
+           as has_factor
        from users where ${column} = $1`,
       [value],
     )
     const [row] = rows
     if (!row) return undefined
-    const { password_hash, password_version, activated, disabled, ...user } = row
-    return { user, password_hash, password_version, activated, disabled }
+    const { password_hash, password_version, activated, disabled, has_factor, ...user } = row
+    return { user, password_hash, password_version, activated, disabled, has_factor }
   }
 }

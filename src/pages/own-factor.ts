@@ -1,0 +1,213 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { AppError } from '../errors.js'
+import { IdParams, type Factors } from '../features/factors/schemas.js'
+import type { FactorService } from '../features/factors/service.js'
+import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import { actorOf, type Actor } from '../http/caller.js'
+import { setFlash, takeFlash } from './flash.js'
+import { closed, consumes, pageReplies, tags, Text } from './forms.js'
+import { renderForm, type SendPage } from './layout.js'
+import { codeField, enrolmentView, recoveryCodesView } from './second-factor.js'
+import { compileView, type Markup } from './views.js'
+import type { Visitors } from './visitor.js'
+
+type Options = {
+  factors: FactorService
+  visitors: Visitors
+  cookies: SessionCookies
+  send: SendPage
+}
+
+const state = compileView<Pick<Factors, 'totp' | 'recovery_codes'>>('factor-state')
+
+const path = '/second-factor'
+const title = 'Second factor'
+const refusals = ['invalid_token', 'reauthentication_required'] as const
+
+/** The pages on which users add, replace and remove their second factor. */
+export const ownFactorPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
+  const { factors, visitors, cookies, send } = options
+  const none = Type.Object({}, closed)
+
+  app.get(
+    path,
+    { schema: { summary: 'The page of the second factor', tags, response: pageReplies } },
+    async (request, reply) => {
+      const user = await visitors.find(request, reply)
+      if (!user) return logInFirst(reply, 'login_required')
+      const flash = takeFlash(cookies, request, reply)
+      const content = stateContent(await factors.get(user.id))
+      return send(reply, 200, { title, flash, content })
+    },
+  )
+
+  app.post(
+    `${path}/begin`,
+    {
+      schema: {
+        summary: 'Show the key of a new authenticator app',
+        tags,
+        consumes,
+        body: none,
+        errors: [...refusals],
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      await change(request, reply, async (caller) => {
+        const made = await factors.begin(caller)
+        return send(reply, 200, { title, content: [enrolmentView(made), confirmForm()] })
+      })
+      return reply
+    },
+  )
+
+  app.post(
+    `${path}/confirm`,
+    {
+      schema: {
+        summary: 'Confirm the authenticator app by a code',
+        tags,
+        consumes,
+        body: Type.Object({ code: Text }, closed),
+        errors: [...refusals, 'rate_limited'],
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      await change(request, reply, async (caller) => {
+        try {
+          return await showCodes(reply, await factors.confirm(caller, request.body.code ?? ''))
+        } catch (error) {
+          if (!(error instanceof AppError) || error.code !== 'invalid_code') throw error
+          const fault = 'The code is wrong.'
+          return send(reply, error.statusCode, { title, fault, content: [confirmForm()] })
+        }
+      })
+      return reply
+    },
+  )
+
+  app.post(
+    `${path}/codes`,
+    {
+      schema: {
+        summary: 'Replace the recovery codes',
+        tags,
+        consumes,
+        body: none,
+        errors: [...refusals, 'not_found'],
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      await change(request, reply, async (caller) =>
+        showCodes(reply, await factors.renewCodes(caller)),
+      )
+      return reply
+    },
+  )
+
+  app.post(
+    `${path}/remove`,
+    {
+      schema: {
+        summary: 'Remove the second factor',
+        tags,
+        consumes,
+        body: none,
+        errors: [...refusals, 'not_found', 'factor_required'],
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      await change(request, reply, async (caller) => {
+        await factors.remove(caller)
+        setFlash(cookies, reply, 'factor_removed')
+        return reply.redirect(path, 303)
+      })
+      return reply
+    },
+  )
+
+  app.post(
+    `${path}/devices/:id/forget`,
+    {
+      schema: {
+        summary: 'Ask for the second factor again on a device',
+        tags,
+        consumes,
+        params: IdParams,
+        body: none,
+        errors: [...refusals, 'not_found'],
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      await change(request, reply, async (caller) => {
+        await factors.forgetDevice(caller, request.params.id)
+        return reply.redirect(path, 303)
+      })
+      return reply
+    },
+  )
+
+  /** Runs a change of the signed-in user. If the login is too old, the user logs in again. */
+  async function change(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    work: (caller: Actor) => Promise<FastifyReply>,
+  ): Promise<FastifyReply> {
+    if (!(await visitors.find(request, reply))) throw new AppError('invalid_token')
+    try {
+      return await work(actorOf(request))
+    } catch (error) {
+      const isOld = error instanceof AppError && error.code === 'reauthentication_required'
+      if (!isOld) throw error
+      return logInFirst(reply, 'log_in_again')
+    }
+  }
+
+  function logInFirst(reply: FastifyReply, flash: 'login_required' | 'log_in_again') {
+    setFlash(cookies, reply, flash)
+    const login = `/login?next=${encodeURIComponent(path)}`
+    return reply.redirect(flash === 'log_in_again' ? `${login}&prompt=login` : login, 303)
+  }
+
+  function showCodes(reply: FastifyReply, codes: string[]): FastifyReply {
+    const content = [recoveryCodesView(codes, path)]
+    return send(reply, 200, { title: 'Your recovery codes', content })
+  }
+}
+
+const button = (text: string, action: string): Markup =>
+  renderForm({ button: text, action: `${path}/${action}`, fields: [] })
+
+const confirmForm = (): Markup =>
+  renderForm({
+    button: 'Confirm',
+    action: `${path}/confirm`,
+    takesFocus: true,
+    fields: [codeField],
+  })
+
+function stateContent({ totp, recovery_codes, required, trusted_devices }: Factors): Markup[] {
+  const shown = state({ totp, recovery_codes })
+  if (!totp) return [shown, button('Add an authenticator app', 'begin')]
+  return [
+    shown,
+    button('Replace the authenticator app', 'begin'),
+    button('Make new recovery codes', 'codes'),
+    ...(required ? [] : [button('Remove the second factor', 'remove')]),
+    ...trusted_devices.map(({ id, user_agent, created_at }) =>
+      renderForm({
+        text: `Trusted since ${created_at.slice(0, 10)}: ${user_agent ?? 'an unnamed device'}`,
+        button: 'Do not trust this device',
+        action: `${path}/devices/${id}/forget`,
+        fields: [],
+      }),
+    ),
+  ]
+}
