@@ -1,13 +1,14 @@
 FROM docker.io/library/node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY packages/client/package.json packages/client/
 COPY packages/verify/package.json packages/verify/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY packages packages
 COPY scripts/build.js scripts/code-cache.js scripts/
 COPY src src
-RUN npm run build && rm dist/.tsbuildinfo packages/*/dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && rm dist/.tsbuildinfo packages/*/dist/.tsbuildinfo && npm prune --omit=dev --no-audit --no-fund && rm node_modules/@gatehouse/client
 
 FROM docker.io/library/node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Gatehouse" \

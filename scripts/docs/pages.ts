@@ -1,4 +1,5 @@
 import { claimsPage } from './claims.js'
+import { clientTypes } from './client-types.js'
 import { commandLinePage } from './command-line.js'
 import { configurationPage, exampleFile } from './configuration.js'
 import { errorsPage } from './errors.js'
@@ -16,4 +17,5 @@ export const generated = async (document: Document): Promise<Record<string, stri
   'docs/reference/metrics.md': await metricsPage(),
   'docs/reference/claims.md': claimsPage(),
   'docs/reference/log.md': logPage(),
+  'packages/client/src/api.ts': await clientTypes(document),
 })

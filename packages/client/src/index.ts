@@ -1,0 +1,5 @@
+export type * from './api.js'
+export { createClient, type Client, type ClientEvent, type ClientOptions } from './client.js'
+export { GatehouseError, type Code } from './errors.js'
+export type { Tokens } from './tokens.js'
+export type { Progress } from './upload.js'
