@@ -1,0 +1,43 @@
+import type { Claims } from '@gatehouse/verify'
+import type { Client } from '../client.js'
+
+/** What the middleware uses of Astro's context. Typed here, because Astro is no dependency. */
+export type Context = {
+  request: Request
+  url: URL
+  isPrerendered: boolean
+  routePattern: string
+  cookies: Cookies
+  locals: object
+}
+
+export type Cookies = {
+  get: (name: string) => { value: string } | undefined
+  set: (name: string, value: string, attributes: CookieAttributes) => void
+  delete: (name: string, attributes: CookieAttributes) => void
+}
+
+export type CookieAttributes = {
+  path: string
+  httpOnly: boolean
+  sameSite: 'lax'
+  secure: boolean
+  maxAge?: number
+}
+
+/** What the middleware adds to `Astro.locals`. */
+export type GatehouseLocals = {
+  /** The claims of the access token, or undefined for a visitor without a login. */
+  user: Claims | undefined
+  /** Calls Gatehouse for this visitor. A login or logout by it sets the cookies. */
+  gatehouse: Client
+}
+
+/** What the integration tells the middleware. */
+export type Settings = {
+  protect: string[]
+  loginPage: string
+  base: string
+  /** Whether the site's address is https, however the request came in. */
+  isSecure: boolean
+}

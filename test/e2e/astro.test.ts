@@ -1,0 +1,190 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { ada, logIn, testApp } from '../support/app.js'
+import { openBrowser, openPage } from '../support/browser.js'
+import { picture } from '../support/pictures.js'
+import { freePort } from '../support/server-process.js'
+import { until } from '../support/until.js'
+
+const example = fileURLToPath(new URL('../../examples/astro', import.meta.url))
+
+function run(command: string, env: NodeJS.ProcessEnv = process.env): void {
+  const { status, stdout, stderr } = spawnSync(command, { cwd: example, env, shell: true })
+  if (status !== 0) throw new Error(`${command}: ${String(stdout)}${String(stderr)}`)
+}
+
+/** The site of the example, built and started, and the service beside it. */
+async function startSite(t: Test) {
+  const origin = `http://localhost:${String(await freePort())}`
+  const service = await testApp(t, { env: { PUBLIC_URL: origin, TRUST_PROXY: 'loopback' } })
+  const calls: string[] = []
+  service.app.server.on('request', ({ method, url = '' }) => {
+    if (!url.startsWith('/.well-known/')) calls.push(`${method ?? ''} ${url}`)
+  })
+  await service.app.listen({ host: 'localhost', port: Number(new URL(origin).port) })
+
+  if (!existsSync(`${example}/node_modules/astro`)) run('npm ci --no-audit --no-fund')
+  const port = String(await freePort())
+  const site = `http://localhost:${port}`
+  const env = { ...process.env, SITE: site, GATEHOUSE_URL: origin, ASTRO_TELEMETRY_DISABLED: '1' }
+  run('npx astro build', env)
+  const child = spawn(process.execPath, ['dist/server/entry.mjs'], {
+    ...{ cwd: example, stdio: 'inherit' },
+    env: { ...env, HOST: '127.0.0.1', PORT: port },
+  })
+  t.teardown(() => child.kill())
+  const answers = () =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await until(answers, 'the site to start')
+  const count = (call: string) => calls.filter((each) => each === call).length
+  return { ...service, site, calls, count }
+}
+
+t.test('an Astro site logs its users in', async (t) => {
+  const { app, site, calls, count } = await startSite(t)
+  const browser = await openBrowser(t)
+  const { page, context, complaints } = await openPage(browser)
+  const email = page.getByLabel('E-mail address')
+  const password = page.getByLabel('Password')
+
+  await t.test(
+    'a protected page leads to the login page, however its path is written',
+    async (t) => {
+      await page.goto(`${site}/app`)
+      t.equal(page.url(), `${site}/login?next=%2Fapp`)
+      for (const path of [
+        '/app/',
+        '//app',
+        '/%61pp',
+        '/%2561pp',
+        '/APP',
+        '/app/sessions',
+        '/x/../app',
+      ]) {
+        const answer = await fetch(site + path, { redirect: 'manual' })
+        t.not(answer.status, 200, path)
+      }
+      const script = await fetch(`${site}/app`, { redirect: 'manual' })
+      t.equal(script.status, 401, 'a script gets no page')
+    },
+  )
+
+  await t.test('registers, and comes to the protected page', async (t) => {
+    await page.goto(`${site}/register`)
+    await email.fill(ada.email)
+    await password.fill('x')
+    await page.getByRole('button', { name: 'Register' }).click()
+    t.match(await page.locator('[role=alert]').innerText(), /at least 8 characters/)
+    await email.fill(ada.email)
+    await password.fill(ada.password)
+    await page.getByRole('button', { name: 'Register' }).click()
+    await page.waitForURL(`${site}/app`)
+    t.match(await page.locator('main').innerText(), 'You are logged in as')
+  })
+
+  await t.test('a page of a logged-in user calls Gatehouse never', async (t) => {
+    calls.length = 0
+    for (let view = 0; view < 5; view += 1) await page.goto(`${site}/app`)
+    await page.goto(site)
+    await page.getByText('Hello').filter({ hasNotText: '…' }).waitFor()
+    t.strictSame(calls, [])
+  })
+
+  await t.test('no page and no script has a token, and no cache keeps a page', async (t) => {
+    const answer = await page.goto(`${site}/app`)
+    t.match(answer?.headers(), { 'cache-control': 'private, no-store' })
+    t.notMatch(await page.content(), /eyJ/)
+    const stores = 'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])'
+    t.equal(await page.evaluate(stores), '[{},{},""]')
+    const names = (await context.cookies()).map(({ name }) => name).sort()
+    t.strictSame(names, ['device', 'refresh', 'session'])
+  })
+
+  await t.test('ten requests without an access token send one refresh', async (t) => {
+    await context.clearCookies({ name: 'session' })
+    const statuses = await page.evaluate<number[]>(`Promise.all(Array.from({ length: 10 }, () =>
+      fetch('/app', { headers: { accept: 'text/html' } }).then(({ status, redirected }) => redirected ? 0 : status)))`)
+    t.ok(
+      statuses.every((status) => status === 200),
+      String(statuses),
+    )
+    t.equal(count('POST /api/refresh'), 1)
+    t.ok((await context.cookies()).some(({ name }) => name === 'session'))
+  })
+
+  await t.test('shows a picture before it is uploaded, and uploads it', async (t) => {
+    const file = { name: 'me.png', mimeType: 'image/png', buffer: await picture('png') }
+    await page.goto(`${site}/app`)
+    await page.getByLabel('Picture').setInputFiles(file)
+    await page.getByAltText('Preview of the picture').waitFor({ state: 'visible' })
+    await page.getByRole('button', { name: 'Upload' }).click()
+    await page.waitForURL(`${site}/app`)
+    t.equal(count('POST /api/upload_profile_pic'), 1)
+    t.equal(await page.locator('[role=alert]').count(), 0)
+  })
+
+  await t.test('the session has the address of the browser, whatever it forges', async (t) => {
+    const forger = await browser.newContext({
+      ...{ extraHTTPHeaders: { 'x-forwarded-for': '203.0.113.9' }, javaScriptEnabled: false },
+      userAgent: 'Forger',
+    })
+    const other = await forger.newPage()
+    await other.goto(`${site}/login?next=/app/sessions`)
+    await other.getByLabel('E-mail address').fill(ada.email)
+    await other.getByLabel('Password').fill(ada.password)
+    await other.getByRole('button', { name: 'Log in' }).click()
+    await other.waitForURL(`${site}/app/sessions`)
+    const text = await other.locator('main').innerText()
+    t.match(text, /This browser: Forger from 127\.0\.0\.1/, 'and it works without a script')
+    t.notMatch(text, '203.0.113.9')
+  })
+
+  await t.test('a logout elsewhere counts within a second', async (t) => {
+    const { access_token } = await logIn(app)
+    const headers = { authorization: `Bearer ${access_token}` }
+    await app.inject({ method: 'DELETE', url: '/api/sessions', headers })
+    const ended = performance.now()
+    await until(async () => {
+      await page.goto(`${site}/app`)
+      return page.url().includes('/login')
+    }, 'the site to refuse the session')
+    t.ok(performance.now() - ended < 1_500, `${String(performance.now() - ended)} ms with the page`)
+    t.notOk((await context.cookies()).some(({ name }) => name === 'session'))
+  })
+
+  await t.test('signs out everywhere', async (t) => {
+    await email.fill(ada.email)
+    await password.fill('wrong horse battery')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    t.equal(await page.locator('[role=alert]').innerText(), 'Invalid credentials')
+    await email.fill(ada.email)
+    await password.fill(ada.password)
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.waitForURL(`${site}/app`)
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+    await page.waitForURL(`${site}/`)
+    t.match(await page.locator('nav').innerText(), 'Log in')
+    t.equal(count('POST /api/logout'), 1)
+  })
+
+  t.strictSame(complaints, [])
+})
+
+t.test('the guide has at most 15 lines of glue, and they are those of the example', (t) => {
+  const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+  const guide = read('docs/astro.md')
+  const glue = [...guide.matchAll(/^```(?:js|astro|ts) glue\n([^]*?)^```/gm)].flatMap(
+    ([, code = '']) => code.split('\n').filter((line) => line.trim() !== '' && line !== '---'),
+  )
+  t.ok(glue.length > 5 && glue.length <= 15, `${String(glue.length)} lines`)
+  const pages = ['astro.config.mjs', 'src/pages/login.astro', 'src/pages/logout.ts']
+  const code = pages.map((page) => read(`examples/astro/${page}`)).join('\n')
+  for (const line of glue.filter((each) => !each.includes('example.org')))
+    t.ok(code.includes(line.trim()), line)
+  t.end()
+})
