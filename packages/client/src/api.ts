@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'invalid_json'
   | 'weak_password'
   | 'invalid_code'
+  | 'invalid_invitation'
   | 'invalid_grant'
   | 'invalid_scope'
   | 'unsupported_grant_type'
@@ -19,6 +20,10 @@ export type ErrorCode =
   | 'invalid_client'
   | 'activation_required'
   | 'reauthentication_required'
+  | 'registration_closed'
+  | 'invitation_required'
+  | 'domain_not_allowed'
+  | 'second_factor_required'
   | 'email_required'
   | 'forbidden'
   | 'cross_site_request'
@@ -34,6 +39,8 @@ export type ErrorCode =
   | 'role_taken'
   | 'built_in_role'
   | 'last_admin'
+  | 'api_key_limit'
+  | 'factor_required'
   | 'no_address'
   | 'body_too_large'
   | 'uri_too_long'
@@ -112,6 +119,8 @@ export type RegisterBody = {
   gender?: string
   /** 8 characters to 1,024 bytes */
   password: string
+  /** the `token` of an invitation */
+  invitation?: string
 }
 
 export type LoginBody = {
