@@ -237,6 +237,11 @@ const endings: Record<string, (test: TestApp, id: string) => Promise<unknown>> =
   },
   'the account is disabled': async ({ sql }, id) =>
     sql('update users set disabled_at = now() where id = $1', [id]),
+  'the user has a second factor': async ({ sql }, id) =>
+    sql('insert into totp_factors (user_id, secret, confirmed_at) values ($1, $2, now())', [
+      id,
+      Buffer.from('sealed'),
+    ]),
   'the account is not activated': async ({ sql }, id) =>
     sql('update users set activated_at = null where id = $1', [id]),
 }
