@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import t from 'tap'
 import { createLookup } from '../../../src/features/denylist/lookup.js'
 import type { DenylistRow } from '../../../src/features/denylist/repository.js'
@@ -41,13 +41,13 @@ t.test('who asks during a query shares the next one, and none is told what is ol
     return []
   })
   const first = lookup.query(['a'])
-  await sleep(1)
+  await endOfTurn()
   const others = ['b', 'c', 'b'].map((id) => lookup.query([id]))
-  await sleep(1)
+  await endOfTurn()
   t.same(questions, [['a']], 'one at a time')
   release()
   await first
-  await sleep(1)
+  await endOfTurn()
   t.same(questions, [['a'], ['b', 'c']])
   release()
   await Promise.all(others)
@@ -79,7 +79,7 @@ t.test(
 t.test('who waits behind a query that fails is refused with it', async (t) => {
   const { lookup, questions } = lookupOn(never)
   const first = outcomeOf(lookup.query(['a']))
-  await sleep(1)
+  await endOfTurn()
   const second = outcomeOf(lookup.query(['b']))
   t.same(await Promise.all([first, second]), ['unavailable', 'unavailable'])
   t.equal(questions.length, 1)
@@ -92,7 +92,7 @@ t.test('an answer that comes too late changes nothing', async (t) => {
   const stale = release
   pass(251)
   const again = lookup.query(['a'])
-  await sleep(1)
+  await endOfTurn()
   stale([])
   release([{ id: 'a', epoch: null }])
   t.equal((await again).isDenied('a'), true)
