@@ -20,9 +20,10 @@ export function createRoleRepository(db: Db) {
 
     async list(): Promise<Role[]> {
       const { rows } = await db.query<Role>(
-        `select name, created_at,
-           (select count(*)::integer from user_roles where role = name) as users
-         from roles order by name`,
+        `select name, created_at, coalesce(users, 0) as users
+         from roles left join (
+           select role as name, count(*)::integer as users from user_roles group by role) given using (name)
+         order by name`,
       )
       return rows
     },

@@ -27,7 +27,7 @@ export type Sample = Record<string, unknown>
 export type Caller = Awaited<ReturnType<typeof createCaller>>
 
 // Of what says who is meant, a good request names the e-mail address alone.
-const unused = ['username', 'mobile', 'token']
+const unused = ['username', 'mobile', 'token', 'invitation', 'expires_in']
 let accounts = 0
 
 /**

@@ -63,7 +63,7 @@ t.test('redirect URIs are replaced, and a code for one that is gone is refused',
   t.strictSame(await urisOf('shop'), wanted)
   const exchanged = await service.exchange(service.shop, code, verifier)
   t.match(exchanged.json(), { error: 'invalid_grant' })
-  t.match(await set('shop', 'http://shop.example.org/'), { code: 1, errors: /must be https/ })
+  t.match(await set('shop', 'http://shop.example.org/'), { code: 1, errors: /must use https/ })
   t.match(await set('spa'), { code: 1, errors: /is required for a public client/ })
   t.match(await set('nowhere', ...wanted), { code: 1, errors: 'There is no client named nowhere.' })
   t.strictSame(await urisOf('shop'), wanted)

@@ -1,5 +1,5 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as endOfTurn, setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { createSeal } from '../../../src/crypto/seal.js'
@@ -364,7 +364,9 @@ t.test('a keyring reloads once for many, tells of changes, and keeps what it has
   let changes = 0
   keyring.onChange(() => (changes += 1))
   loads = 0
-  await Promise.all(Array.from({ length: 50 }, () => keyring.reload()))
+  const first = keyring.reload()
+  await endOfTurn()
+  await Promise.all([first, ...Array.from({ length: 49 }, () => keyring.reload())])
   t.equal(loads, 2, 'one that was running, and one for who came meanwhile')
   t.equal(changes, 0)
   await keyring.poll()
