@@ -46,7 +46,7 @@ export function createMiddleware({ settings, url, verifier, addressOf, ...option
     const isOpen = claims !== undefined || !isProtected(context, settings)
     const reply = isOpen ? await next() : isUnknown ? unavailable() : refuse(context)
     // The page of one visitor is not for another one.
-    return cookies.hasChanged() || !isOpen || isProtected(context, settings)
+    return cookies.hasChanged() || claims || !isOpen || isProtected(context, settings)
       ? withoutCaching(reply)
       : reply
   }
