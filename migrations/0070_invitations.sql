@@ -1,5 +1,5 @@
 -- Invitations to register. Only the SHA-256 of the token is stored; null until the message with it is sent. Without
--- an address anyone may use it. `is_proof`: the token was mailed to the address, so whoever has it owns the address.
+-- an address anyone may use it. `is_proof`: the token was mailed to the address, so its holder owns the address.
 -- The inviter is a user or a client. Without one it is an operator's.
 create table invitations (
   id uuid primary key,

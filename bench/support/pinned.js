@@ -1,11 +1,11 @@
-// Servers on one core and who asks them on another: CPU time of a server for each request.
+// Servers on one core and their client on another: CPU time of a server for each request.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
 const connections = 32
 
-/** One core for the servers, and another for who asks. */
+/** One core for the servers, and another for the client. */
 export function pin(pid, core) {
   if (process.platform === 'linux') execFileSync('taskset', ['-a', '-p', '-c', `${core}`, `${pid}`])
 }
@@ -28,7 +28,7 @@ export async function ask(port, path, count, headers = {}) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   const request = `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${lines.join('')}\r\n`
   let left = count
-  // Who sleeps has to be woken, which the server's write would pay for, and a slow server's more often.
+  // A sleeping client must be woken, and the write of the server would pay for it: more often that of a slow server.
   const stayAwake = () => void (left > 0 && setImmediate(stayAwake))
   stayAwake()
   await Promise.all(

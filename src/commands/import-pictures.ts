@@ -11,14 +11,14 @@ const maxBytes = 5 * 1_048_576
 /**
  * Reads the pictures of users from the folder of the old app. Of a path such as `/static/uploads/ada.png` the last part
  * counts, so that a row cannot name a file elsewhere.
- * @throws OperatorError if it is no folder
+ * @throws OperatorError if it is not a folder
  */
 export async function openPictures(
   folder: string,
   uploads: Pick<UploadService, 'convertPicture'>,
 ): Promise<ReadPicture> {
   const found = await stat(folder).catch(() => undefined)
-  if (!found?.isDirectory()) throw new OperatorError(`--pictures ${folder} is no folder`)
+  if (!found?.isDirectory()) throw new OperatorError(`--pictures ${folder} is not a folder`)
 
   return async (name) => {
     const file = name.split(/[\\/]/).pop() ?? ''

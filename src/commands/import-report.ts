@@ -48,7 +48,9 @@ async function removeOld(path: string): Promise<void> {
   const start = await readStart(file).finally(() => file.close())
   if (start === undefined) return
   if (start !== '' && start !== head)
-    throw new OperatorError(`${path} is no report of an import: name another file with --rejects`)
+    throw new OperatorError(
+      `${path} is not the report of an import: name another file with --rejects`,
+    )
   await rm(path)
 }
 

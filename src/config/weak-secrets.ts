@@ -14,7 +14,7 @@ const placeholders = [
 
 const secrets = ['KEYS_SECRET', 'JWT_SECRET', 'SMS_WEBHOOK_SECRET', 'METRICS_TOKEN']
 
-/** Secrets of another system. Whoever guesses one logs in as any imported user. */
+/** Secrets of another system. An attacker who guesses one can log in as any imported user. */
 const oldSecrets = ['OLD_APP_JWT_SECRET', 'OLD_APP_COOKIE_SECRET']
 
 /** Faults of secrets that are long enough and yet easy to guess. The schema refuses shorter ones. */

@@ -162,7 +162,7 @@ export const registerPages: FastifyPluginAsyncTypebox<Options> = async (app, opt
     }
   }
 
-  /** Shows why nobody may register, or not with this invitation. Rethrows any other error. */
+  /** Shows why the registration is refused. Rethrows any other error. */
   function refuse(error: unknown, reply: FastifyReply) {
     if (!isRefusal(error)) throw error
     const fault = `${error.message}.`

@@ -134,7 +134,7 @@ t.test('the report never replaces another file', async (t) => {
   const source = await test.file('users.csv', 'email,username\nada@example.org,ada\nno,bob\n')
   const { code, errors } = await commandsOn(test)(['import', source, '--rejects', source])
   t.equal(code, 1)
-  t.match(errors, /users.csv is no report of an import: name another file with --rejects/)
+  t.match(errors, /users.csv is not the report of an import: name another file with --rejects/)
   t.equal((await test.sql('select from users')).length, 0)
 })
 
@@ -199,7 +199,7 @@ t.test('pictures of a folder come along, and no file elsewhere', async (t) => {
   t.strictSame(stored, [{ username: 'user0' }])
   const second = await test.run(path, '--pictures', folder)
   t.match(second.out, /7 users already exist/)
-  t.match((await test.run(path, '--pictures', join(folder, 'no'))).errors, /is no folder/)
+  t.match((await test.run(path, '--pictures', join(folder, 'no'))).errors, /is not a folder/)
 })
 
 t.test('a username may be the word null', async (t) => {

@@ -39,7 +39,7 @@ type Dependencies = {
 /** What exchanges a code: an app, or Gatehouse itself for the host of one. */
 type Exchanger = Pick<Client, 'id' | 'name' | 'redirect_uris'>
 
-/** `gatehouse` is no name of a client, and no request to the token endpoint comes from it. */
+/** No client is named `gatehouse`, and the token endpoint gets no request from it. */
 const gatehouse = { id: '00000000-0000-0000-0000-000000000000', name: ownClientId }
 
 type Exchange = { code: string; redirect_uri: string; code_verifier: string }

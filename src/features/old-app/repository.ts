@@ -13,7 +13,7 @@ export function createOldAppRepository(db: Db) {
       return rows.length === 1 ? rows[0]?.user_id : undefined
     },
 
-    /** Whether old tokens of the user may still log in. Whoever ends them waits for this transaction. */
+    /** Whether old tokens of the user may still log in. A statement that ends them waits for this transaction. */
     async hold(userId: string): Promise<boolean> {
       const { rowCount } = await db.query(
         'select from imported_names where user_id = $1 for key share',

@@ -37,7 +37,7 @@ export function createAddressOf(proxies: string) {
 /** An IPv4 address of a socket that also takes IPv6 begins with `::ffff:`. */
 const plain = (address: string) => address.replace(/^::ffff:(?=[\d.]+$)/i, '')
 
-/** @throws RangeError for a value that is no address and no network */
+/** @throws RangeError for a value that is neither an address nor a network */
 function trusting(proxies: string): (address: string) => boolean {
   const list = new BlockList()
   for (const proxy of proxies.split(',').map((each) => each.trim())) {
@@ -46,7 +46,7 @@ function trusting(proxies: string): (address: string) => boolean {
     const type = isIP(address) === 6 ? 'ipv6' : 'ipv4'
     const length = bits === undefined ? (type === 'ipv6' ? 128 : 32) : Number(bits)
     if (isIP(address) === 0 || !Number.isInteger(length)) {
-      throw new RangeError(`GATEHOUSE_SITE_PROXIES: "${proxy}" is no address and no network`)
+      throw new RangeError(`GATEHOUSE_SITE_PROXIES: "${proxy}" is neither an address nor a network`)
     }
     list.addSubnet(address, length, type)
   }

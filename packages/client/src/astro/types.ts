@@ -1,7 +1,7 @@
 import type { Claims } from '@gatehouse/verify'
 import type { Client } from '../client.js'
 
-/** What the middleware uses of Astro's context. Typed here, because Astro is no dependency. */
+/** What the middleware uses of Astro's context. Typed here, because Astro is not a dependency. */
 export type Context = {
   request: Request
   url: URL
