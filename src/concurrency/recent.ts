@@ -17,9 +17,15 @@ export function createRecent<Value>(max: number) {
 
     set: keep,
 
-    delete(key: string): void {
-      young.delete(key)
-      old.delete(key)
+    /** Returns whether there was such an entry. */
+    delete(key: string): boolean {
+      const wasOld = old.delete(key)
+      return young.delete(key) || wasOld
+    },
+
+    clear(): void {
+      young = new Map()
+      old = new Map()
     },
   }
 

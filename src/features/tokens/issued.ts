@@ -1,31 +1,17 @@
-/** The most tokens of a generation. There are two. */
-const max = 2_500
+import { createRecent } from '../../concurrency/recent.js'
 
-/**
- * Remembers access tokens that this instance has signed, until they are first used: their signature needs no check.
- * When the younger generation is full, it replaces the older one.
- */
+/** Remembers access tokens that this instance has signed, until they are first used: their signature needs no check. */
 export function createIssuedTokens() {
-  let young = new Set<string>()
-  let old = new Set<string>()
+  const tokens = createRecent<true>(2_500)
 
   return {
-    add(token: string): void {
-      if (young.size >= max) {
-        old = young
-        young = new Set()
-      }
-      young.add(token)
-    },
+    add: (token: string): void => tokens.set(token, true),
 
     /** Whether the token was signed here and not taken yet. */
-    take: (token: string): boolean => young.delete(token) || old.delete(token),
+    take: (token: string): boolean => tokens.delete(token),
 
     /** Call it when the keys change, because tokens of a removed key are no longer valid. */
-    clear(): void {
-      young.clear()
-      old.clear()
-    },
+    clear: tokens.clear,
   }
 }
 
