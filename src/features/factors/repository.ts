@@ -1,5 +1,6 @@
 import type { Db } from '../../db/pool.js'
-import type { TrustedDevice } from './schemas.js'
+import { createChallenges } from './challenges.js'
+import { createTrustedDevices } from './trusted-devices.js'
 
 /** The authenticator app of a user. Secrets are sealed. */
 export type StoredTotp = {
@@ -8,32 +9,6 @@ export type StoredTotp = {
   /** A secret that a code has not confirmed yet. */
   pending: Buffer | null
 }
-
-export type NewChallenge = {
-  token_hash: Buffer
-  user_id: string
-  password_version: number
-  is_enrolment: boolean
-  binding_hash: Buffer | null
-  amr: string[] | null
-  detail: Record<string, string>
-  /** In seconds. */
-  ttl: number
-}
-
-export type Challenge = Pick<
-  NewChallenge,
-  'user_id' | 'password_version' | 'is_enrolment' | 'amr' | 'detail'
->
-
-/** The most tries of a challenge. */
-const maxAttempts = 5
-/** The most challenges and trusted devices of a user. Further ones replace the oldest. */
-const perUser = 20
-
-const challengeColumns = 'user_id, password_version, is_enrolment, amr, detail'
-const isOpen = `token_hash = $1 and expires_at > now()
-  and (binding_hash is null or binding_hash = $2)`
 
 /** All SQL about second factors. The clock is the database's, except for the time steps of codes. */
 export function createFactorRepository(db: Db) {
@@ -121,109 +96,8 @@ export function createFactorRepository(db: Db) {
       return rows[0]?.had === true
     },
 
-    async putChallenge(challenge: NewChallenge): Promise<void> {
-      const { token_hash, user_id, password_version, is_enrolment, binding_hash } = challenge
-      await db.query(
-        `with surplus as (
-           delete from login_challenges where token_hash in (
-             select token_hash from login_challenges where user_id = $2
-             order by created_at desc offset $9 for update skip locked))
-         insert into login_challenges (token_hash, user_id, password_version, is_enrolment,
-           binding_hash, amr, detail, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))`,
-        [
-          token_hash,
-          user_id,
-          password_version,
-          is_enrolment,
-          binding_hash,
-          challenge.amr,
-          challenge.detail,
-          challenge.ttl,
-          perUser - 1,
-        ],
-      )
-    },
-
-    /** Reads a challenge. Undefined if it is unknown, expired or of another browser. */
-    async findChallenge(hash: Buffer, binding: Buffer | null): Promise<Challenge | undefined> {
-      const { rows } = await db.query<Challenge>(
-        `select ${challengeColumns} from login_challenges
-         where ${isOpen} and attempts < ${String(maxAttempts)}`,
-        [hash, binding],
-      )
-      return rows[0]
-    },
-
-    /** As findChallenge, and counts a try. */
-    async tryChallenge(hash: Buffer, binding: Buffer | null): Promise<Challenge | undefined> {
-      const { rows } = await db.query<Challenge>(
-        `update login_challenges set attempts = attempts + 1
-         where ${isOpen} and attempts < ${String(maxAttempts)} returning ${challengeColumns}`,
-        [hash, binding],
-      )
-      return rows[0]
-    },
-
-    /** Uses a challenge up: of parallel requests, one gets true. */
-    async endChallenge(hash: Buffer): Promise<boolean> {
-      const { rowCount } = await db.query('delete from login_challenges where token_hash = $1', [
-        hash,
-      ])
-      return rowCount === 1
-    },
-
-    async trust(device: {
-      id: string
-      user_id: string
-      token_hash: Buffer
-      user_agent: string | null
-      ttl: number
-    }): Promise<void> {
-      const { id, user_id, token_hash, user_agent, ttl } = device
-      await db.query(
-        `with surplus as (
-           delete from trusted_devices where id in (
-             select id from trusted_devices where user_id = $2 order by id desc offset $6))
-         insert into trusted_devices (id, user_id, token_hash, user_agent, expires_at)
-         values ($1, $2, $3, $4, now() + make_interval(secs => $5))`,
-        [id, user_id, token_hash, user_agent, ttl, perUser - 1],
-      )
-    },
-
-    /** The browser to which a trusted device was bound; undefined if the secret is not of this user. */
-    async findTrusted(
-      userId: string,
-      hash: Buffer,
-    ): Promise<{ user_agent: string | null } | undefined> {
-      const { rows } = await db.query<{ user_agent: string | null }>(
-        `select user_agent from trusted_devices
-         where token_hash = $2 and user_id = $1 and expires_at > now()`,
-        [userId, hash],
-      )
-      return rows[0]
-    },
-
-    async listTrusted(userId: string): Promise<TrustedDevice[]> {
-      const { rows } = await db.query<TrustedDevice>(
-        `select id, user_agent, created_at, expires_at from trusted_devices
-         where user_id = $1 and expires_at > now() order by id desc`,
-        [userId],
-      )
-      return rows
-    },
-
-    async forget(userId: string, id: string): Promise<boolean> {
-      const { rowCount } = await db.query(
-        'delete from trusted_devices where user_id = $1 and id = $2',
-        [userId, id],
-      )
-      return rowCount === 1
-    },
-
-    async forgetAll(userId: string): Promise<void> {
-      await db.query('delete from trusted_devices where user_id = $1', [userId])
-    },
+    ...createChallenges(db),
+    ...createTrustedDevices(db),
   }
 }
 
