@@ -1,48 +1,35 @@
 import { ownClientId } from '@gatehouse/verify/protocol'
-import { createHash } from 'node:crypto'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Actor, Caller } from '../../http/caller.js'
 import { hashSecret, newSecret } from '../../crypto/secrets.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { AppError, invalidField } from '../../errors.js'
-import type { AuditRepository } from '../audit/repository.js'
 import type { Client } from '../clients/repository.js'
 import type { ClientService } from '../clients/service.js'
-import type { Limits } from '../limits/limits.js'
 import type { SessionRepository } from '../sessions/repository.js'
-import type { HostToken, TokenPair, TokenService, TokenSubject } from '../tokens/service.js'
+import type { HostToken, TokenPair, TokenService } from '../tokens/service.js'
 import type { LoginMarks } from './login-marks.js'
-import type { AuthorizationRepository, CodeBinding } from './repository.js'
+import { createCodeExchange } from './exchange.js'
+import type { Exchange, ExchangeDependencies, Exchanger } from './exchange.js'
+import type { AuthorizationRepository } from './repository.js'
 import { readOnce, readRequest, type AuthorizationError } from './request.js'
 
 type Repositories = {
-  audit: Pick<AuditRepository, 'add'>
-  authorizations: AuthorizationRepository
-  sessions: Pick<SessionRepository, 'end' | 'find' | 'openRelated'>
+  authorizations: Pick<AuthorizationRepository, 'add'>
+  sessions: Pick<SessionRepository, 'find'>
 }
 
-type Dependencies = {
+type Dependencies = ExchangeDependencies & {
   store: UnitOfWork<Repositories>
   clients: Pick<ClientService, 'find'>
   tokens: TokenService
-  limits: Limits
   marks: LoginMarks
-  newId: () => string
-  log: FastifyBaseLogger
   issuer: string
-  /** The most sessions that a login may have, beside its first. */
-  sessionsPerUser: number
   /** The hosts of apps behind forward-auth, by the redirect URI of each. */
   hosts: ReadonlyMap<string, string>
 }
 
-/** What exchanges a code: an app, or Gatehouse itself for the host of one. */
-type Exchanger = Pick<Client, 'id' | 'name' | 'redirect_uris'>
-
 /** No client is named `gatehouse`, and the token endpoint gets no request from it. */
 const gatehouse = { id: '00000000-0000-0000-0000-000000000000', name: ownClientId }
-
-type Exchange = { code: string; redirect_uri: string; code_verifier: string }
 
 /** Where the browser goes: back to the client, or to the login page, which leads to `next` afterwards. */
 export type AuthorizationAnswer = { redirect: string } | { next: string; isAgain: boolean }
@@ -57,8 +44,8 @@ const isVerifier = /^[A-Za-z0-9._~-]{43,128}$/
 
 /** Gives apps on other hosts a session of their own, by the authorization code flow with PKCE (RFC 6749 §4.1). */
 export function createAuthorizationService(dependencies: Dependencies) {
-  const { store, clients, tokens, limits, marks, newId, log, issuer, sessionsPerUser, hosts } =
-    dependencies
+  const { store, clients, tokens, marks, issuer, hosts } = dependencies
+  const redeem = createCodeExchange(dependencies)
 
   return {
     /**
@@ -135,24 +122,6 @@ export function createAuthorizationService(dependencies: Dependencies) {
     return { ...gatehouse, redirect_uris: [...hosts.keys()] }
   }
 
-  /** @throws AppError `invalid_grant`, `rate_limited` */
-  async function redeem(
-    client: Exchanger,
-    { code, redirect_uri, code_verifier }: Exchange,
-    caller: Caller,
-    host: string | null = null,
-  ): Promise<TokenSubject> {
-    const code_challenge = createHash('sha256').update(code_verifier).digest('base64url')
-    const code_hash = hashSecret(code)
-    const binding = { code_hash, client_id: client.id, redirect_uri, code_challenge }
-    // One that was removed a moment ago counts no more.
-    const isRegistered = client.redirect_uris.includes(redirect_uri)
-    const subject = isRegistered && (await openSession(client, binding, caller, host))
-    if (subject) return subject
-    await limits.countFailure('refresh', caller.address)
-    throw new AppError('invalid_grant')
-  }
-
   /** @throws AppError `validation_failed` */
   async function proveClient(query: URLSearchParams) {
     const name = readOnce(query, 'client_id')
@@ -175,46 +144,6 @@ export function createAuthorizationService(dependencies: Dependencies) {
     if (!found) return undefined
     const { session_id: id, user_id, auth_time } = found.subject
     return { id, user_id, age: found.now - Date.parse(auth_time) / 1_000 }
-  }
-
-  /** Returns undefined if the code is not valid, or the session that it was given to has ended. */
-  async function openSession(
-    client: Exchanger,
-    binding: CodeBinding,
-    caller: Caller,
-    host: string | null,
-  ): Promise<TokenSubject | undefined> {
-    const id = newId()
-    const { name } = client
-    const client_id = host === null ? client.id : null
-    const { user_agent, address } = caller
-    return store.transaction(async (tx) => {
-      const spent = await tx.authorizations.spend(binding, id)
-      if (!spent) {
-        await endReused(tx, name, binding, caller)
-        return undefined
-      }
-      const { user_id, session_id: from_id } = spent
-      const subject = await tx.sessions.openRelated({
-        ...{ id, user_id, from_id, client_id, host, user_agent, address },
-        keep: sessionsPerUser - 1,
-      })
-      if (!subject) return undefined
-      const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
-      const detail = { client: name, session: id, ...(host !== null && { host }) }
-      await tx.audit.add({ event: 'session.opened', ...entry, detail })
-      return subject
-    })
-  }
-
-  async function endReused(tx: Repositories, client: string, binding: CodeBinding, caller: Caller) {
-    const reused = await tx.authorizations.findSpent(binding)
-    if (!reused) return
-    const { user_id, session_id, opened_id } = reused
-    await tx.sessions.end(opened_id, session_id)
-    const detail = { client, session: opened_id }
-    await tx.audit.add({ event: 'session.code_reuse', caller, user_id, detail })
-    log.warn({ event: 'code_reuse', user_id, sid: opened_id }, 'spent code reused, login ended')
   }
 }
 
