@@ -9,9 +9,9 @@ import { createDurations } from './http/metrics/durations.js'
 import {
   createAuthenticateHook,
   createAuthenticator,
-  jwt,
   type AccessRules,
 } from './features/sessions/authenticate.js'
+import { jwt } from './features/sessions/jwt.js'
 import { drain } from './http/drain.js'
 import { errors } from './http/errors.js'
 import { health } from './http/health.js'
