@@ -1,6 +1,6 @@
 import type { Db } from '../../db/pool.js'
-import { createChallenges } from './challenges.js'
-import { createTrustedDevices } from './trusted-devices.js'
+import { createChallenges } from './challenges-repository.js'
+import { createTrustedDevices } from './trusted-devices-repository.js'
 
 /** The authenticator app of a user. Secrets are sealed. */
 export type StoredTotp = {
