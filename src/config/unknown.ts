@@ -14,10 +14,14 @@ const prefixes =
 // Kubernetes and Docker describe a service named "gatehouse" with GATEHOUSE_SERVICE_HOST, GATEHOUSE_PORT and more.
 const ofOrchestrators = /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)(_|$)/
 
+// The docs use these for scripts and for Astro sites.
+const ofOthers = /^GATEHOUSE_(KEY|URL|ISSUER|AUDIENCE|SITE_PROXIES)$/
+
 /** A sentence about each variable that is unknown and looks like a known one. It does not show the value. */
 export function unknownVariables(env: Env): string[] {
   return Object.entries(env).flatMap(([name, value]) => {
-    if (known.includes(name) || ofOrchestrators.test(name) || value?.startsWith('tcp://')) return []
+    if (known.includes(name) || ofOthers.test(name)) return []
+    if (ofOrchestrators.test(name) || value?.startsWith('tcp://')) return []
     const stem = name.replace(/^GATEHOUSE_/, '')
     if (name.endsWith('_FILE') && name.slice(0, -5) in schemas) {
       return [`${name} is ignored: only secrets can be in a file; set ${name.slice(0, -5)}`]
