@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createExportService } from '../../src/features/exports/service.js'
 import { createStore } from '../../src/store.js'
 import { keysSecret, logIn, signUp, testApp } from '../support/app.js'
+import { temporaryFolder } from '../support/folder.js'
 import { foreignHashes } from '../support/foreign-hashes.js'
 import { commandsOn } from '../support/program.js'
 
@@ -13,7 +13,7 @@ const original = (name: string) => foreignHashes.find((each) => each.name === na
 
 async function place(t: Test) {
   const test = await testApp(t)
-  const folder = await mkdtemp(join(tmpdir(), 'export-'))
+  const folder = await temporaryFolder(t)
   const path = (name: string) => join(folder, name)
   const write = async (name: string, text: string) => {
     await writeFile(path(name), text)

@@ -1,14 +1,18 @@
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { openCsv } from '../../src/commands/sources/csv.js'
 import { openNdjson } from '../../src/commands/sources/files.js'
 import type { Source } from '../../src/commands/sources/source.js'
+import { temporaryFolder } from '../support/folder.js'
 import { random } from '../support/random.js'
 
+const folder = temporaryFolder(t)
+let files = 0
+
 async function rowsOf(open: (path: string) => Promise<Source>, text: string | Buffer) {
-  const path = join(await mkdtemp(join(tmpdir(), 'import-')), 'users')
+  files += 1
+  const path = join(await folder, `users-${files}`)
   await writeFile(path, text)
   const source = await open(path)
   const rows: { place: number; values?: Record<string, unknown>; fault?: string }[] = []

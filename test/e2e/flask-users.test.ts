@@ -1,13 +1,13 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { bearer, testApp, type TestApp } from '../support/app.js'
 import { gatehouse } from '../support/command-line.js'
+import { temporaryFolder } from '../support/folder.js'
 import { oldAppEnv, oldSecrets } from '../support/old-app.js'
 
 // Debian's python3-flask-sqlalchemy, python3-flask-bcrypt, python3-pymysql, python3-python-flask-jwt-extended and
@@ -23,7 +23,7 @@ const hashes = async ({ sql }: TestApp) =>
 
 t.test('users of a Flask app in SQLite log in by the old path', async (t) => {
   const test = await testApp(t)
-  const file = join(await mkdtemp(join(tmpdir(), 'flask-')), 'app.db')
+  const file = join(await temporaryFolder(t), 'app.db')
   execFileSync(python, [fileOf('users_v1.py'), file, 'ada', 'bob'])
   const { code, out, errors } = await gatehouse(test.url, ['import', file])
   t.equal(code, 0, errors)
@@ -39,7 +39,7 @@ t.test('users of a Flask app in SQLite log in by the old path', async (t) => {
 
 /** A MariaDB on a free port; it ends with the test. */
 async function mariadb(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'mariadb-'))
+  const folder = await temporaryFolder(t)
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const { port } = probe.address() as AddressInfo
@@ -88,7 +88,7 @@ t.test(
         OLD_APP_JWT_TYPE: 'none',
       },
     })
-    const file = join(await mkdtemp(join(tmpdir(), 'flask-')), 'app.db')
+    const file = join(await temporaryFolder(t), 'app.db')
     const people = ['ada@example.org', 'bob@example.org']
     const [ada, bob] = given('notes.py', [file, oldSecrets.cookie, oldSecrets.jwt, ...people])
     const { code, errors } = await gatehouse(test.url, ['import', file])
@@ -117,7 +117,7 @@ t.test('users of a Flask app in MySQL log in by the old path, with salted MD5', 
     'bob=01700000000',
     'new=01800000000',
   ])
-  const key = join(await mkdtemp(join(tmpdir(), 'flask-')), 'salt-key')
+  const key = join(await temporaryFolder(t), 'salt-key')
   await writeFile(key, 'TEST_SALT_KEY\n')
   const options = ['--hash-format', 'md5(password+key)', '--salt-key-file', key]
   const args = ['import', url, '--map', 'id=uuid', ...options]

@@ -47,11 +47,14 @@ export type RowRules = {
   now: number
 }
 
-/** Reads a row. Returns every fault of it as one sentence each. */
+/** How many characters of an identifier a report shows. */
+const maxIdentifier = 100
+
+/** Reads a row. Returns every fault of it as one sentence each, with the identifier that names the row. */
 export function readRow(
   { place, values }: { place: number; values: Record<string, unknown> },
   { mapping, hints, plain, allowAdmin, isOwn, keys, roles: known, now }: RowRules,
-): ImportedUser | { faults: string[] } {
+): ImportedUser | { faults: string[]; identifier: string } {
   const faults: string[] = []
   const valueOf = (field: ImportField): unknown => {
     const column = mapping[field]
@@ -98,7 +101,9 @@ export function readRow(
     proven_at: isOwn ? (attempt('proven_at', () => toTime(values.proven_at, now)) ?? null) : null,
     identities: isOwn ? readIdentities(values.identities) : [],
   }
-  return faults.length > 0 ? { faults } : user
+  const { email, username, mobile } = texts
+  const identifier = (email ?? username ?? mobile ?? '').slice(0, maxIdentifier)
+  return faults.length > 0 ? { faults, identifier } : user
 
   function addFault(fault: FieldError): void {
     faults.push(sentenceOf(fault))

@@ -103,10 +103,11 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
   }
 
   function read(row: SourceRow, options: Options, totals: ImportTotals) {
-    const user = row.values ? readRow(row, options) : { faults: [faultOf(row)] }
+    const user = row.values ? readRow(row, options) : { faults: [faultOf(row)], identifier: '' }
     if (!('faults' in user)) return user
     totals.refused += 1
-    options.onRefused({ place: row.place, identifier: '', reason: user.faults.join(' ') })
+    const { faults, identifier } = user
+    options.onRefused({ place: row.place, identifier, reason: faults.join(' ') })
     return undefined
   }
 
