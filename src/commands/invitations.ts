@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { toSeconds } from '../config/kinds.js'
 import { addressKinds, kindOf } from '../features/identifiers/identifiers.js'
 import type { Invitation } from '../features/invitations/schemas.js'
@@ -22,7 +22,11 @@ export function inviteCommand({ withServices, print }: Tools): Command {
     .option('--open', 'print a link with which anyone may register, once')
     .option('--link', 'print the link and send nothing; the address must be confirmed as usual')
     .option('--role <role>', 'a role of the new account; repeat the option for more', collect, [])
-    .option('--expires <time>', 'how long it is valid: 60s to 30d', readLifetime, 604_800)
+    .addOption(
+      new Option('--expires <time>', 'how long it is valid: 60s to 30d')
+        .argParser(readLifetime)
+        .default(604_800, '7d'),
+    )
     .action((address: string | undefined, { open, link, role, expires }: InviteOptions) =>
       withServices(async ({ invitations }) => {
         const kind = kindOf(address ?? '') === 'mobile' ? 'mobile' : 'email'
