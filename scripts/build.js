@@ -80,6 +80,7 @@ if (!isUpToDate()) {
 
 /**
  * The server is one script, because V8 keeps compiled code for scripts, but for modules only what it compiles at once.
+ * Its text stays in memory: it has no comments, and in ASCII it takes one byte a character instead of two.
  * @returns its files
  */
 async function buildServer(build, { common, bundles }) {
@@ -88,6 +89,8 @@ async function buildServer(build, { common, bundles }) {
     entryPoints: ['src/server.ts'],
     entryNames: '[name]-[hash]',
     format: 'cjs',
+    minifyWhitespace: true,
+    lineLimit: 160,
     outExtension: { '.js': '.cjs' },
     define: { 'import.meta.url': 'bundleUrl' },
     banner: { js: '(function (require, bundleUrl) {' },
@@ -95,6 +98,7 @@ async function buildServer(build, { common, bundles }) {
   })
   const files = Object.keys(metafile.outputs)
   const bundle = files.find((name) => name.endsWith('.cjs'))
+  writeFileSync(bundle, toAscii(readFileSync(bundle, 'utf8')))
   await build({
     ...common,
     entryPoints: [{ in: 'src/process/code-cache.ts', out: 'server' }],
@@ -107,6 +111,12 @@ async function buildServer(build, { common, bundles }) {
     stdio: 'pipe',
   })
   return files
+}
+
+/** esbuild escapes other characters in strings, but not in regular expressions. */
+function toAscii(text) {
+  const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return text.replace(/[^\x00-\x7f]/g, escape)
 }
 
 /** A changed file gets another name, because its name has a hash. */

@@ -9,7 +9,7 @@ import { Script } from 'node:vm'
 
 const filename = resolve(process.argv[2])
 const { href } = pathToFileURL(filename)
-const script = new Script(readFileSync(filename, 'utf8'), { filename })
+const script = new Script(readFileSync(filename, 'latin1'), { filename })
 const complain = console.error
 let complaint = ''
 process.env.PORT = 'none'

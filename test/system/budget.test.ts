@@ -43,7 +43,10 @@ t.test(
     t.ok(urls.some((url) => /\/dist\/server-\w+\.cjs$/.test(url)))
     t.ok(urls.length <= 2, `${urls.length} files:\n${urls.join('\n')}`)
     const bytes = urls.reduce((sum, url) => sum + statSync(fileURLToPath(url)).size, 0)
-    t.ok(bytes < 5_900_000, `${bytes} bytes`)
+    t.ok(bytes < 4_300_000, `${bytes} bytes`)
+
+    const bundle = urls.find((url) => url.endsWith('.cjs')) ?? ''
+    t.notMatch(readFileSync(new URL(bundle), 'latin1'), /[^\0-\x7f]/, 'a byte a character')
 
     // esbuild wraps each file in a function of its name.
     const files = scripts.flatMap(({ functions }) =>
@@ -76,7 +79,7 @@ t.test('the heap after a start and after work stays small', async (t) => {
     return Number(said()) / 1_048_576
   }
   const idle = await heap()
-  t.ok(idle < 30, `${idle.toFixed(1)} MiB after the start`)
+  t.ok(idle < 20.5, `${idle.toFixed(1)} MiB after the start`)
 
   await post(`${server.origin}/api/register`, ada)
   const { body } = await post<LoginAnswer>(`${server.origin}/api/login`, ada)
@@ -91,5 +94,5 @@ t.test('the heap after a start and after work stays small', async (t) => {
   await work(1_000)
   const after = await heap()
   t.ok(after < before * 1.1, `${before.toFixed(1)} MiB, and ${after.toFixed(1)} after more work`)
-  t.ok(after < 40, `${after.toFixed(1)} MiB`)
+  t.ok(after < 29, `${after.toFixed(1)} MiB`)
 })
