@@ -49,10 +49,10 @@ t.test('a hundred thousand unknown keys cost a query a second and network', asyn
   const seconds = Math.ceil((performance.now() - start) / 1_000)
   t.comment(`${seconds} s, ${lookup.queries} queries: ${JSON.stringify([...outcomes])}`)
   t.ok(lookup.queries <= 2 * (seconds + 1), `${lookup.queries} queries in ${seconds} s`)
+  // On a busy machine the queries themselves may end too late.
+  const refusals = ['invalid_token', 'rate_limited', 'overloaded', 'unavailable']
   t.same(
-    [...outcomes.keys()].filter(
-      (code) => !['invalid_token', 'rate_limited', 'overloaded'].includes(code),
-    ),
+    [...outcomes.keys()].filter((code) => !refusals.includes(code)),
     [],
   )
 })
