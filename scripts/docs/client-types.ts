@@ -16,8 +16,9 @@ type Shape = {
 const names = [
   ...['User', 'Session', 'Readme'],
   ...['RegisterBody', 'LoginBody', 'ProofBody', 'ProfileBody', 'PasswordBody'],
-  ...['AddressBody', 'ResetBody'],
+  ...['AddressBody', 'ResetBody', 'VerifyBody'],
   ...['LoginReply', 'RefreshReply', 'UserReply', 'ProfileReply', 'SessionsReply', 'ReadmeReply'],
+  'VerifyReply',
 ]
 
 /** The types of @gatehouse/client, from the schemas of the OpenAPI document. */

@@ -3,6 +3,7 @@ import { build } from 'esbuild'
 import t, { type Test } from 'tap'
 import { createClient, GatehouseError } from '@gatehouse/client'
 import { ada, bearer, isRefused, listeningApp, logIn, signUp } from '../support/app.js'
+import { enrolled } from '../support/factors.js'
 import { picture } from '../support/pictures.js'
 import { until } from '../support/until.js'
 
@@ -44,6 +45,21 @@ t.test('a client registers, logs in, lists its sessions and logs out', async (t)
   t.equal(await client.user(), undefined)
   t.ok(await isRefused(app, token), 'the service ended the session')
   t.strictSame(events, ['login', 'logout'])
+})
+
+t.test('a client completes a login by the second factor', async (t) => {
+  const test = await service(t)
+  const { client } = test
+  const user = await enrolled(test, ada)
+  const refused: unknown = await client.login(ada).catch((error: unknown) => error)
+  if (!(refused instanceof GatehouseError)) throw new Error('the password alone logs in')
+  t.equal(refused.code, 'second_factor_required')
+  t.strictSame(refused.methods, ['totp', 'recovery_code'])
+  t.equal(await client.user(), undefined)
+  const { challenge = '' } = refused
+  t.equal(await codeOf(client.verifyLogin({ challenge, code: '000000' })), 'invalid_code')
+  t.match(await client.verifyLogin({ challenge, code: await user.code() }), { email })
+  t.match(await client.user(), { email })
 })
 
 t.test('ten callers with an expired token send one refresh', async (t) => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { ada, logIn, testApp } from '../support/app.js'
 import { openBrowser, openPage } from '../support/browser.js'
+import { enrolled } from '../support/factors.js'
 import { picture } from '../support/pictures.js'
 import { freePort } from '../support/server-process.js'
 import { until } from '../support/until.js'
@@ -46,7 +47,8 @@ async function startSite(t: Test) {
 }
 
 t.test('an Astro site logs its users in', async (t) => {
-  const { app, site, calls, count } = await startSite(t)
+  const service = await startSite(t)
+  const { app, site, calls, count } = service
   const browser = await openBrowser(t)
   const { page, context, complaints } = await openPage(browser)
   const email = page.getByLabel('E-mail address')
@@ -170,6 +172,30 @@ t.test('an Astro site logs its users in', async (t) => {
     await page.waitForURL(`${site}/`)
     t.match(await page.locator('nav').innerText(), 'Log in')
     t.equal(count('POST /api/logout'), 1)
+  })
+
+  await t.test('asks for a second factor, without a script too', async (t) => {
+    const user = await enrolled(service, { ...ada, email: 'grace@example.org' })
+    const plain = await browser.newContext({ javaScriptEnabled: false })
+    const form = await plain.newPage()
+    await form.goto(`${site}/login?next=/app/sessions`)
+    await form.getByLabel('E-mail address').fill(user.account.email)
+    await form.getByLabel('Password').fill(ada.password)
+    await form.getByRole('button', { name: 'Log in' }).click()
+    const answer = async (code: string) => {
+      await form.getByLabel('Code of your authenticator app').fill(code)
+      await form.getByRole('button', { name: 'Continue' }).click()
+    }
+    await answer('000000')
+    t.match(await form.locator('[role=alert]').innerText(), /code/i)
+    t.strictSame(
+      (await plain.cookies()).filter(({ name }) => name === 'session'),
+      [],
+      'the password alone logs no one in',
+    )
+    await answer(await user.code())
+    await form.waitForURL(`${site}/app/sessions`)
+    t.match(await form.locator('main').innerText(), 'This browser')
   })
 
   t.strictSame(complaints, [])

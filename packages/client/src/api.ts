@@ -182,6 +182,15 @@ export type ResetBody = {
   new_password: string
 }
 
+export type VerifyBody = {
+  /** from the error `second_factor_required` */
+  challenge: string
+  /** six digits of the authenticator app, or a recovery code */
+  code: string
+  /** do not ask this device for the second factor for 30 days */
+  trust?: boolean
+}
+
 export type LoginReply = {
   status: 'success'
   message: string
@@ -234,4 +243,21 @@ export type ReadmeReply = {
   status: 'success'
   message?: string
   readme: Readme
+}
+
+export type VerifyReply = {
+  status: 'success'
+  message: string
+  /** JWT, `typ: at+jwt` (RFC 9068) */
+  access_token: string
+  /** JWT, `typ: rt+jwt`, for POST /api/refresh only */
+  refresh_token: string
+  token_type: 'Bearer'
+  /** seconds that the access token lives */
+  expires_in: number
+  /** seconds that the session lives */
+  refresh_expires_in: number
+  user: User
+  /** shown once; each works once in the place of a code */
+  recovery_codes?: string[]
 }

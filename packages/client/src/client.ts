@@ -15,6 +15,8 @@ import type {
   SessionsReply,
   User,
   UserReply,
+  VerifyBody,
+  VerifyReply,
 } from './api.js'
 import { GatehouseError, loggedOut } from './errors.js'
 import { platform } from './platform.js'
@@ -63,7 +65,8 @@ export function createClient(options: ClientOptions = {}) {
   const { timeout = 15_000, maxWait = 10_000, now = Date.now } = options
   const base = url.replace(/\/+$/, '')
   const credentials = cookies ? ('include' as const) : ('omit' as const)
-  const fetch: Fetch = options.fetch ?? ((...request) => globalThis.fetch(...request))
+  const plainFetch: Fetch = options.fetch ?? ((...request) => globalThis.fetch(...request))
+  const fetch = cookies ? plainFetch : bindingFetch(plainFetch, `${base}/api/login`)
   const pause = options.pause ?? ((time) => new Promise((resolve) => setTimeout(resolve, time)))
   const listeners = new Set<(event: ClientEvent) => void>()
   const session = createSession({
@@ -87,6 +90,13 @@ export function createClient(options: ClientOptions = {}) {
 
     async login(body: LoginBody): Promise<User> {
       const reply = await call<LoginReply>('/api/login', { method: 'POST', body })
+      session.change({ type: 'login', tokens: keep(reply) })
+      return reply.user
+    },
+
+    /** Completes a login that failed with `second_factor_required`, by its `challenge` and a code. */
+    async verifyLogin(body: VerifyBody): Promise<User> {
+      const reply = await call<VerifyReply>('/api/login/verify', { method: 'POST', body })
       session.change({ type: 'login', tokens: keep(reply) })
       return reply.user
     },
@@ -153,7 +163,7 @@ export function createClient(options: ClientOptions = {}) {
     close: session.close,
   }
 
-  function keep(reply: LoginReply | RefreshReply): Tokens {
+  function keep(reply: LoginReply | RefreshReply | VerifyReply): Tokens {
     const { refresh_token, ...rest } = reply
     return tokensOf(cookies ? rest : { ...rest, refresh_token }, now())
   }
@@ -206,6 +216,25 @@ export function createClient(options: ClientOptions = {}) {
 
   async function authorizedForNothing(path: string, request: Call): Promise<void> {
     await authorized(path, request)
+  }
+}
+
+/**
+ * Outside of browsers: keeps the cookie that binds a login to the second factor it waits for. The service asks
+ * for it, because Node's requests look like those of a browser.
+ */
+function bindingFetch(fetch: Fetch, login: string): Fetch {
+  let cookie: string | undefined
+  return async (target, init) => {
+    const headers = new Headers(init.headers)
+    const isVerification = target === `${login}/verify`
+    if (isVerification && cookie !== undefined) headers.set('cookie', cookie)
+    const response = await fetch(target, isVerification ? { ...init, headers } : init)
+    if (target === login)
+      cookie = /(?:^|, )((?:__Host-)?challenge=[\w.~-]+)/.exec(
+        response.headers.get('set-cookie') ?? '',
+      )?.[1]
+    return response
   }
 }
 

@@ -9,6 +9,8 @@ type Details = {
   /** Seconds. */
   retryAfter?: number
   requestId?: string
+  challenge?: string
+  methods?: string[]
   cause?: unknown
 }
 
@@ -24,6 +26,10 @@ export class GatehouseError extends Error {
   readonly retryAfter: number | undefined
   /** `reqId` in the log of the service. */
   readonly requestId: string | undefined
+  /** With `second_factor_required`: what `verifyLogin` takes beside the code. */
+  readonly challenge: string | undefined
+  /** With `second_factor_required`: `totp` and `recovery_code`, or `enrol_totp`. */
+  readonly methods: string[]
 
   constructor(code: Code, message: string, details: Details = {}) {
     super(message, { cause: details.cause })
@@ -32,6 +38,8 @@ export class GatehouseError extends Error {
     this.errors = details.errors ?? []
     this.retryAfter = details.retryAfter
     this.requestId = details.requestId
+    this.challenge = details.challenge
+    this.methods = details.methods ?? []
   }
 }
 
@@ -41,7 +49,9 @@ export const loggedOut = () => new GatehouseError('invalid_token', 'Not logged i
 export async function errorOf(response: Response): Promise<GatehouseError> {
   const { status, headers } = response
   const body: unknown = await response.json().catch(() => undefined)
-  const { code, message, errors } = (body ?? {}) as Partial<Record<string, unknown>>
+  const { code, message, errors, challenge, methods } = (body ?? {}) as Partial<
+    Record<string, unknown>
+  >
   const retryAfter = Number(headers.get('retry-after') ?? NaN)
   const requestId = headers.get('x-request-id')
   return new GatehouseError(
@@ -52,6 +62,8 @@ export async function errorOf(response: Response): Promise<GatehouseError> {
       ...(Array.isArray(errors) && { errors: errors as FieldError[] }),
       ...(retryAfter >= 0 && { retryAfter }),
       ...(requestId !== null && { requestId }),
+      ...(typeof challenge === 'string' && { challenge }),
+      ...(Array.isArray(methods) && { methods: methods as string[] }),
     },
   )
 }

@@ -1,7 +1,10 @@
 import type { Tokens } from '../tokens.js'
 import type { Context, CookieAttributes } from './types.js'
 
-const deviceLifetime = 31_536_000
+/** In seconds. `challenge` binds a login that waits for its second factor to this browser. */
+const lifetimes = { device: 31_536_000, challenge: 300 }
+
+export type MarkName = keyof typeof lifetimes
 
 /**
  * The cookies of a visitor. They have the names of Gatehouse's own, so that both may share a host. Over https
@@ -21,7 +24,7 @@ export function createCookies({ cookies, url }: Context, isSecureSite: boolean, 
   return {
     access: () => read('session'),
     refresh: () => read('refresh'),
-    device: () => read('device'),
+    mark: (name: MarkName) => read(name),
 
     /** Whether the reply sets a cookie, so that no cache may keep it. */
     hasChanged: () => hasChanged,
@@ -38,16 +41,19 @@ export function createCookies({ cookies, url }: Context, isSecureSite: boolean, 
         write('refresh', refresh_token, (refresh_expires_at - now()) / 1_000)
     },
 
-    storeDevice: (mark: string) => write('device', mark, deviceLifetime),
+    storeMark: (name: MarkName, mark: string) => write(name, mark, lifetimes[name]),
   }
 }
 
 export type VisitorCookies = ReturnType<typeof createCookies>
 
-/** The mark of a known device in the Set-Cookie lines of Gatehouse. */
-export function deviceIn(headers: Headers): string | undefined {
+export const markNames = Object.keys(lifetimes) as MarkName[]
+
+/** The mark of that name in the Set-Cookie lines of Gatehouse. */
+export function markIn(headers: Headers, name: MarkName): string | undefined {
+  const pattern = new RegExp(`^(?:__Host-)?${name}=([\\w.~-]{1,512})(?:;|$)`)
   for (const line of headers.getSetCookie()) {
-    const mark = /^(?:__Host-)?device=([\w.~-]{1,512})(?:;|$)/.exec(line)?.[1]
+    const mark = pattern.exec(line)?.[1]
     if (mark !== undefined) return mark
   }
   return undefined

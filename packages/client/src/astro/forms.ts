@@ -5,6 +5,8 @@ export type Posted = {
   reply?: Response
   /** What the visitor can do better, for the page to show. */
   fault?: string
+  /** The login needs a second factor: show a form for the code, with this as a hidden field. */
+  challenge?: string
 }
 
 /**
@@ -17,11 +19,19 @@ export async function onPost(
 ): Promise<Posted> {
   if (request.method !== 'POST') return {}
   const form = await request.formData()
+  const fields = textsOf(form)
   try {
-    return { reply: await handle(textsOf(form), form) }
+    return { reply: await handle(fields, form) }
   } catch (error) {
     if (!(error instanceof GatehouseError)) throw error
-    return { fault: error.errors[0]?.message ?? error.message }
+    if (error.challenge !== undefined) return { challenge: error.challenge }
+    const fault = error.errors[0]?.message ?? error.message
+    // After a wrong code the visitor tries again. An unknown challenge needs another login.
+    const canRetry = error.code === 'invalid_code' || error.code === 'rate_limited'
+    return {
+      fault,
+      ...(canRetry && fields.challenge !== undefined && { challenge: fields.challenge }),
+    }
   }
 }
 

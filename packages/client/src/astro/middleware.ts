@@ -2,7 +2,7 @@ import type { Claims, Verifier } from '@gatehouse/verify'
 import { createClient } from '../client.js'
 import type { Fetch } from '../send.js'
 import type { Tokens } from '../tokens.js'
-import { createCookies, deviceIn, type VisitorCookies } from './cookies.js'
+import { createCookies, markIn, markNames, type VisitorCookies } from './cookies.js'
 import { isProtected } from './paths.js'
 import { createRenewals } from './renewals.js'
 import type { Context, GatehouseLocals, Settings } from './types.js'
@@ -87,18 +87,23 @@ export function createMiddleware({ settings, url, verifier, addressOf, ...option
     clearTimeout(timer)
   }
 
-  /** Requests to Gatehouse name the visitor's address and browser, and pass on the mark of the device. */
+  /** Requests to Gatehouse name the visitor's address and browser, and pass on the marks of the device and of a challenge. */
   function createFetch({ headers: visitor }: Request, cookies: VisitorCookies): Fetch {
     const address = addressOf(visitor.get('x-forwarded-for'))
     return async (target, init) => {
       const headers = new Headers(init.headers)
-      const device = cookies.device()
+      const marks = markNames.flatMap((name) => {
+        const mark = cookies.mark(name)
+        return mark === undefined ? [] : [`${name}=${mark}`, `__Host-${name}=${mark}`]
+      })
       if (address !== undefined) headers.set('x-forwarded-for', address)
       headers.set('user-agent', visitor.get('user-agent') ?? 'unknown')
-      if (device !== undefined) headers.set('cookie', `device=${device}; __Host-device=${device}`)
+      if (marks.length > 0) headers.set('cookie', marks.join('; '))
       const response = await send(target, { ...init, headers, redirect: 'error' })
-      const mark = deviceIn(response.headers)
-      if (mark !== undefined) cookies.storeDevice(mark)
+      for (const name of markNames) {
+        const mark = markIn(response.headers, name)
+        if (mark !== undefined) cookies.storeMark(name, mark)
+      }
       return response
     }
   }
