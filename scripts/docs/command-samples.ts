@@ -190,7 +190,7 @@ const samples: Record<string, string[]> = {
   'clients list': [],
   'clients remove': ['reports'],
   'clients set-redirect-uris': ['shop', 'https://shop.example.org/callback'],
-  invite: ['grace@example.org', '--role', 'editor'],
+  invite: ['ada@example.org', '--role', 'editor'],
   'invitations list': [],
   'invitations revoke': [invitation.id],
   audit: [],

@@ -111,16 +111,21 @@ export function printReport(
 ): void {
   const { rows, imported, present, refused, withoutPassword, withoutPicture, schemes } = totals
   const line = (count: number, text: string) => print(`${String(count).padStart(9)} ${text}`)
-  line(rows, 'rows read')
-  line(imported, dryRun ? 'users would be imported' : 'users imported')
-  if (present > 0) line(present, 'users already exist, skipped')
-  if (refused > 0) line(refused, `rows refused: see ${rejects ?? 'the report'}`)
+  line(rows, rows === 1 ? 'row read' : 'rows read')
+  line(imported, `${imported === 1 ? 'user' : 'users'} ${dryRun ? 'would be ' : ''}imported`)
+  if (present > 0)
+    line(present, present === 1 ? 'user already exists, skipped' : 'users already exist, skipped')
+  if (refused > 0)
+    line(refused, `${refused === 1 ? 'row' : 'rows'} refused: see ${rejects ?? 'the report'}`)
   if (withoutPassword > 0)
     line(withoutPassword, 'without a password: set one with "Forgot password"')
   if (withoutPicture > 0)
-    line(withoutPicture, `pictures cannot be read: see ${rejects ?? 'the report'}`)
+    line(
+      withoutPicture,
+      `${withoutPicture === 1 ? 'picture' : 'pictures'} cannot be read: see ${rejects ?? 'the report'}`,
+    )
   for (const [scheme, count] of [...schemes].sort(([, a], [, b]) => b - a)) {
-    line(count, `hashes ${nameOfScheme(scheme)}`)
+    line(count, `${count === 1 ? 'hash' : 'hashes'} ${nameOfScheme(scheme)}`)
   }
   if (dryRun) print('Nothing was stored. Duplicate rows are refused only in the real import.')
 }

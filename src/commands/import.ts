@@ -2,6 +2,8 @@ import { Command, Option } from 'commander'
 import { importFields } from '../features/imports/mapping.js'
 import type { SealedKeys } from '../features/exports/keys.js'
 import type { SourceRow } from '../features/imports/row.js'
+import { findSignerKey } from '../features/passwords/foreign/digests.js'
+import { fromBase64 } from '../features/passwords/foreign/reading.js'
 import { systemClock } from '../concurrency/clock.js'
 import { operator } from '../http/caller.js'
 import type { Services } from '../services.js'
@@ -32,6 +34,9 @@ type Options = Selection & {
 
 /** Users are missing, though the import ran to its end. A script can tell it from an import that failed. */
 const exitCodeOfRefused = 2
+
+/** A table that has a key of its own in each row is no export of a project. */
+const maxSignerKeys = 16
 
 /** How many rows are read before the mapping is shown. */
 const sampleSize = 200
@@ -99,15 +104,22 @@ async function importUsers(
     const roles = (await store.roles.list()).map(({ name }) => name)
     const readPicture =
       options.pictures === undefined ? undefined : await openPictures(options.pictures, uploads)
+    const known = new Set([...keys, ...(await store.importKeys.list()).map(({ id }) => id)])
+    const signerKeys = new Map<string, string>()
+    const column = mapping.password_hash
+    const read =
+      column === undefined
+        ? rows
+        : withSignerKeys(rows, column, signerKeys, (signer) => addKey(signer, known))
     const refusals = await openRefusals(options.rejects)
     const progress = createProgress(source.progress)
     try {
-      const totals = await imports.run(head ? withoutFirst(rows) : rows, {
+      const totals = await imports.run(head ? withoutFirst(rows) : read, {
         mapping,
         plain: format.plain,
-        hints: { ...format.hints, ...(key !== undefined && { key }) },
+        hints: { ...format.hints, signerKeys, ...(key !== undefined && { key }) },
         isOwn: head !== undefined,
-        keys: new Set([...keys, ...(await store.importKeys.list()).map(({ id }) => id)]),
+        keys: known,
         allowAdmin: options.allowAdmin === true,
         roles: new Set([...roles, ...(head?.roles ?? [])]),
         now: systemClock.now(),
@@ -137,6 +149,12 @@ async function importUsers(
     return id
   }
 
+  async function addKey(key: Buffer, known: Set<string>): Promise<string> {
+    const id = await storeKey(key)
+    known.add(id)
+    return id
+  }
+
   async function storeExportedKeys(sealed: SealedKeys): Promise<string[]> {
     const known = new Set((await store.importKeys.list()).map(({ id }) => id))
     const keys = await openExportedKeys(sealed, options.passphraseFile)
@@ -146,6 +164,24 @@ async function importUsers(
       }
     }
     return keys.map(({ id }) => id)
+  }
+}
+
+/** Stores each signer key of a hash `$fbscrypt$` before its row is read. A project of Firebase has one. */
+async function* withSignerKeys(
+  rows: AsyncIterable<SourceRow>,
+  column: string,
+  known: Map<string, string>,
+  storeKey: (key: Buffer) => Promise<string>,
+): AsyncGenerator<SourceRow> {
+  for await (const row of rows) {
+    const hash = row.values?.[column]
+    const text = typeof hash === 'string' ? findSignerKey(hash) : undefined
+    const key = text === undefined ? undefined : fromBase64(text)
+    if (text !== undefined && key?.length && !known.has(text) && known.size < maxSignerKeys) {
+      known.set(text, await storeKey(key))
+    }
+    yield row
   }
 }
 

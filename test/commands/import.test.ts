@@ -58,7 +58,7 @@ t.test('users of a CSV file log in with their old passwords', async (t) => {
   t.match(out, / {2}not imported +likes/)
   t.match(out, /4 users imported/)
   t.match(out, /1 without a password/)
-  t.match(out, /1 hashes argon2id\(sha1 f=hmac\)/)
+  t.match(out, /1 hash argon2id\(sha1 f=hmac\)/)
   const [ada, bob, none, off] = await users(test)
   t.match(ada, {
     email: 'Ada@Example.org',
@@ -100,7 +100,7 @@ t.test('an existing user is never changed, and a second run imports the rest', a
     `EVE@example.org,,${original('bcrypt $2b$')}`,
   ]
   const path = await test.file('users.csv', ['email,username,password', ...rows].join('\n'))
-  t.match((await test.run(path)).out, /1 users imported[^]*3 rows refused/)
+  t.match((await test.run(path)).out, /1 user imported[^]*3 rows refused/)
   const rejects = await test.rejects()
   t.match(rejects, /2,ADA@example.org,Another user has the e-mail address ADA@example.org\./)
   t.match(rejects, /3,new@example.org,Another user has the username Bob\./)
@@ -114,7 +114,7 @@ t.test('an existing user is never changed, and a second run imports the rest', a
     'users.csv',
     ['email,username,password', rows[2], 'last@example.org,,'].join('\n'),
   )
-  t.match((await test.run(longer)).out, /1 users imported\n +1 users already exist/)
+  t.match((await test.run(longer)).out, /1 user imported\n +1 user already exists/)
   t.equal((await users(test)).length, 4)
 })
 
@@ -207,7 +207,7 @@ t.test('a username may be the word null', async (t) => {
   await signUp(test.app, { email: 'ada@example.org', password })
   const path = await test.file('users.csv', 'email,username\nada@example.org,\n,null\n')
   const { out } = await test.run(path)
-  t.match(out, /1 users imported/)
+  t.match(out, /1 user imported/)
   t.match(await users(test), [{ email: 'ada@example.org' }, { username: 'null' }])
 })
 
@@ -229,7 +229,7 @@ t.test('roles and verified addresses come by an explicit map alone', async (t) =
   await test.sql('delete from users')
   const map = ['roles=roles', 'admin=is_admin', 'email_verified=email_verified']
   const mapped = [path, ...map.flatMap((each) => ['--map', each])]
-  t.match((await test.run(...mapped)).out, /1 users imported/)
+  t.match((await test.run(...mapped)).out, /1 user imported/)
   t.match(await test.rejects(), /3,[^,]+,The row asks for the role admin: add --allow-admin/)
   t.match(await test.rejects(), /4,[^,]+,There is no role owner/)
   await test.run(...mapped, '--allow-admin')
@@ -245,7 +245,7 @@ t.test('the key of a Flask app is sealed, and used again by a second run', async
   const path = await test.file('users.csv', `username,password\nada,${hash}\n`)
   const key = await test.file('key', `the app's SALT_KEY\n`)
   const options = ['--hash-format', 'md5(password+key)', '--salt-key-file', key]
-  t.match((await test.run(path, ...options)).out, /1 hashes argon2id\(md5 f=password\+key/)
+  t.match((await test.run(path, ...options)).out, /1 hash argon2id\(md5 f=password\+key/)
   const [row] = await test.sql<{ sealed_key: Buffer }>('select sealed_key from import_keys')
   t.notOk(row?.sealed_key.includes('SALT_KEY'))
   await test.run(await test.file('more.csv', `username,password\neve,${hash}\n`), ...options)
@@ -280,6 +280,43 @@ t.test('the hashes of Firebase need its signer key', async (t) => {
   t.match(await users(test), [{ password_hash: /^\$argon2id\$/ }])
 })
 
+t.test('the hashes of Firebase in a table of GoTrue bring their signer key', async (t) => {
+  const test = await place(t)
+  const key =
+    'ou9tdYTGyYm8kuR6Dt0Bp0kDuAYoXrK16mbZO4yGwAn3oLspjnN0/c41v8xZnO1n14J3MjKj1b2g6AUCAlFwMw=='
+  const digest =
+    'zKVTMvnWVw5BBOZNUdnsalx4c4c7y/w7IS5p6Ut2+CfEFFlz37J9huyQfov4iizN8dbjvEJlM5tQaJP84+hfTw=='
+  const hash = (costs: string) => `$fbscrypt$${costs},ss=Bw==,sk=${key}$C0sHCg9ek77hsg==$${digest}`
+  const row = (email: string, costs: string) =>
+    JSON.stringify({ email: `${email}@example.org`, encrypted_password: hash(costs) })
+  const rows = [
+    row('ada', 'v=1,n=14,r=8,p=1'),
+    row('bob', 'v=1,n=14,r=8,p=1'),
+    row('bomb', 'v=1,n=30,r=8,p=1'),
+    row('wide', 'v=1,n=14,r=8,p=2'),
+    row('next', 'v=2,n=14,r=8,p=1'),
+  ]
+  const path = await test.file('users.ndjson', rows.join('\n'))
+  t.match((await test.run(path, '--dry-run')).out, /2 users would be imported/)
+  t.strictSame(await test.sql('select from import_keys'), [])
+  await test.run(path)
+  t.match(await test.rejects(), /3,bomb[^]*costs too much[^]*4,wide[^]*p=1[^]*5,next[^]*is not/)
+  const keys = await test.sql<{ sealed_key: Buffer }>('select sealed_key from import_keys')
+  t.equal(keys.length, 1)
+  t.notMatch(JSON.stringify(await users(test)), key, 'the hash is stored without the key')
+  await t.rejects(logIn(test.app, { email: 'ada@example.org', password }))
+  await logIn(test.app, { email: 'ada@example.org', password: 'mytestpassword' })
+})
+
+t.test('the report names refused rows in the order of the file', async (t) => {
+  const test = await place(t)
+  // The second row is refused later than the third, by the database.
+  const path = await test.file('users.csv', `username,password\nada,\nADA,\neve,x:y\nx y,\n`)
+  await test.run(path)
+  const places = [...(await test.rejects()).matchAll(/^(\d+),/gm)].map(([, place]) => Number(place))
+  t.strictSame(places, [3, 4, 5])
+})
+
 t.test(
   'plain passwords are hashed, and only if the operator says that they are plain',
   async (t) => {
@@ -307,7 +344,7 @@ t.test('a dry run stores nothing', async (t) => {
   const test = await place(t)
   const path = await test.file('users.csv', `username,password\nada,\neve,x:y\n`)
   const { out } = await test.run(path, '--dry-run')
-  t.match(out, /1 users would be imported\n +1 rows refused[^]*Nothing was stored/)
+  t.match(out, /1 user would be imported\n +1 row refused[^]*Nothing was stored/)
   for (const table of ['users', 'import_keys', 'audit_log']) {
     t.strictSame(await test.sql(`select from ${table}`), [], table)
   }

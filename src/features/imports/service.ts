@@ -64,7 +64,7 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
   return {
     async run(
       rows: AsyncIterable<SourceRow> | Iterable<SourceRow>,
-      options: Options,
+      given: Options,
     ): Promise<ImportTotals> {
       const totals: ImportTotals = {
         rows: 0,
@@ -77,6 +77,8 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
         seen: createSeen(),
       }
       let batch: ImportedUser[] = []
+      const refusals = inOrder(given.onRefused)
+      const options = { ...given, onRefused: refusals.add }
       let analyzeAt = batchSize
       const analyze = async () => {
         if (totals.imported < analyzeAt || options.dryRun) return
@@ -88,12 +90,15 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
         totals.rows += 1
         const user = read(row, options, totals)
         if (user) batch.push(user)
-        if (batch.length < batchSize) continue
+        // Refused rows count too, so that a batch of the report has a bound.
+        if (totals.rows % batchSize !== 0) continue
         await importBatch(batch, options, totals)
+        refusals.flush()
         await analyze()
         batch = []
       }
       await importBatch(batch, options, totals)
+      refusals.flush()
       analyzeAt = batchSize
       await analyze()
       return totals
@@ -220,6 +225,18 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
 export type ImportService = ReturnType<typeof createImportService>
 
 const faultOf = (row: SkippedRow | { fault?: undefined }) => row.fault ?? 'The row cannot be read.'
+
+/** Reports the rows of a batch in the order of the source, though they are refused in several steps. */
+function inOrder(report: Options['onRefused']) {
+  let held: Parameters<Options['onRefused']>[0][] = []
+  return {
+    add: (row: (typeof held)[number]) => void held.push(row),
+    flush(): void {
+      for (const row of held.sort((one, other) => one.place - other.place)) report(row)
+      held = []
+    },
+  }
+}
 
 /** Remembers ids by 48 bits of each: 100,000 take 4 MB. */
 function createSeen() {

@@ -157,7 +157,9 @@ t.test('what is stored is read as it was written', async (t) => {
 })
 
 const bombs = [
-  'pbkdf2:sha256:10000001$abcdefgh$' + '0'.repeat(64),
+  'pbkdf2:sha256:2000001$abcdefgh$' + '0'.repeat(64),
+  // Two blocks of SHA-256, each with all rounds.
+  '$pbkdf2-sha256$i=1000001,l=64$c2FsdA$' + 'A'.repeat(86),
   'pbkdf2:sha256:999999999$abcdefgh$' + '0'.repeat(64),
   'scrypt:1048576:8:1$abcdefgh$' + '0'.repeat(128),
   'scrypt:32768:64:1$abcdefgh$' + '0'.repeat(128),

@@ -12,6 +12,29 @@ export function readFirebase(text: string, { firebase, key, salt }: HashHints): 
   return { recipe, digest: fromBase64(text) }
 }
 
+const fbscrypt =
+  /^\$fbscrypt\$v=1,n=(?<n>\d{1,2}),r=(?<r>\d{1,3}),p=(?<p>\d{1,2})(?:,ss=(?<ss>[^,$]+))?,sk=(?<sk>[^,$]+)\$(?<salt>[^$]+)\$(?<digest>[^$]+)$/
+
+/** The signer key in a hash `$fbscrypt$`, as its text; undefined for anything else. */
+export const findSignerKey = (text: string) => fbscrypt.exec(text)?.groups?.sk
+
+/** A hash of Firebase in an export of GoTrue. It contains the signer key, which is stored apart and sealed. */
+export function readFbscrypt(text: string, { signerKeys }: HashHints): ReturnType<Reader> {
+  if (!text.startsWith('$fbscrypt$')) return undefined
+  const { groups } = fbscrypt.exec(text) ?? {}
+  const { n, r, p, ss = '', sk = '', salt = '', digest = '' } = groups ?? {}
+  const bytes = fromBase64(salt)
+  const separator = fromBase64(ss)
+  if (!groups || !bytes || !separator)
+    return { fault: 'is not $fbscrypt$v=1,n=…,r=…,p=1,ss=…,sk=…$salt$hash' }
+  if (p !== '1') return { fault: 'costs too much: $fbscrypt$ may have p=1' }
+  const key = signerKeys?.get(sk)
+  if (key === undefined) return { fault: 'has one signer key too many, or a damaged one' }
+  const joined = Buffer.concat([bytes, separator])
+  const recipe: Recipe = { kind: 'firebase', ln: Number(n), r: Number(r), key, salt: joined }
+  return { recipe, digest: fromBase64(digest) }
+}
+
 /** A bare digest, whose form the operator has named. */
 export function readDigest(text: string, hints: HashHints): ReturnType<Reader> {
   if (!hints.digest) return undefined

@@ -1,4 +1,4 @@
-import { readBareDigest, readDigest, readFirebase } from './digests.js'
+import { readBareDigest, readDigest, readFbscrypt, readFirebase } from './digests.js'
 import { readDjango, readMd5AndSha, readNodeScrypt, readWerkzeug } from './frameworks.js'
 import { readArgon2, readBcrypt, readCrypt, readPasslib } from './modular-crypt.js'
 import { digestSize, fromBase64, toDigest, type HashHints, type Reader } from './reading.js'
@@ -40,6 +40,7 @@ export function readDigestFormat(text: string): HashHints['digest'] {
 }
 
 const readers: Reader[] = [
+  readFbscrypt,
   readFirebase,
   readDigest,
   readWerkzeug,

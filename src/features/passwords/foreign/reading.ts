@@ -11,6 +11,8 @@ export type HashHints = {
   /** The id of the stored key: of the application, or the signer key of Firebase. */
   key?: string
   firebase?: { ln: number; r: number; separator: Buffer }
+  /** The ids of stored signer keys, by the text of the key in a hash `$fbscrypt$`. */
+  signerKeys?: ReadonlyMap<string, string>
 }
 
 export type Read = { recipe: Recipe; digest: Buffer | undefined }
