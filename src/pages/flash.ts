@@ -23,6 +23,11 @@ const texts = {
   connected: 'Connected: you can log in that way from now on.',
   disconnected: 'Disconnected.',
   key_revoked: 'The key was revoked.',
+  profile_changed: 'Your profile was changed.',
+  address_pending: 'Changed. Confirm the new address by the message that we sent to it.',
+  password_changed: 'Your password was changed, and you are logged out everywhere else.',
+  session_ended: 'Logged out there.',
+  account_deleted: 'Your account was deleted.',
   picture_set: 'Your picture was set.',
 } as const
 export type Flash = keyof typeof texts

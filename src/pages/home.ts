@@ -160,11 +160,12 @@ const pictureForm = () =>
     ],
   })
 
-const displayName = ({ name, username, email, mobile }: User) =>
+/** How pages name a user. */
+export const displayName = ({ name, username, email, mobile }: User) =>
   name ?? username ?? email ?? mobile ?? ''
 
 /** The path without the host, because users may open the page under another host than that of PUBLIC_URL. */
-function ownPath(url: string | null): string | undefined {
+export function ownPath(url: string | null): string | undefined {
   if (url === null) return undefined
   const { pathname, search } = new URL(url)
   return pathname + search

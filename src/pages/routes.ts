@@ -17,6 +17,8 @@ import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
 import type { Mailbox } from '../features/messages/mailbox.js'
 import type { UserService } from '../features/users/service.js'
+import { accountForms } from './account-forms.js'
+import { accountPages } from './account.js'
 import { apiKeyPages } from './api-keys.js'
 import { askingPages } from './asking.js'
 import { authorizePage } from './authorize.js'
@@ -42,7 +44,7 @@ import type { Visitors } from './visitor.js'
 type Options = {
   accounts: AccountService
   apiKeys: ApiKeyService
-  audit: Pick<AuditRepository, 'hasReturned'>
+  audit: Pick<AuditRepository, 'hasReturned' | 'list'>
   authorization: AuthorizationService
   identities: IdentityService
   factors: FactorService
@@ -125,6 +127,14 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     completeLogin,
     greet,
   })
+  await app.register(accountPages, {
+    ...shared,
+    audit,
+    identities,
+    sessions,
+    factors: options.factors,
+  })
+  await app.register(accountForms, { ...shared, users, minLength })
   await app.register(ownFactorPages, { ...shared, factors: options.factors })
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, social, completeLogin, greet, publicUrl })

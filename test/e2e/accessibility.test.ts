@@ -90,6 +90,13 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
   await page.getByLabel('Password').fill(ada.password)
   await submit('Log in').click()
   await check('welcome')
+  for (const path of ['account', 'account/profile', 'account/password', 'account/delete']) {
+    await page.goto(`${origin}/${path}`)
+    await check(path.replace('/', '-'))
+  }
+  await submit('Delete my account for ever').click()
+  await page.getByLabel('Present password').waitFor()
+  await check('account-delete-refused')
   await page.goto(`${origin}/welcome/api-keys`)
   await check('api-keys')
   await page.getByLabel('What is it for?').fill('backup')

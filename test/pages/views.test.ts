@@ -48,6 +48,19 @@ const data: Record<string, [values: object, times: number]> = {
     },
     18,
   ],
+  'account.eta': [
+    {
+      picture: evil,
+      profile: [[evil, evil]],
+      ways: [[evil, evil]],
+      sessions: [
+        { id: evil, browser: evil, isCurrent: true, texts: [[evil, evil]] },
+        { id: evil, browser: evil, isCurrent: false, texts: [] },
+      ],
+      events: [{ at: evil, text: evil }],
+    },
+    14,
+  ],
   'api-keys.eta': [
     { key: evil, apiKeys: [{ id: evil, name: evil, roles: [evil], expires: evil, used: evil }] },
     5,

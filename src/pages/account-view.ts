@@ -1,0 +1,114 @@
+import type { AuditEntry, AuditEvent } from '../features/audit/schemas.js'
+import type { Factors } from '../features/factors/schemas.js'
+import type { Identity } from '../features/identities/schemas.js'
+import type { Session } from '../features/sessions/schemas.js'
+import type { User } from '../features/users/schemas.js'
+import { nameOfBrowser } from './browser-name.js'
+import type { ProviderButton } from './providers.js'
+import { compileView, type Markup } from './views.js'
+
+type Labelled = [label: string, text: string]
+
+const view = compileView<{
+  picture: string | undefined
+  profile: Labelled[]
+  ways: Labelled[]
+  sessions: { id: string; browser: string; isCurrent: boolean; texts: Labelled[] }[]
+  events: { at: string; text: string }[]
+}>('account')
+
+type Account = {
+  user: User
+  picture: string | undefined
+  factors: Factors
+  identities: Identity[]
+  providers: ProviderButton[]
+  sessions: Session[]
+  events: AuditEntry[]
+}
+
+/** The most sessions and events that the page shows. */
+export const maxShown = 20
+
+/** Everything about an account on one page. */
+export const accountView = (account: Account): Markup =>
+  view({
+    picture: account.picture,
+    profile: profileOf(account.user),
+    ways: waysOf(account),
+    sessions: account.sessions.slice(0, maxShown).map(toShownSession),
+    events: account.events.flatMap((event) => toShownEvent(event, account.user.id)),
+  })
+
+function profileOf({ name, username, email, mobile, roles }: User): Labelled[] {
+  const texts: [string, string | null][] = [
+    ['Name', name],
+    ['Username', username],
+    ['E-mail address', email],
+    ['Mobile number', mobile],
+    ['Roles', roles.join(', ') || 'none'],
+  ]
+  return texts.flatMap(([label, text]): Labelled[] => (text === null ? [] : [[label, text]]))
+}
+
+function waysOf({ factors, identities, providers }: Account): Labelled[] {
+  const labelOf = (name: string) => providers.find((one) => one.name === name)?.label ?? name
+  const connected = identities.map(({ provider }) => labelOf(provider)).join(', ')
+  const codes = String(factors.recovery_codes)
+  return [
+    ['Second factor', factors.totp ? `authenticator app, ${codes} recovery codes left` : 'none'],
+    ['Trusted devices', String(factors.trusted_devices.length)],
+    ['Connected logins', connected || 'none'],
+  ]
+}
+
+function toShownSession({ id, user_agent, address, current, ...times }: Session) {
+  const texts: Labelled[] = [
+    ['Since', toMinute(times.created_at)],
+    ['Last used', toMinute(times.last_used_at)],
+    ['Network address', address],
+  ]
+  return { id, browser: nameOfBrowser(user_agent), isCurrent: current, texts }
+}
+
+/** The events that a user understands. Another event is not shown. */
+const sentences: Partial<Record<AuditEvent, string>> = {
+  'user.registered': 'Account made',
+  'user.created': 'Account made by an administrator',
+  'user.activated': 'Account activated',
+  'user.updated': 'Profile changed',
+  'user.address_changed': 'Address changed',
+  'identity.linked': 'Login of another service connected',
+  'identity.unlinked': 'Login of another service disconnected',
+  'login.succeeded': 'Login',
+  'login.failed': 'Login refused',
+  'factor.added': 'Second factor added',
+  'factor.removed': 'Second factor removed',
+  'factor.codes_renewed': 'Recovery codes replaced',
+  'factor.refused': 'Code of the second factor refused',
+  'device.trusted': 'Device trusted',
+  'device.forgotten': 'Device no longer trusted',
+  'reauthentication.failed': 'Wrong password for a change',
+  'session.ended': 'Logged out',
+  'session.refresh_reuse': 'Session ended: its token was used twice',
+  'password.changed': 'Password changed',
+  'password.reset': 'Password reset by a message',
+  'password.reset_forced': 'Password reset required',
+  'role.granted': 'Role granted',
+  'role.revoked': 'Role removed',
+  'api_key.created': 'API key made',
+  'api_key.revoked': 'API key revoked',
+}
+
+/** An administrator's browser and address are not shown. */
+function toShownEvent({ at, event, actor_id, user_agent, address }: AuditEntry, userId: string) {
+  const sentence = sentences[event]
+  if (sentence === undefined) return []
+  const isOwn = actor_id === null || actor_id === userId
+  const from =
+    isOwn && user_agent !== null ? `: ${nameOfBrowser(user_agent)}, ${address ?? ''}` : ''
+  return [{ at: toMinute(at), text: sentence + from }]
+}
+
+/** The page has no script, so it does not know the time zone of the user. */
+const toMinute = (time: string) => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`
