@@ -247,7 +247,6 @@ const byKey = new Set([
   'GET /api/roles',
   'POST /api/roles',
   'DELETE /api/roles/:name',
-  'POST /api/users/:id/roles/:name',
   'DELETE /api/users/:id/roles/:name',
   'GET /api/audit',
   'GET /forward-auth',

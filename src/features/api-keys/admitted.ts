@@ -4,8 +4,8 @@ const addresses = ['username', 'email', 'mobile']
 
 /**
  * The routes that an API key opens, and the fields that a body must not have then. Every other route refuses keys:
- * those about passwords, addresses, logins by providers, keys, sessions and the end of an account, and pages. A new
- * route refuses keys until it is added here.
+ * those about passwords, addresses, logins by providers, keys, sessions and the end of an account, and pages. No key
+ * grants a role, because that power would outlive the key. A new route refuses keys until it is added here.
  */
 const admitted: Record<string, string[]> = {
   'GET /api/user': [],
@@ -16,7 +16,7 @@ const admitted: Record<string, string[]> = {
   'DELETE /api/user/picture': [],
   'DELETE /api/user/readme': [],
   'GET /api/users': [],
-  'POST /api/users': [],
+  'POST /api/users': ['roles'],
   'GET /api/users/:id': [],
   'PATCH /api/users/:id': addresses,
   'POST /api/users/:id/disable': [],
@@ -24,7 +24,6 @@ const admitted: Record<string, string[]> = {
   'GET /api/roles': [],
   'POST /api/roles': [],
   'DELETE /api/roles/:name': [],
-  'POST /api/users/:id/roles/:name': [],
   'DELETE /api/users/:id/roles/:name': [],
   'GET /api/audit': [],
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ada, bearer, logIn, signUp, testApp, type TestApp } from '../../support/app.js'
-import { askForKey, createKey } from '../../support/api-keys.js'
+import { askForKey, createKey, exchangeKey } from '../../support/api-keys.js'
 import { createAdmin, createClient } from '../../support/http/client.js'
 import { sentStatements } from '../../support/sent-statements.js'
 import { until } from '../../support/until.js'
@@ -190,6 +190,29 @@ t.test('a key changes the own profile, but no address, and no other key', async 
   }
   t.equal(codeOf(await askForKey(service, key)), 'forbidden')
   t.equal(codeOf(await withKey(service, key, '/api/user/api-keys')), 'forbidden')
+})
+
+t.test('a key of an administrator grants no role, to anybody and in no way', async (t) => {
+  const service = await testApp(t)
+  const { app } = service
+  const admin = await createAdmin(service)
+  const other = await createClient(service)
+  const { key } = await createKey(service, admin.login.access_token, { roles: ['admin'] })
+  const send = (token: string, url: string, payload: object = {}) =>
+    app.inject({ method: 'POST', url, headers: bearer(token), payload })
+  const tries: [url: string, body: object][] = [
+    [`/api/users/${other.id}/roles/admin`, {}],
+    ['/api/users', { email: 'eve@example.org', roles: ['admin'] }],
+    ['/api/users', { email: 'eve@example.org', roles: [] }],
+    ['/api/invitations', { email: 'eve@example.org', roles: ['admin'] }],
+  ]
+  for (const token of [key, await exchangeKey(app, key)])
+    for (const [url, body] of tries) t.equal(codeOf(await send(token, url, body)), 'forbidden', url)
+  const [{ count } = { count: -1 }] = await service.sql<{ count: number }>(
+    `select count(*)::integer as count from user_roles where role = 'admin'`,
+  )
+  t.equal(count, 1)
+  t.equal((await send(key, '/api/users', { email: 'eve@example.org' })).statusCode, 201)
 })
 
 t.test('a key counts in the Authorization header alone', async (t) => {
