@@ -9,7 +9,7 @@ it as \`npx gatehouse\` in this folder, or in the container as \`docker compose 
 
 - Results are on stdout, and errors on stderr. A list has a line of names, then a line for each item, with tabs between the columns.
 - \`--json\` prints one JSON array or object. A time is ISO 8601 in UTC. What is not set is \`null\`, and an empty column in a list.
-- A command exits with 0 if it succeeded, and with 1 otherwise. \`gatehouse import\` exits with 2 if it ran to its end and refused rows. An error is a sentence that says what to do.
+- A command exits with 0 if it succeeded, and with 1 otherwise. \`gatehouse import\` exits with 2 if it ran to its end and refused rows. \`gatehouse login\`, \`token\` and \`logout\` exit with 4 after a refusal and with 5 after an outage. An error is a sentence that says what to do.
 - \`gatehouse --version\` prints the version. \`--help\` after any command prints what this page shows.`
 
 /** A table of all commands, then each with its help, its examples and its output on invented data. */

@@ -23,6 +23,7 @@ import { exportCommand } from './export.js'
 import { importCommand } from './import.js'
 import { invitationCommands, inviteCommand } from './invitations.js'
 import { keyCommands } from './keys.js'
+import { loginCommands } from './login.js'
 import { jsonFlag, printJson, wholeNumber, type Print } from './output.js'
 import { readPassword } from './password.js'
 import { resetDatabase } from './reset-db.js'
@@ -68,7 +69,7 @@ export function createProgram(tools: Tools): Command {
     .argument('[password]')
     .action((username: string, email: string, given?: string) =>
       withServices(async ({ administration }) => {
-        const password = given ?? (await readPassword('Password'))
+        const password = given ?? (await readPassword('password'))
         const created = administration.createAdmin(operator, { username, email, password })
         const taken = takenSentences({ username, email })
         const { id } = await withSentences(created, {
@@ -178,6 +179,9 @@ export function createProgram(tools: Tools): Command {
       }),
     )
   addExamples(calibration, 'gatehouse calibrate', 'gatehouse calibrate --target 250')
+  // Here for the help alone: cli.ts runs these without the modules of the server.
+  for (const command of loginCommands({ folder: '', print, report: (work) => work() }))
+    program.addCommand(command)
   hintAtHelp(program)
   return program
 }
