@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.js'
 import type { Denylist } from '../denylist/service.js'
-import type { FoundKey, KeyLookup } from './lookup.js'
+import type { FoundKey, KeyLookup, KeySource } from './lookup.js'
 
 type Options = { lookup: Pick<KeyLookup, 'recall' | 'find'>; denylist: Denylist }
 
@@ -11,7 +11,7 @@ export function createLiveKeys({ lookup, denylist }: Options) {
    * @returns a promise only if it queries the database
    * @throws AppError `invalid_token`, `rate_limited`, `overloaded`, `unavailable`
    */
-  return function findLive(secret: string, address: string): FoundKey | Promise<FoundKey> {
+  return function findLive(secret: string, source: KeySource): FoundKey | Promise<FoundKey> {
     const recalled = lookup.recall(secret)
     if (!recalled) return read()
     try {
@@ -28,14 +28,14 @@ export function createLiveKeys({ lookup, denylist }: Options) {
 
     /** Reads the key twice if the owner changed during the first time. */
     async function read(): Promise<FoundKey> {
-      const found = await lookup.find(secret, address)
+      const found = await lookup.find(secret, source)
       try {
         await denylist.requireLive(found.claims)
         return found
       } catch (error) {
         if (!isStale(error)) throw error
       }
-      const again = await lookup.find(secret, address)
+      const again = await lookup.find(secret, source)
       await denylist.requireLive(again.claims)
       return again
     }

@@ -29,6 +29,9 @@ const maxWaiting = 200
 /** The pause between two queries of a network after an unknown key, in milliseconds. */
 const pause = 1_000
 
+/** Who asks: an address, or a client that has authenticated. */
+export type KeySource = string | { client_id: string }
+
 type Network = {
   add: (hash: Buffer) => Promise<LiveKey | undefined>
   waiting: number
@@ -40,13 +43,16 @@ type Network = {
  *
  * A network sends one query at a time, and all keys that arrive meanwhile share the next. After an unknown key
  * the next query of the network waits until a second has passed. So a stranger who tries keys costs at most a
- * query a second, and does not slow down other networks.
+ * query a second, and does not slow down other networks. A client that has authenticated asks for the users of a
+ * whole service, so it has a turn of its own and does not pause.
  */
 export function createKeyLookup({ keys, issuer, audience, ttl, clock }: Options) {
   const known = createRecent<FoundKey>(maxKnown)
   const unknown = createRecent<number>(maxUnknown)
   const networks = new Map<string, Network>()
   const running = new Map<string, Promise<LiveKey | undefined>>()
+  /** For networks beyond the maximum: they wait for each other, but are answered. */
+  const others = createNetwork(pause)
   let sweptAt = -Infinity
   let queries = 0
 
@@ -66,11 +72,11 @@ export function createKeyLookup({ keys, issuer, audience, ttl, clock }: Options)
      * Reads the key again.
      * @throws AppError `invalid_token`; `rate_limited` while the network tries unknown keys; `unavailable`
      */
-    async find(secret: string, address: string): Promise<FoundKey> {
+    async find(secret: string, source: KeySource): Promise<FoundKey> {
       if (!isWellFormed(secret)) throw new AppError('invalid_token')
       const hash = hashSecret(secret)
       if ((unknown.get(idOf(hash)) ?? 0) > clock.monotonic()) throw new AppError('invalid_token')
-      const key = await share(idOf(hash), () => askFor(networkFor(networkOf(address)), hash))
+      const key = await share(idOf(hash), () => askFor(networkFor(source), hash))
       const found = key && { claims: Object.freeze(claimsOf(key)), key }
       if (!found || found.claims.exp * 1_000 <= clock.now()) {
         known.delete(idOf(hash))
@@ -101,12 +107,14 @@ export function createKeyLookup({ keys, issuer, audience, ttl, clock }: Options)
     }
   }
 
-  function networkFor(name: string): Network {
+  function networkFor(source: KeySource): Network {
+    const isClient = typeof source !== 'string'
+    const name = isClient ? `client ${source.client_id}` : networkOf(source)
     const present = networks.get(name)
     if (present) return present
     if (networks.size >= maxNetworks) sweep()
-    if (networks.size >= maxNetworks) throw new AppError('overloaded')
-    const network = createNetwork()
+    if (networks.size >= maxNetworks) return others
+    const network = createNetwork(isClient ? 0 : pause)
     networks.set(name, network)
     return network
   }
@@ -121,7 +129,7 @@ export function createKeyLookup({ keys, issuer, audience, ttl, clock }: Options)
     }
   }
 
-  function createNetwork(): Network {
+  function createNetwork(rest: number): Network {
     const run = async (hashes: Buffer[]) => {
       const wait = network.nextAt - clock.monotonic()
       if (wait > 0) await clock.sleep(wait)
@@ -129,7 +137,7 @@ export function createKeyLookup({ keys, issuer, audience, ttl, clock }: Options)
       queries += 1
       const found = new Map((await keys.use(hashes)).map((key) => [idOf(key.secret_hash), key]))
       const results = hashes.map((hash) => found.get(idOf(hash)))
-      if (results.includes(undefined)) network.nextAt = sentAt + pause
+      if (results.includes(undefined)) network.nextAt = sentAt + rest
       return results
     }
     const add = createBatcher(run, { maxRunning: 1, maxItems: maxWaiting, maxWait: 3_000, clock })

@@ -82,8 +82,8 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
       },
     },
     async (request) => {
-      requireSecret(await findClient(request))
-      return oauth.introspect(request.body.token, request.ip)
+      const client = requireSecret(await findClient(request))
+      return oauth.introspect(request.body.token, client)
     },
   )
 

@@ -2,7 +2,7 @@ import { isOfClient, type AccessClaims, type RefreshClaims } from '@gatehouse/ve
 import type { Caller } from '../../http/caller.js'
 import type { Client } from '../clients/repository.js'
 import { AppError, invalidField } from '../../errors.js'
-import type { FoundKey } from '../api-keys/lookup.js'
+import type { FoundKey, KeySource } from '../api-keys/lookup.js'
 import type { FindLiveKey } from '../api-keys/live-keys.js'
 import { isApiKey } from '../api-keys/secret.js'
 import type { SessionService } from '../sessions/service.js'
@@ -66,8 +66,8 @@ export function createOAuthService(dependencies: Dependencies) {
      * RFC 7662 §2.2: a token that this service would refuse for any reason is not active. A refresh
      * token is never active, so that no other service mistakes it for an access token.
      */
-    async introspect(token: string, address: string): Promise<Introspection> {
-      const key = await findKey(token, address)
+    async introspect(token: string, client: Client): Promise<Introspection> {
+      const key = await findKey(token, { client_id: client.id })
       if (key) return describeKey(key)
       const found = tokens.identify(token)
       const answer = found?.type === 'at+jwt' && (await describeAccess(found.claims))
@@ -88,10 +88,10 @@ export function createOAuthService(dependencies: Dependencies) {
   }
 
   /** @throws AppError `rate_limited`, `overloaded`, `unavailable` */
-  async function findKey(secret: string, address: string): Promise<FoundKey | undefined> {
+  async function findKey(secret: string, source: KeySource): Promise<FoundKey | undefined> {
     if (!isApiKey(secret)) return undefined
     try {
-      return await findLiveKey(secret, address)
+      return await findLiveKey(secret, source)
     } catch (error) {
       if (hasCode('invalid_token', error) || hasCode('token_stale', error)) return undefined
       throw error

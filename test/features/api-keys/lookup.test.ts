@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/concurrency/clock.js'
 import { createKeyLookup } from '../../../src/features/api-keys/lookup.js'
 import { createApiKeyRepository } from '../../../src/features/api-keys/repository.js'
 import { isApiKey, isWellFormed, newApiKey } from '../../../src/features/api-keys/secret.js'
+import { hashSecret } from '../../../src/crypto/secrets.js'
 import { AppError } from '../../../src/errors.js'
 import { bearer, signUp, testApp, type TestApp } from '../../support/app.js'
 import { createKey } from '../../support/api-keys.js'
@@ -112,4 +113,49 @@ t.test('a query that fails is not taken for an unknown key', async (t) => {
   fails = false
   await t.rejects(lookup.find(key, '192.0.2.1'), { code: 'invalid_token' })
   t.equal(lookup.queries, 2)
+})
+
+/** A lookup in which time stands still until the test moves it, and that knows one key. */
+function lookupAt(key: string) {
+  let now = 0
+  const pauses: number[] = []
+  const sleep = async (ms: number) => {
+    pauses.push(ms)
+    now += ms
+  }
+  const clock = { ...systemClock, monotonic: () => now, sleep }
+  const live = {
+    ...{ secret_hash: hashSecret(key), id: 'k', user_id: 'u', roles: [], epoch: 0 },
+    ...{ username: null, email: null, name: null },
+    created_at: '2026-01-01T00:00:00Z',
+    expires_at: '2999-01-01T00:00:00Z',
+  }
+  const use = async (hashes: Buffer[]) =>
+    hashes.some((hash) => hash.equals(live.secret_hash)) ? [live] : []
+  const options = { issuer: 'https://auth.example.org', audience: 'gatehouse', ttl: 900, clock }
+  return { lookup: createKeyLookup({ keys: { use }, ...options }), pauses }
+}
+
+t.test('above ten thousand networks a key from a new network is found all the same', async (t) => {
+  const key = newApiKey()
+  const { lookup } = lookupAt(key)
+  const tries = Array.from({ length: 10_000 }, (_, at) =>
+    t.rejects(lookup.find(newApiKey(), `2001:db8:${at.toString(16)}::1`), {
+      code: 'invalid_token',
+    }),
+  )
+  await Promise.all(tries)
+  t.equal((await lookup.find(key, '2001:db8:ffff::1')).claims.sub, 'u')
+})
+
+t.test('a client that introspects keys does not pause after an unknown one', async (t) => {
+  const key = newApiKey()
+  const { lookup, pauses } = lookupAt(key)
+  const client = { client_id: 'reports' }
+  await t.rejects(lookup.find(newApiKey(), client), { code: 'invalid_token' })
+  t.equal((await lookup.find(key, client)).claims.sub, 'u')
+  t.strictSame(pauses, [])
+  await t.rejects(lookup.find(newApiKey(), '192.0.2.1'), { code: 'invalid_token' })
+  await t.rejects(lookup.find(newApiKey(), '192.0.2.1'), { code: 'invalid_token' })
+  t.strictSame(pauses, [1_000], 'a network does')
 })
