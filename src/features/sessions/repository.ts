@@ -55,11 +55,11 @@ const authTime = 'coalesce(s.auth_time, s.created_at)'
 const factorOf = (user: string) =>
   `select from totp_factors f where f.user_id = ${user} and f.secret is not null`
 
-/** Whether the session `s` is of a user who has the second factor that MFA requires. */
-function provenBy(mode: FactorMode): string {
+/** Whether a user has the second factor that MFA requires. */
+function provenBy(mode: FactorMode, user: string): string {
   if (mode === 'optional') return 'true'
-  const hasFactor = `exists (${factorOf('s.user_id')})`
-  const isAdmin = `exists (select from user_roles where user_id = s.user_id and role = 'admin')`
+  const hasFactor = `exists (${factorOf(user)})`
+  const isAdmin = `exists (select from user_roles where user_id = ${user} and role = 'admin')`
   return mode === 'required' ? hasFactor : `${hasFactor} or not ${isAdmin}`
 }
 
@@ -68,7 +68,7 @@ const enabled = 'u.activated_at is not null and u.disabled_at is null'
 /** Makes the SQL that depends on the configuration. */
 export function createSessionSql({ idleTtl, grace, mode }: SessionRules) {
   const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
-  const proven = mode === 'optional' ? '' : ` and (${provenBy(mode)})`
+  const proven = mode === 'optional' ? '' : ` and (${provenBy(mode, 's.user_id')})`
   const alive = `s.expires_at > now() and ${idleEnd} > now()${proven}`
   const subjectColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
@@ -81,6 +81,8 @@ export function createSessionSql({ idleTtl, grace, mode }: SessionRules) {
   return {
     idleEnd,
     alive,
+    /** Whether the login of the user $2 is complete; $11 says whether a second factor was given. */
+    complete: `($11 or not exists (${factorOf('$2')})) and (${provenBy(mode, '$2')})`,
     subjectColumns,
     rotations: createRotationSql({ rule, alive, enabled, subjectColumns }),
   }
@@ -93,15 +95,15 @@ type SessionSql = ReturnType<typeof createSessionSql>
  * for all instances.
  */
 export function createSessionRepository(db: Db, sql: SessionSql, endings: EndingOptions) {
-  const { idleEnd, alive, subjectColumns, rotations } = sql
+  const { idleEnd, alive, complete, subjectColumns, rotations } = sql
   const { denyFor, onDenied } = endings
 
   return {
     /**
      * Creates a session, sets the time of the last login, and ends the logins of the user but this one and the
-     * `keep` others that were used last. Returns undefined if the account was disabled, its password changed or a
-     * second factor was added after the password was verified. The lock on the user's row makes the session and such a change wait for
-     * each other. A session that joins a login lives no longer than that.
+     * `keep` others that were used last. Returns undefined if the account was disabled, its password changed, or the user
+     * added a second factor or came to need one after the password was verified. The lock on the user's row makes the
+     * session and such a change wait for each other. A session that joins a login lives no longer than that.
      */
     async create({
       id,
@@ -119,12 +121,11 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       const { rowCount } = await db.query(
         `select from users u
          where id = $1 and password_hash is not distinct from $2 and ${enabled}
-           and ($3 or not exists (${factorOf('u.id')}))
          for no key update`,
-        [user_id, password_hash, has_factor],
+        [user_id, password_hash],
       )
       if (rowCount === 0) return undefined
-      // A statement of its own: it sees what the lock has waited for, such as a change of roles or another login.
+      // A statement of its own: it sees what the lock has waited for, such as a change of roles, a factor or another login.
       const { rows } = await db.query<TokenSubject & { denied: string[]; ended: number }>(
         `with joined as (
            select id, expires_at from sessions
@@ -135,28 +136,33 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
            select $1, $2, $3, $4, least(now() + make_interval(secs => $5), joined.expires_at), joined.id,
              coalesce($10, case when joined.id is not null then now() end), $8
            from (select) one left join joined on true
+           where ${complete}
            returning *
          ), ended as (
            delete from sessions where id in (
              select id from sessions where id in (
                select ${loginOf} from sessions s
                where s.user_id = $2 and ${loginOf} is distinct from (select id from joined)
+                 and exists (select from s)
                group by 1 order by max(s.rotated_at) desc, 1 desc offset $6)
              for update skip locked)
            returning id
-         ), surplus as (${endSurplusSql('(select id from joined)', 6)}
+         ), surplus as (${endSurplusSql('(select id from joined where exists (select from s))', 6)}
          ), denied as (${denySql(
            `(select id from ended union select id from surplus
              union select id from sessions where login_id in (select id from ended))`,
            7,
          )} returning id
          ), login as (
-           insert into last_logins (user_id, at) values ($2, now())
+           insert into last_logins (user_id, at) select user_id, now() from s
            on conflict (user_id) do update set at = excluded.at)
          select ${subjectColumns}, array(select id from denied) as denied,
            (select count(*) from ended)::integer as ended
          from s join users u on u.id = s.user_id`,
-        [id, user_id, user_agent, address, ttl, keep, denyFor, amr, joined_id, auth_time],
+        [
+          ...[id, user_id, user_agent, address, ttl, keep, denyFor, amr, joined_id, auth_time],
+          has_factor,
+        ],
       )
       const [row] = rows
       if (!row) return undefined
@@ -239,7 +245,7 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
     /** The sessions of users who need a second factor and have none, up to a limit. */
     async listWithoutFactor(mode: FactorMode, limit: number): Promise<string[]> {
       const { rows } = await db.query<{ id: string }>(
-        `select s.id from sessions s where s.login_id is null and not (${provenBy(mode)}) limit $1`,
+        `select s.id from sessions s where s.login_id is null and not (${provenBy(mode, 's.user_id')}) limit $1`,
         [limit],
       )
       return rows.map(({ id }) => id)
