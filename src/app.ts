@@ -25,6 +25,7 @@ import { revocationRoutes } from './features/revocations/routes.js'
 import { roleRoutes } from './features/roles/routes.js'
 import type { Dependencies } from './shared-services.js'
 import { createCompleteLogin } from './features/sessions/complete-login.js'
+import { passkeyLoginRoutes, passkeyRoutes } from './features/passkeys/routes.js'
 import { factorRemovalRoutes, factorRoutes } from './features/factors/routes.js'
 import { loginRoutes, logoutRoutes } from './features/sessions/routes.js'
 import { identityRoutes } from './features/identities/routes.js'
@@ -81,6 +82,12 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     oldApp,
     secondFactor: services.secondFactor,
   })
+  await app.register(passkeyLoginRoutes, {
+    passkeyLogins: services.passkeyLogins,
+    cookies,
+    completeLogin,
+    limits,
+  })
   await app.register(confirmationRoutes, { users, cookies, limits })
   await app.register(profileRoutes, { uploads })
   await app.register(pages, {
@@ -131,6 +138,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     await secured.register(userRoutes, { users, cookies })
     await secured.register(logoutRoutes, { sessions, cookies })
     await secured.register(factorRoutes, { factors: services.factors })
+    await secured.register(passkeyRoutes, { passkeys: services.passkeys })
     await secured.register(identityRoutes, { identities })
     await secured.register(apiKeyRoutes, { apiKeys })
     await secured.register(uploadRoutes, { uploads, bodies, limits })

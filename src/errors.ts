@@ -13,6 +13,7 @@ export const errors = {
   unsupported_grant_type: [400, 'This grant type is not supported'],
   file_required: [400, 'A file is required'],
   bad_request: [400, 'The request cannot be understood'],
+  invalid_passkey: [400, 'The passkey was not accepted: try again'],
   invalid_state: [400, 'This login has expired: start again'],
   invalid_credentials: [401, 'Invalid credentials'],
   invalid_token: [401, 'Not logged in'],
@@ -25,6 +26,7 @@ export const errors = {
   invitation_required: [403, 'Registration needs an invitation'],
   domain_not_allowed: [403, 'E-mail addresses of this domain are not accepted'],
   second_factor_required: [403, 'A second factor is required'],
+  user_verification_required: [403, 'Use the PIN, fingerprint or face of the passkey'],
   email_required: [403, 'The provider did not share an e-mail address'],
   forbidden: [403, 'Not allowed'],
   cross_site_request: [403, 'Requests from another site are not allowed with a session cookie'],
@@ -47,6 +49,8 @@ export const errors = {
   built_in_role: [409, 'This role is built in'],
   last_admin: [409, 'At least one enabled administrator must remain'],
   api_key_limit: [409, 'The user has 50 API keys already'],
+  passkey_limit: [409, 'The user has 20 passkeys already'],
+  passkey_taken: [409, 'This passkey is registered already'],
   factor_required: [409, 'The service requires a second factor'],
   no_address: [409, 'The account has no e-mail address and no mobile number'],
   body_too_large: [413, 'The body is too large'],
@@ -80,6 +84,8 @@ export const help: Record<ErrorCode, string> = {
     'Use `authorization_code`, `client_credentials`, `refresh_token`, or the token exchange of RFC 8693 for an API key',
   file_required: 'Send multipart with exactly one file that is not empty',
   bad_request: 'The request is not valid HTTP, or its path or headers are malformed',
+  invalid_passkey:
+    'Unknown or removed, answered after five minutes or twice, of another origin, or not genuine: get new options',
   invalid_state: 'The login took too long, had five tries or began in another browser: start again',
   invalid_credentials:
     'Unknown user or wrong password. After 100 wrong guesses an account refuses unknown networks: reset its password',
@@ -96,6 +102,8 @@ export const help: Record<ErrorCode, string> = {
   domain_not_allowed: 'Use an e-mail address of a domain of `REGISTRATION_DOMAINS`',
   second_factor_required:
     'Send `challenge` and a code to `POST /api/login/verify` within five minutes',
+  user_verification_required:
+    'Two factors are required, and the passkey was only touched: set a PIN on it, and log in again',
   email_required: 'Share a verified e-mail address with the provider, and allow the scope `email`',
   forbidden:
     "The role is missing, or the route is for users and the token is a client's, or it needs a login and got an API key",
@@ -115,6 +123,8 @@ export const help: Record<ErrorCode, string> = {
   built_in_role: '`admin` and `user` cannot be deleted',
   last_admin: 'Grant `admin` to another enabled user first',
   api_key_limit: 'Revoke an API key that is no longer used: `DELETE /api/user/api-keys/{id}`',
+  passkey_limit: 'Remove a passkey that is no longer used: `DELETE /api/user/passkeys/{id}`',
+  passkey_taken: 'Use it to log in, or remove it from the account that has it',
   factor_required: 'Replace the authenticator app instead: `POST /api/user/factors/totp`',
   no_address: 'Give the account an e-mail address or a mobile number first',
   body_too_large: 'At most 16 KB; a picture 5 MB, a README 64 KB',

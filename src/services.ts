@@ -14,6 +14,10 @@ import { createExportService } from './features/exports/service.js'
 import { createInvitationService } from './features/invitations/service.js'
 import { createFactorSecrets } from './features/factors/secrets.js'
 import { createFactorService, labelOf } from './features/factors/service.js'
+import { createCeremonies } from './features/passkeys/ceremonies.js'
+import { createPasskeyChallenges } from './features/passkeys/challenges.js'
+import { createPasskeyLogins } from './features/passkeys/logins.js'
+import { createPasskeyService } from './features/passkeys/service.js'
 import { createSecondFactor } from './features/sessions/second-factor.js'
 import { createImportService } from './features/imports/service.js'
 import { createTransports } from './features/messages/configured-transports.js'
@@ -129,6 +133,19 @@ export async function createServices(config: Config, dependencies: Dependencies)
     owners: createOwners({ activation: isRequired, admission, invitations, roles, newId }),
     providers,
   })
+  const rp = { id: new URL(config.PUBLIC_URL).hostname, origins: [config.PUBLIC_URL] }
+  const challenges = createPasskeyChallenges(keysSecret, clock, newId)
+  const ceremonies = createCeremonies(rp, challenges)
+  const ofPasskeys = { store, rp, challenges, ceremonies, mode: config.MFA }
+  const passkeys = createPasskeyService({
+    ...ofPasskeys,
+    reauthentication,
+    appName: config.APP_NAME,
+    issuers: providers.map(({ issuer }) => issuer),
+    newId,
+    labelOf,
+  })
+  const passkeyLogins = createPasskeyLogins({ ...ofPasskeys, logins, limits })
   const social = createSocialService({
     store,
     providers,
@@ -238,6 +255,8 @@ export async function createServices(config: Config, dependencies: Dependencies)
     mailbox,
     newId,
     outboxWorkers,
+    passkeyLogins,
+    passkeys,
     passwords,
     providers,
     replica,

@@ -13,6 +13,7 @@ import { createFactorRepository } from './features/factors/repository.js'
 import type { FactorMode } from './features/factors/policy.js'
 import { createInvitationRepository } from './features/invitations/repository.js'
 import { createDenylistRepository } from './features/denylist/repository.js'
+import { createPasskeyRepository } from './features/passkeys/repository.js'
 import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
 import { createSeal } from './crypto/seal.js'
@@ -127,6 +128,7 @@ function prepare({
       invitations: () => createInvitationRepository(on),
       keys: () => createKeyRepository(on, box),
       oldApp: () => createOldAppRepository(on),
+      passkeys: () => createPasskeyRepository(on),
       outbox: () => createOutboxRepository(on, newId, onMessage),
       roles: () => createRoleRepository(on),
       sessions: () => createSessionRepository(on, sql, { denyFor, onDenied, onDoubt }),

@@ -24,6 +24,8 @@ const publicRoutes = [
   'POST /api/login',
   'POST /api/login/verify',
   'POST /api/login/enrol',
+  'POST /api/login/passkey/options',
+  'POST /api/login/passkey',
   'POST /api/refresh',
   'POST /api/password/forgot',
   'POST /api/password/reset',

@@ -23,7 +23,7 @@ const access: Record<keyof AccessClaims, string> = {
   name: 'the name at that time',
   epoch: 'rises when the roles change: a token with a lower one is stale',
   auth_time: 'when the user logged in; a refresh does not change it',
-  amr: 'how the user logged in: `pwd` for a password, `otp` for an authenticator app, `mfa` for two factors; left out for a provider alone',
+  amr: 'how the user logged in: `pwd` password, `otp` authenticator app, `hwk` or `swk` with `user` passkey, `mfa` two factors; left out for a provider alone',
   api_key: 'the id of the API key that it was issued for; left out for a login',
   iat: 'when it was issued',
   exp: 'when it expires',

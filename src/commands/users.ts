@@ -76,10 +76,10 @@ export function userCommands(tools: UserTools): Command {
   )
   command(
     'remove-factor',
-    'remove the second factor of a user and end every session; the user is told',
+    'remove the second factor and the passkeys of a user and end every session; the user is told',
     async (services, id) => {
       await services.factors.removeOf(operator, id)
-      return 'second factor removed'
+      return 'second factor and passkeys removed'
     },
   )
   command(
@@ -108,7 +108,7 @@ export function userCommands(tools: UserTools): Command {
         withServices(async (services) => {
           const id = await findUser(services.store, text)
           const done = await withSentences(act(services, id, options), {
-            not_found: name === 'remove-factor' ? `${text} has no second factor.` : noUser(text),
+            not_found: name === 'remove-factor' ? `${text} has no second factor and no passkey.` : noUser(text),
           })
           print(`${id} ${done}`)
         }),

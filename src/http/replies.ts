@@ -23,10 +23,12 @@ export const Limit = Type.String({
 /** The fields of `second_factor_required`. */
 export const Challenge = {
   challenge: Type.Optional(
-    Type.String({ description: 'for `POST /api/login/verify`, valid for five minutes' }),
+    Type.String({
+      description: 'for `POST /api/login/verify` or `/api/login/passkey`, valid for five minutes',
+    }),
   ),
   methods: Type.Optional(
-    Type.Array(Type.String({ enum: ['totp', 'recovery_code', 'enrol_totp'] }), {
+    Type.Array(Type.String({ enum: ['totp', 'recovery_code', 'passkey', 'enrol_totp'] }), {
       description: 'what completes the login',
     }),
   ),

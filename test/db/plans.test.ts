@@ -111,6 +111,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     factors,
     identities,
     invitations,
+    passkeys,
   } = store
   const { importKeys, imports, keys, oldApp, outbox, roles, sessions, uploads, users } = store
   const middle = { created_at: '2026-11-01T00:00:00.000000Z', email: 'u5', last_login_at: null }
@@ -234,6 +235,22 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'denylist.listSince': () => denylist.listSince(null, 5_001),
     'denylist.listAfter': () => denylist.listAfter(id, snapshot, 500),
     'denylist.find': () => denylist.find([session, id]),
+    'passkeys.add': () =>
+      passkeys.add({
+        ...{ id: newId(), user_id: id, credential_id: hash, public_key: hash, sign_count: 0 },
+        ...{ aaguid: newId(), name: 'x', transports: ['usb'], is_discoverable: true },
+        ...{ backup_eligible: false, backed_up: false },
+      }),
+    'passkeys.list': () => passkeys.list(id),
+    'passkeys.listDescriptors': () => passkeys.listDescriptors(id),
+    'passkeys.has': () => passkeys.has(id),
+    'passkeys.isWayIn': () => passkeys.isWayIn(id),
+    'passkeys.find': () => passkeys.find(hash),
+    'passkeys.markUsed': () => passkeys.markUsed(newId(), 1, false),
+    'passkeys.rename': () => passkeys.rename(id, newId(), 'x'),
+    'passkeys.remove': () => passkeys.remove(id, newId()),
+    'passkeys.removeAll': () => passkeys.removeAll(id),
+    'passkeys.removeUnproven': () => passkeys.removeUnproven(id),
     'factors.lockOwner': () => factors.lockOwner(id),
     'factors.findTotp': () => factors.findTotp(id),
     'factors.putPending': () => factors.putPending(id, hash, 60),

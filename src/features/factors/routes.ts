@@ -118,7 +118,7 @@ export const factorRemovalRoutes: FastifyPluginAsyncTypebox<Options> = async (ap
     '/api/users/:id/factors',
     {
       schema: {
-        summary: 'Remove the second factor of a user, and end every session',
+        summary: 'Remove the second factor and the passkeys of a user, and end every session',
         tags: ['administration'],
         params: IdParams,
         errors: ['not_found'],

@@ -14,7 +14,7 @@ type Options = {
 }
 
 /** How a second factor was given. */
-export type Second = 'totp' | 'recovery' | 'trusted'
+export type Second = 'totp' | 'recovery' | 'passkey' | 'trusted'
 
 type Spending = { factors: Pick<FactorRepository, 'findTotp' | 'spendCode' | 'spendStep'> }
 type Enrolling = { factors: Pick<FactorRepository, 'putPending'> }

@@ -5,6 +5,7 @@ import type { AuditRepository } from '../audit/repository.js'
 import { checkGuess } from '../limits/guesses.js'
 import type { Limits } from '../limits/limits.js'
 import type { OutboxRepository } from '../messages/repository.js'
+import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
 import { addressFor } from '../users/addresses.js'
 import type { User } from '../users/schemas.js'
@@ -18,6 +19,7 @@ type Repositories = {
   audit: Pick<AuditRepository, 'add'>
   factors: FactorRepository
   outbox: Pick<OutboxRepository, 'put'>
+  passkeys: Pick<PasskeyRepository, 'removeAll'>
   sessions: {
     endAll: (userId: string, except?: string | null) => Promise<unknown>
     proveFactor: (id: string) => Promise<void>
@@ -103,15 +105,17 @@ export function createFactorService(dependencies: Dependencies) {
       await store.transaction(async (tx) => {
         const user = await tx.users.lock(caller.user_id)
         if (needsFactor(mode, user.roles)) throw new AppError('factor_required')
-        await removeIn(tx, caller, user)
+        if (!(await removeIn(tx, caller, user))) throw new AppError('not_found')
       })
     },
 
-    /** Removes the factor of any user, and ends the user's sessions. @throws AppError `not_found` */
+    /** Removes the factor and the passkeys of any user, and ends the user's sessions. @throws AppError `not_found` */
     async removeOf(caller: Caller, userId: string): Promise<void> {
       await store.transaction(async (tx) => {
         const user = await tx.users.lock(userId)
-        await removeIn(tx, caller, user)
+        const hadFactor = await removeIn(tx, caller, user)
+        const hadPasskeys = await removePasskeys(tx, caller, user)
+        if (!hadFactor && !hadPasskeys) throw new AppError('not_found')
         await tx.sessions.endAll(userId)
       })
     },
@@ -126,10 +130,22 @@ export function createFactorService(dependencies: Dependencies) {
     },
   }
 
-  async function removeIn(tx: Repositories, caller: Caller, user: User): Promise<void> {
-    if (!(await tx.factors.remove(user.id))) throw new AppError('not_found')
+  /** Returns false if the user has none. */
+  async function removeIn(tx: Repositories, caller: Caller, user: User): Promise<boolean> {
+    if (!(await tx.factors.remove(user.id))) return false
     await notify(tx, 'factor_removed', user)
     await tx.audit.add({ event: 'factor.removed', caller, user_id: user.id })
+    return true
+  }
+
+  /** Returns false if the user has none. */
+  async function removePasskeys(tx: Repositories, caller: Caller, user: User): Promise<boolean> {
+    const removed = await tx.passkeys.removeAll(user.id)
+    if (removed === 0) return false
+    await notify(tx, 'passkey_removed', user)
+    const detail = { removed }
+    await tx.audit.add({ event: 'passkey.removed', caller, user_id: user.id, detail })
+    return true
   }
 }
 
@@ -147,7 +163,7 @@ export async function announceAdded(
 
 async function notify(
   tx: Pick<Repositories, 'outbox'>,
-  message: 'factor_added' | 'factor_removed',
+  message: 'factor_added' | 'factor_removed' | 'passkey_removed',
   user: User,
 ): Promise<void> {
   const to = addressFor(user)

@@ -5,6 +5,7 @@ import type { Reauthentication } from '../passwords/reauthentication.js'
 import type { LoginOutcome, Logins, SessionOpening } from '../sessions/logins.js'
 import type { UserRepository } from '../users/repository.js'
 import type { SessionRepository } from '../sessions/repository.js'
+import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { IdentityRepository } from './repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
@@ -19,6 +20,7 @@ type Repositories = OwnerSearch &
     audit: Pick<AuditRepository, 'add'>
     identities: Pick<IdentityRepository, 'add' | 'find' | 'list' | 'remove'>
     outbox: Pick<OutboxRepository, 'put'>
+    passkeys: Pick<PasskeyRepository, 'has' | 'isWayIn'>
     sessions: Pick<SessionRepository, 'find'>
     users: Pick<UserRepository, 'findCredentialById' | 'get' | 'lock'>
   }
@@ -97,7 +99,10 @@ export function createIdentityService(dependencies: Dependencies) {
         const others = await tx.identities.list(user_id)
         const isUsable = ({ issuer }: { issuer: string }) =>
           providers.some((one) => one.issuer === issuer)
-        if (!found?.password_hash && !others.some(isUsable)) throw new AppError('last_login_method')
+        const hasOther = found?.password_hash != null || others.some(isUsable)
+        if (!hasOther && !(await tx.passkeys.isWayIn(user_id))) {
+          throw new AppError('last_login_method')
+        }
         await audit(tx, 'identity.unlinked', caller, user_id, provider)
       })
     },

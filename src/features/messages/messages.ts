@@ -21,6 +21,8 @@ export const messageNames = [
   'identity_linked',
   'factor_added',
   'factor_removed',
+  'passkey_added',
+  'passkey_removed',
   'recovery_code_used',
   'account_claimed',
   'account_deleted',
@@ -213,6 +215,22 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         subject: `The second factor of your ${appName} account was removed`,
         lines: [
           `Your account at ${appName} no longer has a second factor. Its recovery codes and trusted devices are void.`,
+          actNow,
+        ],
+      }
+    case 'passkey_added':
+      return {
+        subject: `A passkey was added to your ${appName} account`,
+        lines: [
+          `A passkey was added to your account at ${appName}. It can be used to log in, without your password.`,
+          `If this was not you, remove it in your account at ${appName} and reset your password now.`,
+        ],
+      }
+    case 'passkey_removed':
+      return {
+        subject: `A passkey of your ${appName} account was removed`,
+        lines: [
+          `A passkey of your account at ${appName} was removed. It no longer logs in.`,
           actNow,
         ],
       }

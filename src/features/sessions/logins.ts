@@ -1,8 +1,10 @@
 import type { Caller } from '../../http/caller.js'
+import { AppError } from '../../errors.js'
 import { hashSecret, newSecret } from '../../crypto/secrets.js'
 import type { AuditRepository } from '../audit/repository.js'
 import { needsFactor, type FactorMode } from '../factors/policy.js'
 import type { FactorRepository } from '../factors/repository.js'
+import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { Second } from '../factors/secrets.js'
 import type { TokenSubject, TokenPair, TokenService } from '../tokens/service.js'
 import type { Credential } from '../users/credential-repository.js'
@@ -26,6 +28,7 @@ type Options = {
 export type SessionOpening = {
   audit: Pick<AuditRepository, 'add'>
   factors: Pick<FactorRepository, 'findTrusted' | 'putChallenge'>
+  passkeys: Pick<PasskeyRepository, 'has'>
   sessions: Pick<SessionRepository, 'create'>
 }
 
@@ -51,7 +54,7 @@ type OpenedLogin = { subject: TokenSubject; owner: VerifiedUser } | { pending: P
 export type Login = { tokens: TokenPair; user: User; session_id: string; device: string }
 
 /** What a user may do to complete a login. */
-export type FactorMethod = 'totp' | 'recovery_code' | 'enrol_totp'
+export type FactorMethod = 'totp' | 'recovery_code' | 'passkey' | 'enrol_totp'
 
 /** A login that waits for the second factor. `binding` is for a cookie; only a browser has one. */
 export type PendingLogin = {
@@ -75,6 +78,7 @@ export function createLogins(options: Options) {
      * Opens a session, and ends the user's oldest ones above the maximum. If the login needs a second factor, it
      * makes a challenge instead. Returns undefined if the account was disabled, its password changed or a factor
      * was added since the user was read.
+     * @throws AppError `user_verification_required`
      */
     async open(
       tx: SessionOpening,
@@ -148,21 +152,36 @@ export function createLogins(options: Options) {
     { marks }: Caller,
     { amr, detail }: Required<Pick<Proof, 'amr' | 'detail'>>,
   ): Promise<PendingLogin> {
+    const methods = await methodsFor(tx, { has_factor, user }, amr)
     const token = newSecret()
     const binding = marks?.isBrowser ? newSecret() : undefined
     await tx.factors.putChallenge({
       token_hash: hashSecret(token),
       user_id: user.id,
       password_version,
-      is_enrolment: !has_factor,
+      is_enrolment: methods.includes('enrol_totp'),
       binding_hash: binding === undefined ? null : hashSecret(binding),
       amr,
       detail,
       ttl: challengeTtl,
     })
-    const methods: FactorMethod[] = has_factor ? ['totp', 'recovery_code'] : ['enrol_totp']
     return { challenge: token, methods, binding }
   }
+}
+
+/** Only a user who has no factor may add one in a login: else the password alone would be enough. */
+async function methodsFor(
+  { passkeys }: Pick<SessionOpening, 'passkeys'>,
+  { has_factor, user }: Pick<VerifiedUser, 'has_factor' | 'user'>,
+  amr: string[] | null,
+): Promise<FactorMethod[]> {
+  const hasPasskey = await passkeys.has(user.id)
+  // The same passkey again is no second factor.
+  const isFirst = amr?.includes('user') === true
+  if (!has_factor && hasPasskey && isFirst) throw new AppError('user_verification_required')
+  if (!has_factor && !hasPasskey) return ['enrol_totp']
+  const codes: FactorMethod[] = has_factor ? ['totp', 'recovery_code'] : []
+  return [...codes, ...(hasPasskey && !isFirst ? (['passkey'] as const) : [])]
 }
 
 export type Logins = ReturnType<typeof createLogins>

@@ -55,10 +55,13 @@ const authTime = 'coalesce(s.auth_time, s.created_at)'
 const factorOf = (user: string) =>
   `select from totp_factors f where f.user_id = ${user} and f.secret is not null`
 
-/** Whether a user has the second factor that MFA requires. */
-function provenBy(mode: FactorMode, user: string): string {
+/** Whether a session with these `amr` is of a user who has the second factor that MFA requires. */
+function provenBy(mode: FactorMode, { user, amr }: { user: string; amr: string }): string {
   if (mode === 'optional') return 'true'
-  const hasFactor = `exists (${factorOf(user)})`
+  // A passkey does not end the sessions without it, as a new authenticator app does.
+  const hasPasskey = `exists (select from passkeys p where p.user_id = ${user})`
+  const hasFactor = `(exists (${factorOf(user)})
+    or coalesce(${amr} @> '{mfa}', false) and ${hasPasskey})`
   const isAdmin = `exists (select from user_roles where user_id = ${user} and role = 'admin')`
   return mode === 'required' ? hasFactor : `${hasFactor} or not ${isAdmin}`
 }
@@ -68,7 +71,7 @@ const enabled = 'u.activated_at is not null and u.disabled_at is null'
 /** Makes the SQL that depends on the configuration. */
 export function createSessionSql({ idleTtl, grace, mode }: SessionRules) {
   const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
-  const proven = mode === 'optional' ? '' : ` and (${provenBy(mode, 's.user_id')})`
+  const proven = mode === 'optional' ? '' : ` and (${provenBy(mode, { user: 's.user_id', amr: 's.amr' })})`
   const alive = `s.expires_at > now() and ${idleEnd} > now()${proven}`
   const subjectColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
@@ -81,8 +84,8 @@ export function createSessionSql({ idleTtl, grace, mode }: SessionRules) {
   return {
     idleEnd,
     alive,
-    /** Whether the login of the user $2 is complete; $11 says whether a second factor was given. */
-    complete: `($11 or not exists (${factorOf('$2')})) and (${provenBy(mode, '$2')})`,
+    /** Whether the login of the user $2 with the methods $8 is complete; $11 says whether a second factor was given. */
+    complete: `($11 or not exists (${factorOf('$2')})) and (${provenBy(mode, { user: '$2', amr: '$8::text[]' })})`,
     subjectColumns,
     rotations: createRotationSql({ rule, alive, enabled, subjectColumns }),
   }
@@ -245,7 +248,7 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
     /** The sessions of users who need a second factor and have none, up to a limit. */
     async listWithoutFactor(mode: FactorMode, limit: number): Promise<string[]> {
       const { rows } = await db.query<{ id: string }>(
-        `select s.id from sessions s where s.login_id is null and not (${provenBy(mode, 's.user_id')}) limit $1`,
+        `select s.id from sessions s where s.login_id is null and not (${provenBy(mode, { user: 's.user_id', amr: 's.amr' })}) limit $1`,
         [limit],
       )
       return rows.map(({ id }) => id)

@@ -10,6 +10,7 @@ import { checkGuess } from '../limits/guesses.js'
 import type { Limits } from '../limits/limits.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from '../users/addresses.js'
+import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { User } from '../users/schemas.js'
 import type { UserRepository } from '../users/repository.js'
 import type { Login, Logins, SessionOpening } from './logins.js'
@@ -19,6 +20,7 @@ import type { VerifyBody } from './schemas.js'
 export type SecondFactorRepositories = SessionOpening & {
   factors: FactorRepository
   outbox: Pick<OutboxRepository, 'put'>
+  passkeys: Pick<PasskeyRepository, 'has'>
   sessions: Pick<SessionRepository, 'create' | 'endAll'>
   users: Pick<UserRepository, 'findCredentialById'>
 }
@@ -75,7 +77,9 @@ export function createSecondFactor(dependencies: Dependencies) {
       const found = await store.factors.findChallenge(hashSecret(challenge), bindingOf(caller))
       if (!found?.is_enrolment) return refuse(caller)
       const owner = await store.users.findCredentialById(found.user_id)
-      if (!owner || owner.has_factor) throw new AppError('invalid_state')
+      if (!owner || owner.has_factor || (await store.passkeys.has(found.user_id))) {
+        throw new AppError('invalid_state')
+      }
       return secrets.enrol(store, found.user_id, labelOf(owner.user))
     },
   }
@@ -100,7 +104,8 @@ export function createSecondFactor(dependencies: Dependencies) {
       const owner = await tx.users.findCredentialById(user_id)
       if (owner?.password_version !== found.password_version) throw new AppError('invalid_state')
       // Another login may have added a factor meanwhile.
-      if (owner.has_factor === found.is_enrolment) throw new AppError('invalid_state')
+      const hasAdded = found.is_enrolment && (await tx.passkeys.has(user_id))
+      if (owner.has_factor === found.is_enrolment || hasAdded) throw new AppError('invalid_state')
       const recovery_codes = found.is_enrolment
         ? await secrets.confirm(tx, user_id, code)
         : undefined

@@ -18,6 +18,10 @@ export type AccessEnding = CodeRepositories & {
     removeAll: (userId: string) => Promise<void>
     removeUnproven: (userId: string) => Promise<void>
   }
+  passkeys: {
+    removeAll: (userId: string) => Promise<unknown>
+    removeUnproven: (userId: string) => Promise<void>
+  }
   apiKeys: { deleteAll: (userId: string) => Promise<void> }
   sessions: { endAll: (userId: string) => Promise<unknown> }
   users: Pick<UserRepository, 'update'>
@@ -42,8 +46,8 @@ export const isOwnedBy = (kind: AddressKind, holder: AddressHolder): boolean =>
 
 /**
  * Ends all access to an account that others may have obtained before its owner verified an address:
- * sessions, API keys, codes, unverified addresses, and provider logins that were connected before the first
- * verification. The caller replaces the password. The profile and uploads stay, because they give no access.
+ * sessions, API keys, codes, unverified addresses, and provider logins and passkeys that were added before the
+ * first verification. The caller replaces the password. The profile and uploads stay, because they give no access.
  * @param holder the state of the account before this verification
  */
 export async function endAccess(
@@ -55,8 +59,10 @@ export async function endAccess(
   await tx.sessions.endAll(user_id)
   await tx.apiKeys.deleteAll(user_id)
   await revokeCodes(tx, user_id)
-  if (isProven(holder)) await tx.identities.removeUnproven(user_id)
-  else await tx.identities.removeAll(user_id)
+  for (const ways of [tx.identities, tx.passkeys]) {
+    if (isProven(holder)) await ways.removeUnproven(user_id)
+    else await ways.removeAll(user_id)
+  }
   const unproven = addressKinds.filter((kind) => kind !== proven && !holder[`${kind}_verified`])
   const identifiers = unproven.map((kind) => ({ kind, identifier: null }))
   if (identifiers.length > 0) await tx.users.update(user_id, { identifiers })

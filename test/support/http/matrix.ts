@@ -10,6 +10,8 @@ export type Outcome = number | ErrorCode
 const password = 'correct horse battery'
 const usernameOf = (id: string) => `victim-${id}`
 const link = { token: 'A'.repeat(43) }
+/** Well-formed, of no passkey. */
+const ofPasskey = { id: 'AAAA', rawId: 'AAAA', type: 'public-key' }
 
 /** The same with and without the closing slash. */
 export function withSlash<Value>(rows: Record<string, Value>): Record<string, Value> {
@@ -28,6 +30,16 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /api/login': ({ account }) => ({ ...account, password: 'another horse battery' }),
   'POST /api/login/verify': () => ({ challenge: 'A'.repeat(43), code: '000000' }),
   'POST /api/login/enrol': () => ({ challenge: 'A'.repeat(43) }),
+  'POST /api/login/passkey': () => ({
+    credential: {
+      ...ofPasskey,
+      response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
+    },
+  }),
+  'POST /api/user/passkeys': () => ({
+    credential: { ...ofPasskey, response: { clientDataJSON: 'AAAA', attestationObject: 'AAAA' } },
+  }),
+  'PATCH /api/user/passkeys/:id': () => ({ name: 'Mallory' }),
   'POST /api/user/factors/totp/confirm': () => ({ code: '000000' }),
   'POST /login/verify': () => ({ challenge: 'A'.repeat(43), code: '000000' }),
   'POST /login/enrol': () => ({ challenge: 'A'.repeat(43) }),
