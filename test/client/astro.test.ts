@@ -6,7 +6,7 @@ import { createAddressOf, followSockets } from '../../packages/client/src/astro/
 import { createMiddleware } from '../../packages/client/src/astro/middleware.js'
 import { isProtected, nextPage } from '../../packages/client/src/astro/paths.js'
 import { gatehouse } from '../../packages/client/src/astro/index.js'
-import type { Context } from '../../packages/client/src/astro/types.js'
+import type { Context, GatehouseLocals } from '../../packages/client/src/astro/types.js'
 import type { Claims } from '@gatehouse/verify'
 
 const settings = { protect: ['/app'], loginPage: '/login', base: '/', isSecure: true }
@@ -51,14 +51,43 @@ t.test('after a login the visitor comes to a page of the site only', (t) => {
   t.end()
 })
 
+t.test('a path that leaves a protected folder only once it is decoded is protected', (t) => {
+  for (const path of [
+    '/app/..%2f',
+    '/app/%2e%2e%2fx',
+    '/x%3f%2f..%2fapp',
+    '/x/..%252fapp',
+    '/%09/app',
+  ]) {
+    const url = new URL(`https://site.example${path}`)
+    const settings = { protect: ['/app'], base: '/' }
+    t.ok(isProtected({ routePattern: '/[...path]', url }, settings), path)
+  }
+  const odd = new URL('https://site.example/%09/%5B')
+  t.notOk(isProtected({ routePattern: '/[...path]', url: odd }, { protect: ['/app'], base: '/' }))
+  t.end()
+})
+
 const now = Date.parse('2026-01-01T00:00:00Z')
 const claimsFor = (minutes: number) =>
   ({ sub: 'ada', exp: now / 1_000 + minutes * 60, roles: [] }) as unknown as Claims
 
+type Visit = {
+  path?: string
+  answer?: () => Response
+  isReady?: boolean
+  page?: (locals: GatehouseLocals) => Promise<void>
+}
+
 /** A request with cookies; tokens are good for as many minutes as they say. */
 async function visit(
   jar: Record<string, string>,
-  { path = '/app', answer = () => Response.json({}, { status: 401 }), isReady = true } = {},
+  {
+    path = '/app',
+    answer = () => Response.json({}, { status: 401 }),
+    isReady = true,
+    page = () => Promise.resolve(),
+  }: Visit = {},
 ) {
   const cookies = new Map(Object.entries(jar).map(([name, value]) => [`__Host-${name}`, value]))
   const sent: { url: string; headers: Headers }[] = []
@@ -89,7 +118,10 @@ async function visit(
     },
     locals: {},
   }
-  const reply = await middleware(context, () => Promise.resolve(new Response('page')))
+  const reply = await middleware(context, async () => {
+    await page(context.locals as GatehouseLocals)
+    return new Response('page')
+  })
   return { reply, user: context.locals.user, cookies: Object.fromEntries(cookies), sent }
 }
 
@@ -121,6 +153,41 @@ t.test('a token is renewed half a minute before it expires', async (t) => {
   t.equal(sent[0]?.url, 'http://gatehouse/api/refresh')
   t.equal(sent[0]?.headers.get('x-forwarded-for'), '203.0.113.7', 'not what the browser says')
   t.equal(sent[0]?.headers.get('user-agent'), 'Browser')
+})
+
+t.test('only a mark of a device goes into the Cookie header', async (t) => {
+  const sentFor = async (device: string) => {
+    const jar = { session: '0.4', refresh: 'r', device }
+    const { sent } = await visit(jar, { path: '/', answer: renewed })
+    return sent[0]?.headers.get('cookie')
+  }
+  t.equal(await sentFor('aB3.x~-_'), 'device=aB3.x~-_; __Host-device=aB3.x~-_')
+  for (const forged of ['x; session=stolen', 'x\r\nx-a: b', 'x, y', 'é', '', 'x'.repeat(513)])
+    t.equal(await sentFor(forged), null, JSON.stringify(forged.slice(0, 20)))
+})
+
+t.test('other services neither learn nor set the mark of a device', async (t) => {
+  const answer = () =>
+    new Response('{}', { headers: { 'set-cookie': 'device=foreign; Path=/; HttpOnly' } })
+  const jar = { session: '10', refresh: 'r', device: 'mark' }
+  const call = async (target: string) => {
+    const { sent, cookies } = await visit(jar, {
+      answer,
+      page: async ({ gatehouse }) => void (await gatehouse.fetch(target)),
+    })
+    return { ...Object.fromEntries(sent[0]?.headers ?? []), device: cookies['__Host-device'] }
+  }
+  t.match(await call('http://gatehouse/api/user'), {
+    cookie: 'device=mark; __Host-device=mark',
+    device: 'foreign',
+  })
+  for (const target of ['https://api.example/x', 'http://gatehouse.evil/', 'http://gatehouse:81/'])
+    t.strictSame(await call(target), { authorization: 'Bearer 10', device: 'mark' }, target)
+})
+
+t.test('a cookie that is longer than browsers keep is not sent on or remembered', async (t) => {
+  const { sent } = await visit({ refresh: 'r'.repeat(4_097) }, { path: '/' })
+  t.strictSame(sent, [])
 })
 
 t.test('an ended session loses its cookies and opens nothing', async (t) => {

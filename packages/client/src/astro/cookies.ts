@@ -5,6 +5,9 @@ import type { Context, CookieAttributes } from './types.js'
 const lifetimes = { device: 31_536_000, challenge: 300 }
 
 export type MarkName = keyof typeof lifetimes
+// Browsers keep no longer cookies (RFC 6265bis §5.6). Refresh tokens are kept in memory for some seconds.
+const maxLength = 4_096
+const isMark = /^[\w.~-]{1,512}$/
 
 /**
  * The cookies of a visitor. They have the names of Gatehouse's own, so that both may share a host. Over https
@@ -14,7 +17,10 @@ export function createCookies({ cookies, url }: Context, isSecureSite: boolean, 
   const secure = isSecureSite || url.protocol === 'https:'
   const attributes: CookieAttributes = { path: '/', httpOnly: true, sameSite: 'lax', secure }
   const nameOf = (name: string) => (secure ? `__Host-${name}` : name)
-  const read = (name: string) => cookies.get(nameOf(name))?.value
+  const read = (name: string) => {
+    const value = cookies.get(nameOf(name))?.value
+    return value !== undefined && value.length <= maxLength ? value : undefined
+  }
   const write = (name: string, value: string, lifetime: number) => {
     hasChanged = true
     cookies.set(nameOf(name), value, { ...attributes, maxAge: Math.max(1, Math.floor(lifetime)) })
@@ -24,7 +30,11 @@ export function createCookies({ cookies, url }: Context, isSecureSite: boolean, 
   return {
     access: () => read('session'),
     refresh: () => read('refresh'),
-    mark: (name: MarkName) => read(name),
+    /** Undefined unless it is a mark: it goes into the Cookie header of a request. */
+    mark(name: MarkName): string | undefined {
+      const mark = read(name)
+      return mark !== undefined && isMark.test(mark) ? mark : undefined
+    },
 
     /** Whether the reply sets a cookie, so that no cache may keep it. */
     hasChanged: () => hasChanged,
@@ -51,10 +61,10 @@ export const markNames = Object.keys(lifetimes) as MarkName[]
 
 /** The mark of that name in the Set-Cookie lines of Gatehouse. */
 export function markIn(headers: Headers, name: MarkName): string | undefined {
-  const pattern = new RegExp(`^(?:__Host-)?${name}=([\\w.~-]{1,512})(?:;|$)`)
+  const pattern = new RegExp(`^(?:__Host-)?${name}=([^;]*)`)
   for (const line of headers.getSetCookie()) {
     const mark = pattern.exec(line)?.[1]
-    if (mark !== undefined) return mark
+    if (mark !== undefined && isMark.test(mark)) return mark
   }
   return undefined
 }

@@ -30,6 +30,7 @@ const startTime = 2_000
 export function createMiddleware({ settings, url, verifier, addressOf, ...options }: Options) {
   const { now = Date.now } = options
   const send: Fetch = options.fetch ?? ((...request) => globalThis.fetch(...request))
+  const base = `${url.replace(/\/+$/, '')}/`
   const renew = createRenewals(url, now)
 
   return async (context: Context, next: () => Promise<Response>): Promise<Response> => {
@@ -87,10 +88,14 @@ export function createMiddleware({ settings, url, verifier, addressOf, ...option
     clearTimeout(timer)
   }
 
-  /** Requests to Gatehouse name the visitor's address and browser, and pass on the marks of the device and of a challenge. */
+  /**
+   * Requests to Gatehouse name the visitor's address and browser, and pass on the marks of the device and of a
+   * challenge. Requests to other services do not: they must not learn the marks, nor set them.
+   */
   function createFetch({ headers: visitor }: Request, cookies: VisitorCookies): Fetch {
     const address = addressOf(visitor.get('x-forwarded-for'))
     return async (target, init) => {
+      if (!isBelowUrl(target)) return send(target, init)
       const headers = new Headers(init.headers)
       const marks = markNames.flatMap((name) => {
         const mark = cookies.mark(name)
@@ -106,6 +111,11 @@ export function createMiddleware({ settings, url, verifier, addressOf, ...option
       }
       return response
     }
+  }
+
+  /** The parsed target counts, so that dots in a path do not lead out. */
+  function isBelowUrl(target: string): boolean {
+    return URL.canParse(target) && new URL(target).href.startsWith(new URL(base).href)
   }
 
   /** A browser goes to the login page and comes back. Anything else learns that it needs a login. */

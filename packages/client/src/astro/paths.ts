@@ -8,8 +8,12 @@ export function isProtected(
   { routePattern, url }: Pick<Context, 'routePattern' | 'url'>,
   { protect, base }: Pick<Settings, 'protect' | 'base'>,
 ): boolean {
-  const paths = [routePattern, withoutBase(plain(url.pathname), plain(base))].map(plain)
-  return protect.map(plain).some((top) => paths.some((path) => isBelow(path, top)))
+  const top = plain(base)
+  const paths = [
+    plain(routePattern),
+    ...readings(url.pathname).map((path) => withoutBase(path, top)),
+  ]
+  return protect.map(plain).some((folder) => paths.some((path) => isBelow(path, folder)))
 }
 
 const isBelow = (path: string, top: string) =>
@@ -18,16 +22,28 @@ const isBelow = (path: string, top: string) =>
 const withoutBase = (path: string, base: string) =>
   base !== '/' && isBelow(path, base) ? path.slice(base.length) || '/' : path
 
-/** Decoded, in lower case, without repeated or closing slashes. */
-function plain(path: string): string {
-  let decoded = path
-  // A path may be encoded more than once. What cannot be decoded is compared as it is.
-  for (let round = 0; round < 5; round += 1) {
-    const next = decode(decoded)
-    if (next === decoded) break
-    decoded = next
+/**
+ * The path as sent, and after each round of decoding: a path may be encoded more than once, and the site may read
+ * any of these. What cannot be decoded is compared as it is.
+ */
+function readings(path: string): string[] {
+  const found = [path]
+  for (let last = path; found.length < 6;) {
+    const next = decode(last)
+    if (next === last) break
+    found.push((last = next))
   }
-  const { pathname } = new URL(decoded.replaceAll(/[\\/]+/g, '/'), 'http://site')
+  return found.map(plain)
+}
+
+/** In lower case, without dots, control characters, and repeated or closing slashes. */
+function plain(path: string): string {
+  // eslint-disable-next-line no-control-regex -- URL would drop some of them, and then read a host.
+  const clean = path
+    .replaceAll(/[\0-\x1f]/g, '')
+    .replaceAll(/[\\/]+/g, '/')
+    .replaceAll(/[?#]/g, '_')
+  const { pathname } = new URL(`http://site${clean.startsWith('/') ? clean : `/${clean}`}`)
   return pathname.toLowerCase().replace(/(.)\/+$/, '$1')
 }
 
