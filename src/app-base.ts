@@ -1,5 +1,6 @@
 import { createVerifiedTokens, type AccessClaims } from '@gatehouse/verify/protocol'
 import type { FastifyInstance, FastifyRequest, preHandlerHookHandler } from 'fastify'
+import { attested } from './features/clients/attested.js'
 import { callerOf } from './http/caller.js'
 import { admitsApiKey, opensByApiKey } from './features/api-keys/admitted.js'
 import type { Config } from './config/load.js'
@@ -73,6 +74,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   await app.register(errors, { log })
   await app.register(security, { corsOrigins })
   await app.register(methods)
+  await app.register(attested, { verify: services.verifyAttestation })
   await app.register(json)
   await app.register(jwt, { keyring, issuer, audience, cookies: sessionCookies })
   await app.register(openapi, { publicUrl: config.PUBLIC_URL })

@@ -11,6 +11,7 @@ export const errors = {
   invalid_grant: [400, 'The refresh token is wrong, used or expired'],
   invalid_scope: [400, 'Scopes are not supported'],
   unsupported_grant_type: [400, 'This grant type is not supported'],
+  invalid_attestation: [400, 'The attestation of the visitor is not valid'],
   file_required: [400, 'A file is required'],
   bad_request: [400, 'The request cannot be understood'],
   invalid_passkey: [400, 'The passkey was not accepted: try again'],
@@ -82,6 +83,8 @@ export const help: Record<ErrorCode, string> = {
   invalid_scope: 'Leave `scope` out: Gatehouse has roles and no scopes',
   unsupported_grant_type:
     'Use `authorization_code`, `client_credentials`, `refresh_token`, or the token exchange of RFC 8693 for an API key',
+  invalid_attestation:
+    'Check the key of the site, and its clock. A request is signed once, within 30 seconds, and not changed',
   file_required: 'Send multipart with exactly one file that is not empty',
   bad_request: 'The request is not valid HTTP, or its path or headers are malformed',
   invalid_passkey:

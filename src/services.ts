@@ -5,6 +5,8 @@ import { createAdministrationService } from './features/administration/service.j
 import { createLoginMarks } from './features/authorization/login-marks.js'
 import { createApiKeyService } from './features/api-keys/service.js'
 import { createAuthorizationService } from './features/authorization/service.js'
+import { createAttestations } from './features/clients/attestations.js'
+import { createKnownSites } from './features/clients/known-sites.js'
 import { createClientService } from './features/clients/service.js'
 import { createCodeSecrets } from './features/codes/secrets.js'
 import { createCodeService } from './features/codes/service.js'
@@ -178,6 +180,14 @@ export async function createServices(config: Config, dependencies: Dependencies)
   })
   const apiKeys = createApiKeyService({ store, reauthentication, newId })
   const revocations = createRevocations({ denylist: store.denylist, keyring, accessTtl, clock })
+  const verifyAttestation = createAttestations({
+    findSite: createKnownSites({
+      clients: store.clients,
+      denials: { isDenied: replica.isDenied, isWithinLease: replica.feed.isWithinLease },
+      clock,
+    }),
+    clock,
+  })
   const clients = createClientService({ store, limits, newId })
   const oauth = createOAuthService({
     store,
@@ -273,6 +283,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     uploads,
     usage,
     users,
+    verifyAttestation,
   }
 }
 

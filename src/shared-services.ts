@@ -132,6 +132,7 @@ export async function createSharedServices(
       refresh: config.RATE_LIMIT_REFRESH,
       clients: config.RATE_LIMIT_CLIENTS,
     },
+    attested: config.RATE_LIMIT_ATTESTED,
     uploads: config.RATE_LIMIT_UPLOADS,
     log,
     clock,

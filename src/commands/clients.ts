@@ -10,7 +10,7 @@ type Options = {
   print: Print
 }
 
-type AddOptions = { role: string[]; redirectUri: string[]; public?: boolean }
+type AddOptions = { role: string[]; redirectUri: string[]; public?: boolean; attests?: boolean }
 
 /** `gatehouse clients …` */
 export function clientCommands({ withServices, print }: Options): Command {
@@ -30,14 +30,22 @@ export function clientCommands({ withServices, print }: Options): Command {
       [],
     )
     .option('--public', 'no secret: for an app whose users can read its files')
-    .action((name: string, { role, redirectUri, public: is_public = false }: AddOptions) =>
+    .option('--attests', 'also a key, by which a site attests the addresses of its visitors')
+    .action((name: string, { role, redirectUri, public: is_public = false, attests }: AddOptions) =>
       withServices(async (services) => {
-        const { client_id, client_secret } = await services.clients.add(operator, name, role, {
-          redirect_uris: redirectUri,
-          is_public,
-        })
+        const { client_id, client_secret, site_key } = await services.clients.add(
+          operator,
+          name,
+          role,
+          {
+            redirect_uris: redirectUri,
+            is_public,
+            attests: attests ?? false,
+          },
+        )
         print(`client_id=${client_id}`)
         if (client_secret !== undefined) print(`client_secret=${client_secret}`)
+        if (site_key !== undefined) print(`site_key=${site_key}`)
       }),
     )
   addExamples(
@@ -45,6 +53,7 @@ export function clientCommands({ withServices, print }: Options): Command {
     'gatehouse clients add reports',
     'gatehouse clients add reports --role admin',
     'gatehouse clients add shop --redirect-uri https://shop.example.org/callback',
+    'gatehouse clients add www --attests',
     'gatehouse clients add spa --public --redirect-uri https://spa.example.org/',
   )
 
@@ -61,12 +70,13 @@ export function clientCommands({ withServices, print }: Options): Command {
           created_at: client.created_at,
           redirect_uris: client.redirect_uris,
           is_public: client.is_public,
+          attests: client.attests,
         }))
         if (json) {
           printJson(print, found)
           return
         }
-        printCells(print, 'id', 'name', 'roles', 'created', 'redirect URIs', 'public')
+        printCells(print, 'id', 'name', 'roles', 'created', 'redirect URIs', 'public', 'attests')
         for (const client of found) printCells(print, ...Object.values(client))
       }),
     )

@@ -15,7 +15,7 @@ const prefixes =
 const ofOrchestrators = /_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)(_|$)/
 
 // The docs use these for scripts and for Astro sites.
-const ofOthers = /^GATEHOUSE_(KEY|URL|ISSUER|AUDIENCE|SITE_PROXIES)$/
+const ofOthers = /^GATEHOUSE_(KEY|URL|ISSUER|AUDIENCE|SITE_KEY|SITE_PROXIES)$/
 
 /** A sentence about each variable that is unknown and looks like a known one. It does not show the value. */
 export function unknownVariables(env: Env): string[] {

@@ -1,6 +1,13 @@
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The client that attests the address of its visitor, if one does. */
+    site: string | undefined
+  }
+}
+
 /** The origin of a request, for the audit log and the rate limits. */
 export type Caller = {
   /** The user and session of the access token; null without a token. */
@@ -9,6 +16,8 @@ export type Caller = {
   address: string
   user_agent: string | null
   request_id: string | null
+  /** The client that attests the address. */
+  site?: string
   /** Cookies of a browser that requests a message, enters a code, or logs in. */
   marks?: Marks
 }
@@ -30,7 +39,7 @@ export type Marks = {
  */
 export type Actor = Caller & { user_id: string; session_id: string }
 
-export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {
+export function callerOf({ headers, ip, id, user, site }: FastifyRequest): Caller {
   // On public routes `user` is not set, though its type says that it is.
   const claims = user as typeof user | null | undefined
   return {
@@ -39,6 +48,7 @@ export function callerOf({ headers, ip, id, user }: FastifyRequest): Caller {
     address: ip,
     user_agent: headers['user-agent']?.slice(0, 255) ?? null,
     request_id: id,
+    ...(site !== undefined && { site }),
   }
 }
 

@@ -173,7 +173,9 @@ t.test('other services neither learn nor set the mark of a device', async (t) =>
   const call = async (target: string) => {
     const { sent, cookies } = await visit(jar, {
       answer,
-      page: async ({ gatehouse }) => void (await gatehouse.fetch(target)),
+      page: async ({ gatehouse }) => {
+        await gatehouse.fetch(target)
+      },
     })
     return { ...Object.fromEntries(sent[0]?.headers ?? []), device: cookies['__Host-device'] }
   }

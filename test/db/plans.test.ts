@@ -202,9 +202,10 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'clients.create': () =>
       clients.create({
         ...{ id: newId(), name: 'x', roles: [], secret_hash: hash },
-        ...{ redirect_uris: ['https://x.example/'], is_public: false },
+        ...{ redirect_uris: ['https://x.example/'], is_public: false, public_key: hash },
       }),
     'clients.list': () => clients.list(),
+    'clients.listSiteKeys': () => clients.listSiteKeys(),
     'clients.find': () => clients.find('reports'),
     'clients.findCredential': () => clients.findCredential('reports'),
     'clients.delete': () => clients.delete('reports'),

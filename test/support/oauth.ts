@@ -19,6 +19,12 @@ export async function addClient(
   return { client_id, client_secret }
 }
 
+/** The key by which a site attests the addresses of its visitors. */
+export async function addSite(service: Service, name = 'www'): Promise<string> {
+  const added = await (await clientsOf(service)).add(operator, name, [], { attests: true })
+  return added.site_key ?? ''
+}
+
 /** A client that logs users in. Without a secret if it is public. */
 export async function addApp(
   service: Service,

@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'invalid_grant'
   | 'invalid_scope'
   | 'unsupported_grant_type'
+  | 'invalid_attestation'
   | 'file_required'
   | 'bad_request'
   | 'invalid_passkey'

@@ -18,5 +18,9 @@ export const limits = {
     'failed authentications of clients (other services) from one network',
     '100/15m',
   ),
+  RATE_LIMIT_ATTESTED: Rate(
+    'for each limit of a network: all visitors whose addresses one site attests',
+    '3000/15m',
+  ),
   RATE_LIMIT_UPLOADS: Rate('pictures and READMEs uploaded by one user', '60/1h'),
 }

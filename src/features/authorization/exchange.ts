@@ -51,7 +51,7 @@ export function createCodeExchange(dependencies: ExchangeDependencies) {
     const isRegistered = client.redirect_uris.includes(redirect_uri)
     const subject = isRegistered && (await openSession(client, binding, caller, host))
     if (subject) return subject
-    await limits.countFailure('refresh', caller.address)
+    await limits.countFailure('refresh', caller)
     throw new AppError('invalid_grant')
   }
 

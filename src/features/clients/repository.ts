@@ -12,13 +12,18 @@ export type Client = {
   redirect_uris: string[]
   /** Whether it has no secret, so that anyone may send requests in its name. */
   is_public: boolean
+  /** Whether it has a key by which it attests the addresses of its visitors. */
+  attests: boolean
 }
 
 export type NewClient = Pick<Client, 'id' | 'name' | 'roles' | 'redirect_uris' | 'is_public'> & {
   secret_hash: Buffer
+  /** Of the key by which it attests. */
+  public_key: Buffer | undefined
 }
 
 const columns = `id, name, epoch, created_at, is_public,
+  exists (select from client_site_keys where client_id = id) as attests,
   array(select uri from client_redirect_uris where client_id = id order by uri) as redirect_uris,
   array(select role from client_roles where client_id = id order by role) as roles`
 
@@ -27,23 +32,34 @@ export function createClientRepository(db: Db) {
   return {
     /** @throws OperatorError if the name is used or a role does not exist: only commands add clients */
     async create(client: NewClient): Promise<void> {
-      const { id, name, roles, secret_hash, redirect_uris, is_public } = client
+      const { id, name, roles, secret_hash, redirect_uris, is_public, public_key } = client
       await db
         .query(
           `with created as (
              insert into clients (id, name, secret_hash, is_public) values ($1, $2, $3, $5) returning id
            ), uris as (
              insert into client_redirect_uris (client_id, uri)
-             select id, uri from created, unnest($6::text[]) as uri)
+             select id, uri from created, unnest($6::text[]) as uri
+           ), site_key as (
+             insert into client_site_keys (client_id, public_key)
+             select id, $7::bytea from created where $7 is not null)
            insert into client_roles (client_id, role)
            select id, role from created, unnest($4::text[]) as role`,
-          [id, name, secret_hash, roles, is_public, redirect_uris],
+          [id, name, secret_hash, roles, is_public, redirect_uris, public_key ?? null],
         )
         .catch((error: unknown) => rethrowRefused(error, name, roles))
     },
 
     async list(): Promise<Client[]> {
       const { rows } = await db.query<Client>(`select ${columns} from clients order by name`)
+      return rows
+    },
+
+    /** The public keys by which sites attest. There are as many as the operator added. */
+    async listSiteKeys(): Promise<{ id: string; name: string; public_key: Buffer }[]> {
+      const { rows } = await db.query<{ id: string; name: string; public_key: Buffer }>(
+        'select id, name, public_key from client_site_keys join clients on id = client_id',
+      )
       return rows
     },
 

@@ -6,6 +6,7 @@ import type { AuditRepository } from '../audit/repository.js'
 import type { SessionRepository } from '../sessions/repository.js'
 import type { DenylistRepository } from '../denylist/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
+import { newSiteKey } from './site-keys.js'
 import { checkRedirectUri } from './redirect-uris.js'
 import { invalidClient, type Credentials } from './credentials.js'
 import type { Client, ClientRepository } from './repository.js'
@@ -18,8 +19,8 @@ type Repositories = {
   sessions: Pick<SessionRepository, 'endOfClient'>
 }
 
-/** For the exchange of codes. */
-type AppOptions = { redirect_uris?: string[]; is_public?: boolean }
+/** For the exchange of codes, and whether the client gets a key to attest its visitors. */
+type AppOptions = { redirect_uris?: string[]; is_public?: boolean; attests?: boolean }
 
 type Dependencies = { store: UnitOfWork<Repositories>; limits: Limits; newId: () => string }
 
@@ -31,13 +32,13 @@ const isClientName = (text: string) => /^[a-z][a-z0-9._-]{0,62}$/.test(text) && 
  */
 export function createClientService({ store, limits, newId }: Dependencies) {
   return {
-    /** Creates a client. The secret is returned here only. @throws AppError `validation_failed`; OperatorError */
+    /** Creates a client. The secret and the key are returned here only. @throws AppError `validation_failed`; OperatorError */
     async add(
       caller: Caller,
       name: string,
       roles: string[],
-      { redirect_uris = [], is_public = false }: AppOptions = {},
-    ): Promise<Credentials> {
+      { redirect_uris = [], is_public = false, attests = false }: AppOptions = {},
+    ): Promise<Credentials & { site_key?: string }> {
       if (name === ownClientId) throw invalidField('name', 'is reserved')
       if (!isClientName(name)) {
         throw invalidField(
@@ -48,14 +49,19 @@ export function createClientService({ store, limits, newId }: Dependencies) {
       for (const uri of redirect_uris) checkRedirectUri(uri)
       if (is_public && redirect_uris.length === 0) throw publicNeedsUri()
       const client_secret = newSecret()
+      const { site_key, public_key } = attests ? newSiteKey(name) : {}
       const uris = { redirect_uris: [...new Set(redirect_uris)], is_public }
       const client = { id: newId(), name, roles: [...new Set(roles)], ...uris }
       await store.transaction(async (tx) => {
-        await tx.clients.create({ ...client, secret_hash: hashSecret(client_secret) })
+        await tx.clients.create({ ...client, secret_hash: hashSecret(client_secret), public_key })
         const event = 'client.created'
         await tx.audit.add({ event, caller, detail: { client: name } })
       })
-      return is_public ? { client_id: name } : { client_id: name, client_secret }
+      return {
+        client_id: name,
+        ...(!is_public && { client_secret }),
+        ...(site_key !== undefined && { site_key }),
+      }
     },
 
     list: (): Promise<Client[]> => store.clients.list(),
@@ -105,10 +111,10 @@ export function createClientService({ store, limits, newId }: Dependencies) {
         : undefined
       const isRight = verifySecret(client_secret ?? '', found?.secret_hash)
       if (found && (found.is_public ? client_secret === undefined : isRight)) {
-        const { id, name, roles, epoch, created_at, redirect_uris, is_public } = found
-        return { id, name, roles, epoch, created_at, redirect_uris, is_public }
+        const { id, name, roles, epoch, created_at, redirect_uris, is_public, attests } = found
+        return { id, name, roles, epoch, created_at, redirect_uris, is_public, attests }
       }
-      await limits.countFailure('clients', caller.address)
+      await limits.countFailure('clients', caller)
       // An unknown name is not audited: it may be a secret in the wrong field.
       const detail: Record<string, string> = found ? { client: found.name } : {}
       await store.audit.add({ event: 'client.refused', caller, detail })

@@ -56,6 +56,7 @@ export function createReplica(options: Options) {
 
   return {
     denylist,
+    isDenied: entries.isDenied,
     feed,
     /** The feed's status, with the size of the copy and the number of fallback queries. */
     status: () => ({

@@ -10,6 +10,8 @@ import type { Change, Counter } from './repository.js'
 type LoginGuess = {
   identifier: Identifier
   address: string
+  /** The client that attests the address. */
+  site?: string | undefined
   device: string | undefined
   account: { id: string; version: number } | undefined
 }
@@ -52,8 +54,19 @@ const accountKey = (id: string) => `account:${id}`
 export const knownKey = (id: string, version: number, network: string) =>
   `known:${hashKey(`${id}\n${version}\n${network}`)}`
 
+/** All that one site attests, so that a stolen key of a site does not lift the limits. */
+export const totalCounter = (name: string, site: string, { points, seconds }: Budget): Counter => ({
+  key: `attested:${name}:${site}`,
+  max: points,
+  seconds,
+})
+
 /** Limits guesses at passwords. */
-export function createGuesses(limiter: Limiter, login: Budget, log: FastifyBaseLogger) {
+export function createGuesses(
+  limiter: Limiter,
+  { login, attested }: Record<'login' | 'attested', Budget>,
+  log: FastifyBaseLogger,
+) {
   return {
     /**
      * Reserves a guess at a login. A device with a mark has a counter of its own. Other guesses are counted
@@ -61,7 +74,7 @@ export function createGuesses(limiter: Limiter, login: Budget, log: FastifyBaseL
      * identifier exists or to which account it belongs. Each guess is also counted silently by account.
      * @throws AppError `rate_limited`, `unavailable`
      */
-    async login({ identifier, address, device, account }: LoginGuess): Promise<Attempt> {
+    async login({ identifier, address, site, device, account }: LoginGuess): Promise<Attempt> {
       const { kind, canonical } = identifier
       const name = `${kind}\n${canonical}`
       const network = networkOf(address)
@@ -78,6 +91,7 @@ export function createGuesses(limiter: Limiter, login: Budget, log: FastifyBaseL
           ? [
               { key: `login:${network}`, max: login.points, seconds: login.seconds },
               { key: `guess:${hashKey(`${name}\n${network}`)}`, ...passwordRule },
+              ...(site === undefined ? [] : [totalCounter('login', site, attested)]),
             ]
           : [{ key: `device:${device}`, ...passwordRule }]
       const reservation = await limiter.reserve([...visible, ofAccount], known)
@@ -143,7 +157,8 @@ export function unlimitedGuesses(): Guesses {
   return { login: allow, session: allow, factor: allow, resetAccount: nothing }
 }
 
-const outcomeOfSuccess = ({ key }: Counter) => (/^(login|factor):/.test(key) ? 'keep' : 'clear')
+const outcomeOfSuccess = ({ key }: Counter) =>
+  /^(login|factor|attested):/.test(key) ? 'keep' : 'clear'
 
 /** Marks a network from which the user logged in. */
 const markChange = (key: string): Change => ({

@@ -9,7 +9,7 @@ import type {
 import type { Clock } from '../../concurrency/clock.js'
 import { failureFields } from '../../db/outage.js'
 import type { DeviceOwner } from './device.js'
-import { createGuesses, knownKey, unlimitedGuesses, notSettled } from './guesses.js'
+import { createGuesses, knownKey, totalCounter, unlimitedGuesses, notSettled } from './guesses.js'
 import { hashKey } from './keys.js'
 import { createLimiter, rateLimitHeaders, type Budget, type Reservation } from './limiter.js'
 import { networkOf } from './network.js'
@@ -21,9 +21,14 @@ export type NetworkBudgets = Record<
   Budget
 >
 
+/** Where a request comes from, and the client that attests it. */
+type Origin = { address: string; site?: string | undefined }
+
 type Options = {
   enabled: boolean
   budgets: NetworkBudgets
+  /** For each of the budgets above: all visitors of one site that attests them. */
+  attested: Budget
   uploads: Budget
   log: FastifyBaseLogger
   clock: Clock
@@ -41,27 +46,31 @@ const requesterBudget: Budget = { points: 10, seconds: 3_600 }
 /** The limits against abuse: by network, by identifier and device, and by address of a message. */
 export function createLimits(
   counters: CounterRepository,
-  { enabled, budgets, uploads, log, clock }: Options,
+  { enabled, budgets, attested, uploads, log, clock }: Options,
 ) {
   const limiter = createLimiter(counters, clock)
   const hooks = new WeakSet<object>()
   const reservations = new WeakMap<FastifyRequest, { reservation: Reservation; isKept: boolean }>()
-  const networkCounter = (name: keyof NetworkBudgets, address: string) =>
-    counterOf(`${name}:${networkOf(address)}`, budgets[name])
+  const networkCounters = (name: keyof NetworkBudgets, { address, site }: Origin): Counter[] => [
+    counterOf(`${name}:${networkOf(address)}`, budgets[name]),
+    ...(site === undefined ? [] : [totalCounter(name, site, attested)]),
+  ]
 
   return {
-    guesses: enabled ? createGuesses(limiter, budgets.login, log) : unlimitedGuesses(),
+    guesses: enabled
+      ? createGuesses(limiter, { login: budgets.login, attested }, log)
+      : unlimitedGuesses(),
 
     /**
      * A preHandler that reserves a point of the network's budget, and sets the RateLimit headers.
      * The hook throws AppError `rate_limited`, `unavailable`.
      */
     perNetwork: (name: keyof NetworkBudgets): preHandlerAsyncHookHandler =>
-      createHook(({ ip }) => networkCounter(name, ip)),
+      createHook(({ ip, site }) => networkCounters(name, { address: ip, site })),
 
     /** As perNetwork, for the user of the token. */
     perUser: (name: 'uploads'): preHandlerAsyncHookHandler =>
-      createHook(({ user }) => counterOf(`${name}:${user.sub}`, uploads)),
+      createHook(({ user }) => [counterOf(`${name}:${user.sub}`, uploads)]),
 
     /** An onRoute hook: settles the reservation of the hooks above by the status of the reply. */
     settleAfter(route: RouteOptions): void {
@@ -76,8 +85,9 @@ export function createLimits(
     },
 
     /** Counts a failure of a network. @throws AppError `rate_limited` over the budget, `unavailable` */
-    async countFailure(name: keyof NetworkBudgets, address: string): Promise<void> {
-      if (enabled) await limiter.count(networkCounter(name, address))
+    async countFailure(name: keyof NetworkBudgets, origin: Origin): Promise<void> {
+      if (!enabled) return
+      for (const counter of networkCounters(name, origin)) await limiter.count(counter)
     },
 
     /**
@@ -120,11 +130,11 @@ export function createLimits(
   }
 
   function createHook(
-    counterFor: (request: FastifyRequest) => Counter,
+    countersFor: (request: FastifyRequest) => Counter[],
   ): preHandlerAsyncHookHandler {
     const hook = async (request: FastifyRequest, reply: FastifyReply) => {
       if (!enabled) return
-      const reservation = await limiter.reserve([counterFor(request)])
+      const reservation = await limiter.reserve(countersFor(request))
       reservations.set(request, { reservation, isKept: false })
       reply.headers(rateLimitHeaders(reservation.status))
     }

@@ -90,7 +90,7 @@ export function createOldAppService(options: OldAppOptions) {
     async function refuse(reason: Refusal, user_id: string | null): Promise<never> {
       const detail = { old_app: kind, reason }
       await store.audit.add({ event: 'login.failed', caller, user_id, detail })
-      await limits.countFailure('refresh', caller.address)
+      await limits.countFailure('refresh', caller)
       throw new AppError('invalid_token')
     }
   }

@@ -77,7 +77,7 @@ export function createRenewal(dependencies: RenewalDependencies) {
       return await exchange(token, caller, clientName)
     } catch (error) {
       if (error instanceof AppError && error.code === 'invalid_token') {
-        await limits.countFailure('refresh', caller.address)
+        await limits.countFailure('refresh', caller)
       }
       throw error
     }

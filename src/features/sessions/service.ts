@@ -112,8 +112,8 @@ export function createSessionService(dependencies: Dependencies) {
     const found = await store.users.findCredential(identifier)
     const account = found && { id: found.user.id, version: found.password_version }
     const device = account && devices.read(caller.marks?.device, account)
-    const { address } = caller
-    const attempt = await limits.guesses.login({ identifier, address, device, account })
+    const { address, site } = caller
+    const attempt = await limits.guesses.login({ identifier, address, site, device, account })
     const { status, isBlocked } = attempt
     let elapsed = 0
 

@@ -3,6 +3,7 @@ import type { Content, Operation, Response } from './types.js'
 
 const always: ErrorCode[] = [
   'bad_request',
+  'invalid_attestation',
   'request_timeout',
   'headers_too_large',
   'internal',

@@ -1,6 +1,7 @@
 import { createVerifier } from '@gatehouse/verify'
 import { getSecret } from 'astro:env/server'
 import { settings } from 'virtual:gatehouse'
+import { createAttest } from './attest.js'
 import { createAddressOf, followSockets } from './address.js'
 import { createMiddleware } from './middleware.js'
 import type { Context } from './types.js'
@@ -21,9 +22,11 @@ function connect(): Middleware {
   const url = getSecret('GATEHOUSE_URL') ?? 'http://localhost:3000'
   const issuer = getSecret('GATEHOUSE_ISSUER') ?? url
   const audience = getSecret('GATEHOUSE_AUDIENCE') ?? 'gatehouse'
+  const siteKey = getSecret('GATEHOUSE_SITE_KEY') ?? ''
   return createMiddleware({
     ...{ settings, url },
     verifier: createVerifier({ issuer, url, audience }),
     addressOf: createAddressOf(getSecret('GATEHOUSE_SITE_PROXIES') ?? ''),
+    attest: siteKey === '' ? undefined : createAttest(siteKey, url),
   })
 }

@@ -2,6 +2,7 @@ import type { Claims, Verifier } from '@gatehouse/verify'
 import { createClient } from '../client.js'
 import type { Fetch } from '../send.js'
 import type { Tokens } from '../tokens.js'
+import type { Attest } from './attest.js'
 import { createCookies, markIn, markNames, type VisitorCookies } from './cookies.js'
 import { isProtected } from './paths.js'
 import { createRenewals } from './renewals.js'
@@ -13,6 +14,8 @@ type Options = {
   url: string
   verifier: Pick<Verifier, 'verify' | 'ready' | 'isReady'>
   addressOf: (forwardedFor: string | null) => string | undefined
+  /** Signs the visitor's address and browser. */
+  attest?: Attest | undefined
   fetch?: Fetch
   now?: () => number
 }
@@ -27,7 +30,14 @@ const startTime = 2_000
  * Knows the visitor of each request by the cookies, without a call to Gatehouse while the access token lives.
  * A revoked token counts no more within a second.
  */
-export function createMiddleware({ settings, url, verifier, addressOf, ...options }: Options) {
+export function createMiddleware({
+  settings,
+  url,
+  verifier,
+  addressOf,
+  attest,
+  ...options
+}: Options) {
   const { now = Date.now } = options
   const send: Fetch = options.fetch ?? ((...request) => globalThis.fetch(...request))
   const base = `${url.replace(/\/+$/, '')}/`
@@ -104,6 +114,7 @@ export function createMiddleware({ settings, url, verifier, addressOf, ...option
       if (address !== undefined) headers.set('x-forwarded-for', address)
       headers.set('user-agent', visitor.get('user-agent') ?? 'unknown')
       if (marks.length > 0) headers.set('cookie', marks.join('; '))
+      if (address !== undefined) attest?.({ target, init, headers, address })
       const response = await send(target, { ...init, headers, redirect: 'error' })
       for (const name of markNames) {
         const mark = markIn(response.headers, name)

@@ -38,7 +38,7 @@ function readings(path: string): string[] {
 
 /** In lower case, without dots, control characters, and repeated or closing slashes. */
 function plain(path: string): string {
-  // eslint-disable-next-line no-control-regex -- URL would drop some of them, and then read a host.
+  // URL would drop some control characters, and then read a host.
   const clean = path
     .replaceAll(/[\0-\x1f]/g, '')
     .replaceAll(/[\\/]+/g, '/')
