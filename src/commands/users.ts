@@ -108,7 +108,10 @@ export function userCommands(tools: UserTools): Command {
         withServices(async (services) => {
           const id = await findUser(services.store, text)
           const done = await withSentences(act(services, id, options), {
-            not_found: name === 'remove-factor' ? `${text} has no second factor and no passkey.` : noUser(text),
+            not_found:
+              name === 'remove-factor'
+                ? `${text} has no second factor and no passkey.`
+                : noUser(text),
           })
           print(`${id} ${done}`)
         }),

@@ -167,8 +167,8 @@ export function createPasskeyLogins(dependencies: Dependencies) {
   }
 
   /** An unknown challenge may be a guess, so it counts as a failed login of the network. */
-  async function refuse({ address }: Caller): Promise<never> {
-    await limits.countFailure('login', address)
+  async function refuse(caller: Caller): Promise<never> {
+    await limits.countFailure('login', caller)
     throw new AppError('invalid_state')
   }
 

@@ -71,7 +71,8 @@ const enabled = 'u.activated_at is not null and u.disabled_at is null'
 /** Makes the SQL that depends on the configuration. */
 export function createSessionSql({ idleTtl, grace, mode }: SessionRules) {
   const idleEnd = `s.rotated_at + make_interval(secs => ${String(idleTtl)})`
-  const proven = mode === 'optional' ? '' : ` and (${provenBy(mode, { user: 's.user_id', amr: 's.amr' })})`
+  const proven =
+    mode === 'optional' ? '' : ` and (${provenBy(mode, { user: 's.user_id', amr: 's.amr' })})`
   const alive = `s.expires_at > now() and ${idleEnd} > now()${proven}`
   const subjectColumns = `
     s.id as session_id, s.user_id, s.generation, s.rotated_at,
