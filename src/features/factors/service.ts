@@ -5,7 +5,6 @@ import type { AuditRepository } from '../audit/repository.js'
 import { checkGuess } from '../limits/guesses.js'
 import type { Limits } from '../limits/limits.js'
 import type { OutboxRepository } from '../messages/repository.js'
-import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { Reauthentication } from '../passwords/reauthentication.js'
 import { addressFor } from '../users/addresses.js'
 import type { User } from '../users/schemas.js'
@@ -19,7 +18,7 @@ type Repositories = {
   audit: Pick<AuditRepository, 'add'>
   factors: FactorRepository
   outbox: Pick<OutboxRepository, 'put'>
-  passkeys: Pick<PasskeyRepository, 'removeAll'>
+  passkeys: { removeAll: (userId: string) => Promise<number> }
   sessions: {
     endAll: (userId: string, except?: string | null) => Promise<unknown>
     proveFactor: (id: string) => Promise<void>

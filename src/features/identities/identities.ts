@@ -5,7 +5,6 @@ import type { Reauthentication } from '../passwords/reauthentication.js'
 import type { LoginOutcome, Logins, SessionOpening } from '../sessions/logins.js'
 import type { UserRepository } from '../users/repository.js'
 import type { SessionRepository } from '../sessions/repository.js'
-import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { IdentityRepository } from './repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import type { AuditRepository } from '../audit/repository.js'
@@ -20,7 +19,7 @@ type Repositories = OwnerSearch &
     audit: Pick<AuditRepository, 'add'>
     identities: Pick<IdentityRepository, 'add' | 'find' | 'list' | 'remove'>
     outbox: Pick<OutboxRepository, 'put'>
-    passkeys: Pick<PasskeyRepository, 'has' | 'isWayIn'>
+    passkeys: { isWayIn: (userId: string) => Promise<boolean> }
     sessions: Pick<SessionRepository, 'find'>
     users: Pick<UserRepository, 'findCredentialById' | 'get' | 'lock'>
   }

@@ -26,7 +26,10 @@ export const NewCredential = Type.Object(
         clientDataJSON,
         attestationObject: Base64url(8_192),
         transports: Type.Optional(
-          Type.Array(Type.String({ maxLength: 32, pattern: '^[a-z-]+$' }), { maxItems: 10 }),
+          Type.Array(
+            Type.String({ maxLength: 32, ...matching('^[a-z-]+$', 'must be a-z and "-"') }),
+            { maxItems: 10 },
+          ),
         ),
       },
       open,

@@ -4,7 +4,6 @@ import { hashSecret, newSecret } from '../../crypto/secrets.js'
 import type { AuditRepository } from '../audit/repository.js'
 import { needsFactor, type FactorMode } from '../factors/policy.js'
 import type { FactorRepository } from '../factors/repository.js'
-import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { Second } from '../factors/secrets.js'
 import type { TokenSubject, TokenPair, TokenService } from '../tokens/service.js'
 import type { Credential } from '../users/credential-repository.js'
@@ -25,10 +24,16 @@ type Options = {
 }
 
 /** The repositories that open a session. */
+/** Passkeys import sessions, so sessions know only this of them. */
+type PasskeySearch = {
+  /** Whether the user has one. */
+  has: (userId: string) => Promise<boolean>
+}
+
 export type SessionOpening = {
   audit: Pick<AuditRepository, 'add'>
   factors: Pick<FactorRepository, 'findTrusted' | 'putChallenge'>
-  passkeys: Pick<PasskeyRepository, 'has'>
+  passkeys: PasskeySearch
   sessions: Pick<SessionRepository, 'create'>
 }
 

@@ -10,7 +10,6 @@ import { checkGuess } from '../limits/guesses.js'
 import type { Limits } from '../limits/limits.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from '../users/addresses.js'
-import type { PasskeyRepository } from '../passkeys/repository.js'
 import type { User } from '../users/schemas.js'
 import type { UserRepository } from '../users/repository.js'
 import type { Login, Logins, SessionOpening } from './logins.js'
@@ -20,7 +19,6 @@ import type { VerifyBody } from './schemas.js'
 export type SecondFactorRepositories = SessionOpening & {
   factors: FactorRepository
   outbox: Pick<OutboxRepository, 'put'>
-  passkeys: Pick<PasskeyRepository, 'has'>
   sessions: Pick<SessionRepository, 'create' | 'endAll'>
   users: Pick<UserRepository, 'findCredentialById'>
 }

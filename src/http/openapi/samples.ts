@@ -22,7 +22,10 @@ export function sampleOf(method: string, schema: Schema): Record<string, unknown
   const object = objectOf(schema)
   if (!object?.properties || isOptional(schema)) return undefined
   const { properties, required = [] } = object
-  const names = namesOf(method, Object.keys(properties), required)
+  return fill(namesOf(method, Object.keys(properties), required), properties)
+}
+
+function fill(names: string[], properties: Record<string, Schema>): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, valueOf(name, properties[name] ?? {})]))
 }
 
@@ -36,6 +39,8 @@ function namesOf(method: string, names: string[], required: string[]): string[] 
 
 function valueOf(name: string, schema: Schema): unknown {
   if (schema.enum) return schema.enum[0]
+  if (schema.const !== undefined) return schema.const
+  if (schema.properties) return fill(schema.required ?? [], schema.properties)
   if (schema.type === 'boolean') return true
   if (schema.type === 'array') return []
   const pattern = new RegExp(schema.pattern ?? '', 'u')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ada, bearer, isRefused, logIn, signUp, testApp } from '../../support/app.js'
+import { ada, bearer, isRefused, listeningApp, logIn, signUp, testApp } from '../../support/app.js'
 import { authenticator } from '../../support/authenticator.js'
 import { enrolled, poster } from '../../support/factors.js'
 import { claimsOf } from '../../support/oauth.js'
@@ -272,7 +272,7 @@ t.test('the last way to log in stays', async (t) => {
 
 t.test('a passkey that was added before the owner proved an address goes', async (t) => {
   const sink = await smtpSink(t)
-  const service = await testApp(t, { env: { MAIL_URL: sink.url } })
+  const service = await listeningApp(t, { env: { MAIL_URL: sink.url } })
   const { app, sql } = service
   const post = poster(app)
   const { device, account } = await withPasskey(service)
