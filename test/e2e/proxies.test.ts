@@ -239,17 +239,18 @@ for (const name of ['nginx', 'caddy', 'haproxy', 'apache'] as const) {
         [session, undefined],
         [
           `a=1; ${session}; b=2; refresh=${user.refresh_token}; session_id=c`,
-          ['a=1', 'b=2', 'session_id=c'],
+          'a=1; b=2; session_id=c',
         ],
-        [`${session}; refresh=x; mysession=1`, ['mysession=1']],
+        [`${session}; refresh=x; mysession=1`, 'mysession=1'],
         [`refresh=x; ${session}`, undefined],
-        [`a=1; ${session}; __Host-session=x; __Host-refresh=y; refresh=z; b=2`, ['a=1', 'b=2']],
-        [`x__Host-session=1; ${session}; __Host-refresh=y`, ['x__Host-session=1']],
+        [`a=1; refresh=x; ${session}`, 'a=1'],
+        [`${session}; a=1; refresh=x`, 'a=1'],
+        [`a=1; ${session}; __Host-session=x; __Host-refresh=y; refresh=z; b=2`, 'a=1; b=2'],
+        [`x__Host-session=1; ${session}; __Host-refresh=y`, 'x__Host-session=1'],
       ] as const) {
         const { status, seen } = await ask('/app/x', [`Cookie: ${cookie}`])
         t.equal(status, 200, cookie)
-        const left = seen?.headers.cookie?.split(/; */).filter(Boolean)
-        t.strictSame(left?.length ? left : undefined, passed, cookie)
+        t.equal(seen?.headers.cookie, passed, cookie)
       }
     })
 
