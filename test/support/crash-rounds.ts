@@ -1,13 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { cluster, inParallel, logIn, logins, logOut, verify, type Login } from './cluster.js'
+import {
+  cluster,
+  inParallel,
+  logIn,
+  logins,
+  logOut,
+  openHost,
+  verifyAll,
+  type HostLogin,
+  type Login,
+} from './cluster.js'
 import { testDatabase } from './database.js'
 import { random, type Random } from './random.js'
 import { freePort, post, type ServerProcess } from './server-process.js'
 import { until } from './until.js'
 
 /** What clients were told. Of what was never answered, either is right: that is not in it. */
-type Ledger = { ended: Login[]; live: Set<Login> }
+type Ledger = { ended: HostLogin[]; live: Set<HostLogin> }
 
 const users = 8
 
@@ -51,32 +61,35 @@ async function work(server: ServerProcess, user: number, ledger: Ledger, next: R
   const refresh = ({ refresh_token }: Login) =>
     post<Login>(`${server.origin}/api/refresh`, { refresh_token })
   for (;;) {
-    const first = await logIn(server, user).catch(() => undefined)
+    const first = await logIn(server, user)
+      .then((login) => openHost(server, login))
+      .catch(() => undefined)
     if (!first) return
     ledger.live.add(first)
     const second = await refresh(first).catch(() => undefined)
     if (second?.status !== 200) return
+    const login = { ...first, ...second.body }
     ledger.live.delete(first)
-    ledger.live.add(second.body)
+    ledger.live.add(login)
     if (next() < 0.2) continue
-    ledger.live.delete(second.body)
-    if ((await logOut(server, second.body)).status !== 200) return
-    ledger.ended.push(second.body)
+    ledger.live.delete(login)
+    if ((await logOut(server, login)).status !== 200) return
+    ledger.ended.push(login)
   }
 }
 
 /** Tries who logged out until the instance serves: what it answered but refusals. */
 async function knock(
   server: ServerProcess,
-  ended: Login[],
+  ended: HostLogin[],
   restarting: Promise<unknown>,
 ): Promise<number[]> {
   const ready = new AbortController()
   const done = restarting.finally(() => ready.abort())
   const odd: number[] = []
   while (!ready.signal.aborted) {
-    const answers = await Promise.all(ended.slice(-5).map((login) => verify(server, login)))
-    odd.push(...answers.flatMap(({ status }) => ([0, 401, 503].includes(status) ? [] : status)))
+    const answers = await Promise.all(ended.slice(-5).map((login) => verifyAll(server, login)))
+    odd.push(...answers.flat().filter((status) => ![0, 401, 503].includes(status)))
     await sleep(20)
   }
   await done
@@ -87,8 +100,8 @@ async function examine(t: Test, server: ServerProcess, { ended, live }: Ledger):
   const refresh = ({ refresh_token }: Login) =>
     post(`${server.origin}/api/refresh`, { refresh_token })
   const gone = await inParallel(ended.length, async (at) => {
-    const login = ended[at] as Login
-    return [(await verify(server, login)).status, (await refresh(login)).status]
+    const login = ended[at] as HostLogin
+    return [...(await verifyAll(server, login)), (await refresh(login)).status]
   })
   t.same(
     gone.flat().filter((status) => status !== 401),
@@ -97,8 +110,8 @@ async function examine(t: Test, server: ServerProcess, { ended, live }: Ledger):
   )
   const here = [...live]
   const alive = await inParallel(here.length, async (at) => {
-    const login = here[at] as Login
-    return [(await verify(server, login)).status, (await refresh(login)).status]
+    const login = here[at] as HostLogin
+    return [...(await verifyAll(server, login)), (await refresh(login)).status]
   })
   t.same(
     alive.flat().filter((status) => status !== 200),

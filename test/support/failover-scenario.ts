@@ -1,6 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { cluster, inParallel, logins, logOut, verify, type Login } from './cluster.js'
+import {
+  cluster,
+  inParallel,
+  logins,
+  logOut,
+  openHost,
+  verify,
+  verifyAll,
+  verifyAtHost,
+  type HostLogin,
+  type Login,
+} from './cluster.js'
 import { queryAt } from './database.js'
 import { failoverDatabase, type Binaries } from './failover.js'
 import type { ServerProcess } from './server-process.js'
@@ -19,8 +30,8 @@ type Options = {
   survives?: boolean
 }
 
-/** How long after its acknowledged logout each token was accepted last, in milliseconds. */
-type Stays = { elsewhere: number[]; verifier: number[] }
+/** How long after its acknowledged logout each token, and that of an app's host, was accepted last, in milliseconds. */
+type Stays = { elsewhere: number[]; host: number[]; verifier: number[] }
 
 /**
  * Two instances and a verifier lose their primary to a standby that lags by a few logouts and many
@@ -31,12 +42,13 @@ export async function failOver(t: Test, { binaries, env, survives = false }: Opt
   const each = { DATABASE_POOL_SIZE: '4', ...(await env(database)) }
   const [here, there] = (await cluster(t, [each, each])) as [ServerProcess, ServerProcess]
   const verifier = startVerifier(t, there.origin, { issuer: 'http://gatehouse.test', maxStale })
-  const all = await logins(here, 3, 6)
+  const opened = await logins(here, 3, 6)
+  const all = await inParallel(opened.length, (at) => openHost(here, opened[at] as Login))
   const [ended, lost, kept] = [all.slice(0, 10), all.slice(10, 15), all.slice(15)]
   await verifier.ready
-  const isHeardOf = async ({ access_token }: Login, server: ServerProcess) =>
-    (await verify(server, { access_token } as Login)).status === 401 &&
-    (await verifier.verdict(access_token)) === 'invalid_token'
+  const isHeardOf = async (login: HostLogin, server: ServerProcess) =>
+    (await verifyAll(server, login)).every((status) => status === 401) &&
+    (await verifier.verdict(login.access_token)) === 'invalid_token'
 
   await database.detach()
   // The new primary gives these numbers out again.
@@ -51,46 +63,52 @@ export async function failOver(t: Test, { binaries, env, survives = false }: Opt
   await database.promote()
   database.move()
   if (!survives) await database.killPrimary()
-  const stays: Stays = { elsewhere: [], verifier: [] }
+  const stays: Stays = { elsewhere: [], host: [], verifier: [] }
   await inParallel(
     ended.length,
     async (at) => {
-      const login = ended[at] as Login
+      const login = ended[at] as HostLogin
       await logOutAtLast(here, login)
       const acknowledged = performance.now()
-      let [elsewhere, verified] = [0, 0]
+      let [elsewhere, host, verified] = [0, 0, 0]
       while (performance.now() < acknowledged + bound + 1_500) {
         const asked = performance.now() - acknowledged
         if ((await verify(there, login)).status === 200) elsewhere = asked
+        if ((await verifyAtHost(there, login)).status === 200) host = asked
         if ((await verifier.verdict(login.access_token)) === 'good') verified = asked
         await sleep(20)
       }
       stays.elsewhere.push(elsewhere)
+      stays.host.push(host)
       stays.verifier.push(verified)
     },
     10,
   )
   const late = (ms: number) => ms > bound
   t.equal(stays.elsewhere.filter(late).length, 0, `an instance: ${stays.elsewhere.map(Math.round)}`)
+  t.equal(stays.host.filter(late).length, 0, `an app's host: ${stays.host.map(Math.round)}`)
   t.equal(stays.verifier.filter(late).length, 0, `a verifier: ${stays.verifier.map(Math.round)}`)
 
   for (const server of [here, there]) {
-    const dead = await inParallel(lost.length, (at) => verify(server, lost[at] as Login))
-    t.same(new Set(dead.map(({ status }) => status)), new Set([401]), 'what was lost holds')
-    const alive = await inParallel(kept.length, (at) => verify(server, kept[at] as Login))
-    t.same(new Set(alive.map(({ status }) => status)), new Set([200]), 'nobody else is out')
+    const dead = await inParallel(lost.length, (at) => verifyAll(server, lost[at] as HostLogin))
+    t.same(new Set(dead.flat()), new Set([401]), 'what was lost holds')
+    const alive = await inParallel(kept.length, (at) => verifyAll(server, kept[at] as HostLogin))
+    t.same(new Set(alive.flat()), new Set([200]), 'nobody else is out')
   }
   for (const { access_token } of lost)
     t.equal(await verifier.verdict(access_token), 'invalid_token')
   if (survives) return { database, here, there, verifier, kept } // they listen where nothing is new
+  const endedIds = lost.flatMap(({ access_token, host_token }) =>
+    [access_token, host_token].map(sidOf),
+  )
   await until(async () => {
     const rows = await queryAt(
       database.standby,
       `select from token_denylist where id = any ($1)
          and not exists (select from sessions where id = any ($1))`,
-      [lost.map(({ access_token }) => sidOf(access_token))],
+      [endedIds],
     )
-    return rows.length === lost.length
+    return rows.length === endedIds.length
   }, 'the new primary to hold the logouts that it lacked')
   return { database, here, there, verifier, kept }
 }

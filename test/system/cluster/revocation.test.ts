@@ -7,9 +7,13 @@ import {
   inParallel,
   logins,
   logOut,
+  openHost,
   outlives,
   summary,
   verify,
+  verifyAll,
+  verifyAtHost,
+  type HostLogin,
   type Login,
 } from '../../support/cluster.js'
 import { queryAt, testDatabase } from '../../support/database.js'
@@ -25,11 +29,13 @@ const spellings = ({ access_token: token }: Login): Record<string, string>[] => 
   { ...bearer(token), cookie: `session=${token}` },
 ]
 
-async function accepted({ origin }: ServerProcess, login: Login): Promise<number> {
+async function accepted(server: ServerProcess, login: HostLogin): Promise<number> {
+  const { origin } = server
   const tries = spellings(login).flatMap((headers) => [
     ask(`${origin}/forward-auth`, headers),
     ask(`${origin}/api/user`, headers),
   ])
+  tries.push(verifyAtHost(server, login))
   return (await Promise.all(tries)).filter(({ status }) => status !== 401).length
 }
 
@@ -38,19 +44,21 @@ async function revoked(t: Test, env: Record<string, string>, count: number) {
   const shared = { DATABASE_URL: url, SESSIONS_PER_USER: '1000', ...env }
   const servers = await cluster(t, [shared, shared, shared])
   const [here, ...others] = servers as [ServerProcess, ...ServerProcess[]]
-  const all = await logins(here, 20, Math.ceil(count / 20) + 1)
+  const opened = await logins(here, 20, Math.ceil(count / 20) + 1)
+  const all = await inParallel(opened.length, (at) => openHost(here, opened[at] as Login))
   const [kept, ended] = [all.slice(0, 20), all.slice(20, 20 + count)]
-  for (const one of others) await inParallel(all.length, (at) => verify(one, all[at] as Login))
+  for (const one of others)
+    await inParallel(all.length, (at) => verifyAll(one, all[at] as HostLogin))
 
   let acceptedHere = 0
   const delays = await inParallel(
     count,
     async (at) => {
-      const login = ended[at] as Login
+      const login = ended[at] as HostLogin
       const { status } = await logOut(here, login)
       if (status !== 200) throw new Error(`logged out: ${status}`)
       const [elsewhere, accepts] = await Promise.all([
-        outlives(others, login),
+        outlives(others, login, [verify, verifyAtHost]),
         accepted(here, login),
       ])
       acceptedHere += accepts
@@ -58,14 +66,14 @@ async function revoked(t: Test, env: Record<string, string>, count: number) {
     },
     4,
   )
-  t.equal(acceptedHere, 0, `${count} tokens, each in 12 ways, are dead where they logged out`)
+  t.equal(acceptedHere, 0, `${count} logins, each in 13 ways, are dead where they logged out`)
   const times = delays.flat()
   t.ok(Math.max(...times) <= 1_000, `accepted elsewhere for so many ms: ${summary(times)}`)
   for (const server of servers) {
-    const after = await inParallel(count, (at) => verify(server, ended[at] as Login))
-    t.same(new Set(after.map(({ status }) => status)), new Set([401]))
-    const others = await inParallel(kept.length, (at) => verify(server, kept[at] as Login))
-    t.same(new Set(others.map(({ status }) => status)), new Set([200]), 'and nobody else is out')
+    const after = await inParallel(count, (at) => verifyAll(server, ended[at] as HostLogin))
+    t.same(new Set(after.flat()), new Set([401]))
+    const others = await inParallel(kept.length, (at) => verifyAll(server, kept[at] as HostLogin))
+    t.same(new Set(others.flat()), new Set([200]), 'and nobody else is out')
   }
   return { url, here, kept }
 }
