@@ -28,6 +28,7 @@ export const errors = {
   domain_not_allowed: [403, 'E-mail addresses of this domain are not accepted'],
   second_factor_required: [403, 'A second factor is required'],
   user_verification_required: [403, 'Use the PIN, fingerprint or face of the passkey'],
+  second_factor_missing: [403, 'This needs a login with a second factor'],
   email_required: [403, 'The provider did not share an e-mail address'],
   forbidden: [403, 'Not allowed'],
   cross_site_request: [403, 'Requests from another site are not allowed with a session cookie'],
@@ -107,6 +108,8 @@ export const help: Record<ErrorCode, string> = {
     'Send `challenge` and a code to `POST /api/login/verify` within five minutes',
   user_verification_required:
     'Two factors are required, and the passkey was only touched: set a PIN on it, and log in again',
+  second_factor_missing:
+    'Log out, and in again with the second factor: add one on `/second-factor`',
   email_required: 'Share a verified e-mail address with the provider, and allow the scope `email`',
   forbidden:
     "The role is missing, or the route is for users and the token is a client's, or it needs a login and got an API key",

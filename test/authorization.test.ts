@@ -188,6 +188,10 @@ const outcomes: Record<string, Row> = {
   'POST /forward-auth': ['invalid_token', 200, 200],
   'GET /forward-auth/role/:role': ['invalid_token', 'forbidden', 200],
   'POST /forward-auth/role/:role': ['invalid_token', 'forbidden', 200],
+  'GET /forward-auth/mfa': ['invalid_token', 'second_factor_missing', 'second_factor_missing'],
+  'POST /forward-auth/mfa': ['invalid_token', 'second_factor_missing', 'second_factor_missing'],
+  'GET /forward-auth/mfa/role/:role': ['invalid_token', 'forbidden', 'second_factor_missing'],
+  'POST /forward-auth/mfa/role/:role': ['invalid_token', 'forbidden', 'second_factor_missing'],
 }
 
 const collected = collectRoutes()

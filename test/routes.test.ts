@@ -87,7 +87,7 @@ const reference = (name: string) =>
   readFileSync(new URL(`../docs/reference/${name}.md`, import.meta.url), 'utf8')
 
 /** Of these every method is a route; docs and the OpenAPI document have them once. */
-const isForAny = (url: string) => /^\/forward-auth(\/role\/|$)/.test(url)
+const isForAny = (url: string) => /^\/forward-auth(\/mfa)?(\/role\/|$)/.test(url)
 
 const isDialect = (url: string) => /^\/(user|api\/v1)(\/|$)/.test(url)
 

@@ -17,6 +17,7 @@ type Options = { publicUrl: string; corsOrigins: string[]; hosts: AppHosts }
 const NoBody = (description: string) => Type.Null({ description })
 const tags = ['forward-auth']
 const errors: ErrorCode[] = ['cross_site_request']
+const factorErrors: ErrorCode[] = [...errors, 'second_factor_missing']
 const response = replies({
   200: NoBody(
     'forward it, with the headers `Remote-User`, `Remote-Email`, `Remote-Name`, `Remote-Groups`',
@@ -28,7 +29,7 @@ const Params = Type.Object({ role: RoleName })
 
 /**
  * Tells a reverse proxy whether it may forward a request, and which user sent it. The required role is part
- * of the path, never of a query or header, because a client could change those.
+ * of the path, never of a query or header, because a client could change those. So is the second factor.
  */
 export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { publicUrl, corsOrigins, hosts } = options
@@ -53,43 +54,83 @@ export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app,
   ]) {
     // The CORS plugin would answer 204 to a preflight request, and the proxy would forward it.
     const config = { cors: false } as const
+    const route = { method, exposeHeadRoute: false, config } as const // HEAD is one of the other methods
+    const schema = { tags, hide, response }
     app.route({
-      method,
-      exposeHeadRoute: false, // HEAD is one of the other methods
+      ...route,
       url: '/forward-auth',
-      config,
       schema: {
+        ...schema,
         summary:
           'Check whether a proxy may forward a request of a user; any method, the body is ignored',
-        tags,
-        hide,
         errors,
-        response,
       },
       handler: async (request, reply) => {
-        if (isOfClient(request.user)) throw new AppError('forbidden')
+        requireUser(request)
         return allow(request, reply)
       },
     })
     app.route({
-      method,
-      exposeHeadRoute: false,
-      url: '/forward-auth/role/:role',
-      config,
+      ...route,
+      url: '/forward-auth/mfa',
       schema: {
-        summary: 'Check whether a proxy may forward a request of a user or client with this role',
-        tags,
-        hide,
-        params: Params,
-        errors,
-        response,
+        ...schema,
+        summary:
+          'Check whether a proxy may forward a request of a user whose login had a second factor',
+        errors: factorErrors,
       },
       handler: async (request, reply) => {
-        if (!request.user.roles.includes(request.params.role)) throw new AppError('forbidden')
+        requireUser(request)
+        requireFactor(request)
+        return allow(request, reply)
+      },
+    })
+    app.route({
+      ...route,
+      url: '/forward-auth/role/:role',
+      schema: {
+        ...schema,
+        summary: 'Check whether a proxy may forward a request of a user or client with this role',
+        params: Params,
+        errors,
+      },
+      handler: async (request, reply) => {
+        requireRole(request, request.params.role)
+        return allow(request, reply)
+      },
+    })
+    app.route({
+      ...route,
+      url: '/forward-auth/mfa/role/:role',
+      schema: {
+        ...schema,
+        summary:
+          'Check whether a proxy may forward one of a user with this role whose login had a second factor',
+        params: Params,
+        errors: factorErrors,
+      },
+      handler: async (request, reply) => {
+        requireRole(request, request.params.role)
+        requireFactor(request)
         return allow(request, reply)
       },
     })
   }
+}
+
+/** @throws AppError `forbidden` */
+function requireUser({ user }: FastifyRequest): void {
+  if (isOfClient(user)) throw new AppError('forbidden')
+}
+
+/** @throws AppError `forbidden` */
+function requireRole({ user }: FastifyRequest, role: string): void {
+  if (!user.roles.includes(role)) throw new AppError('forbidden')
+}
+
+/** A client and an API key have no login, and so no factor. @throws AppError `second_factor_missing` */
+function requireFactor({ user }: FastifyRequest): void {
+  if (!user.amr?.includes('mfa')) throw new AppError('second_factor_missing')
 }
 
 const allow = (request: FastifyRequest, reply: FastifyReply) =>

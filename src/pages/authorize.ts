@@ -29,6 +29,9 @@ const AuthorizeQuery = Type.Object({
   max_age: Type.Optional(
     Type.String({ description: 'the seconds after which a login is asked for again' }),
   ),
+  acr_values: Type.Optional(
+    Type.String({ description: '`mfa` asks for a login with a second factor (RFC 9470)' }),
+  ),
   scope: Type.Optional(Type.String({ description: 'not supported; leave it out' })),
   response_mode: Type.Optional(Type.String({ description: '`query`' })),
   login_mark: Parameter,

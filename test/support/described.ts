@@ -96,7 +96,7 @@ function describe(document: OpenApi) {
       { path: string; operations: Record<string, Operation> } | undefined
     if (!found || !target.startsWith('/') || method === 'OPTIONS') return undefined
     const { path, operations } = found
-    const isForAny = /^\/forward-auth(\/role\/|$)/.test(path)
+    const isForAny = /^\/forward-auth(\/mfa)?(\/role\/|$)/.test(path)
     const verb = method === 'HEAD' || isForAny ? 'get' : method.toLowerCase()
     const operation = operations[verb]
     if (!operation)

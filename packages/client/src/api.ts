@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'domain_not_allowed'
   | 'second_factor_required'
   | 'user_verification_required'
+  | 'second_factor_missing'
   | 'email_required'
   | 'forbidden'
   | 'cross_site_request'

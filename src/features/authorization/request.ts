@@ -10,13 +10,24 @@ export const parameterNames = [
   'code_challenge_method',
   'prompt',
   'max_age',
+  'acr_values',
 ] as const
 
 type Name = (typeof parameterNames)[number]
 
-/** The errors of an authorization request that the client learns (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6). */
+/**
+ * The errors of an authorization request that the client learns (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6,
+ * RFC 9470 §5).
+ */
 export type AuthorizationError =
-  'invalid_request' | 'unsupported_response_type' | 'invalid_scope' | 'login_required'
+  | 'invalid_request'
+  | 'unsupported_response_type'
+  | 'invalid_scope'
+  | 'login_required'
+  | 'unmet_authentication_requirements'
+
+/** The value of `acr_values` that asks for a login with a second factor. It is the one in `amr` (RFC 8176). */
+export const secondFactorAcr = 'mfa'
 
 /** An authorization request. `fault` is set if the client has to correct it. */
 export type AuthorizationRequest = {
@@ -26,6 +37,8 @@ export type AuthorizationRequest = {
   prompt: 'none' | 'login' | undefined
   /** The maximum age of the login, in seconds. */
   maxAge: number | undefined
+  /** Whether the login must have a second factor. */
+  needsFactor: boolean
   fault?: { error: AuthorizationError; description: string }
 }
 
@@ -46,7 +59,7 @@ export function readRequest(query: URLSearchParams): AuthorizationRequest {
     const value = readOnce(query, name)
     if (value !== undefined) parameters[name] = value
   }
-  const { state, code_challenge = '', prompt, max_age } = parameters
+  const { state, code_challenge = '', prompt, max_age, acr_values } = parameters
   const fault = findFault(query, parameters)
   return {
     parameters,
@@ -54,6 +67,7 @@ export function readRequest(query: URLSearchParams): AuthorizationRequest {
     code_challenge,
     prompt: prompt === 'none' || prompt === 'login' ? prompt : undefined,
     maxAge: max_age === undefined ? undefined : Number(max_age),
+    needsFactor: acr_values !== undefined,
     ...(fault && { fault }),
   }
 }
@@ -68,7 +82,7 @@ function findFault(
     if (!isText(parameters[name] ?? '')) return invalid(`${name} must be valid UTF-8 without NUL`)
   }
   const { response_type, response_mode, scope, code_challenge, code_challenge_method } = parameters
-  const { prompt, max_age } = parameters
+  const { prompt, max_age, acr_values } = parameters
   if (response_type === undefined) return invalid('response_type is required')
   if (response_type !== 'code')
     return { error: 'unsupported_response_type', description: 'response_type must be code' }
@@ -83,8 +97,18 @@ function findFault(
     return invalid('prompt must be none or login')
   if (max_age !== undefined && !isSeconds.test(max_age))
     return invalid('max_age must be a whole number of seconds')
+  // One of the values is enough. None may be taken for met that is not known here.
+  if (acr_values !== undefined && !acr_values.split(' ').includes(secondFactorAcr))
+    return {
+      error: 'unmet_authentication_requirements',
+      description: `acr_values must have ${secondFactorAcr}`,
+    }
   return undefined
 }
+
+/** Whether a login that leads back to the path of an authorization request must have a second factor. */
+export const asksForFactor = (path: string): boolean =>
+  readOnce(new URLSearchParams(path.split('?').slice(1).join('?')), 'acr_values') !== undefined
 
 /** A replacement character stands for percent-encoded bytes that are not UTF-8. */
 const isText = (text: string) => !text.includes('\0') && !text.includes('\ufffd')

@@ -61,7 +61,8 @@ export function createAuthorizationService(dependencies: Dependencies) {
       isUsableNext: (path: string) => boolean,
     ): Promise<AuthorizationAnswer> {
       const { client, redirect_uri } = await proveClient(query)
-      const { parameters, state, code_challenge, prompt, maxAge, fault } = readRequest(query)
+      const { parameters, state, code_challenge, prompt, maxAge, needsFactor, fault } =
+        readRequest(query)
       const answer = (result: Record<string, string>) => ({
         redirect: withParameters(redirect_uri, {
           ...result,
@@ -75,9 +76,14 @@ export function createAuthorizationService(dependencies: Dependencies) {
 
       const text = new URLSearchParams(parameters as Record<string, string>).toString()
       const session = await findSession(await findActor())
-      const wantsLogin = prompt === 'login' || (maxAge !== undefined && isOlder(session, maxAge))
+      const lacksFactor = needsFactor && session?.hasFactor === false
+      const isTooOld = maxAge !== undefined && isOlder(session, maxAge)
+      const wantsLogin = prompt === 'login' || isTooOld || lacksFactor
       const mark = readOnce(query, markName)
       const isMet = session && (!wantsLogin || marks.isMet(mark, text, session.id))
+      // The user has logged in again, and has none.
+      if (isMet && lacksFactor)
+        return refuse('unmet_authentication_requirements', 'the user has no second factor')
       if (isMet) {
         const code = newSecret()
         const { id: session_id, user_id } = session
@@ -86,7 +92,7 @@ export function createAuthorizationService(dependencies: Dependencies) {
         return answer({ code })
       }
       if (prompt === 'none') return refuse('login_required', 'the user has to log in')
-      const needsMark = prompt === 'login' || maxAge !== undefined
+      const needsMark = prompt === 'login' || maxAge !== undefined || needsFactor
       const marked: Record<string, string> = needsMark
         ? { [markName]: marks.make(text, session?.id ?? null) }
         : {}
@@ -142,8 +148,9 @@ export function createAuthorizationService(dependencies: Dependencies) {
   async function findSession(actor: Actor | undefined) {
     const found = actor && (await store.sessions.find(actor.session_id, actor.user_id))
     if (!found) return undefined
-    const { session_id: id, user_id, auth_time } = found.subject
-    return { id, user_id, age: found.now - Date.parse(auth_time) / 1_000 }
+    const { session_id: id, user_id, auth_time, amr } = found.subject
+    const age = found.now - Date.parse(auth_time) / 1_000
+    return { id, user_id, age, hasFactor: amr?.includes('mfa') ?? false }
   }
 }
 

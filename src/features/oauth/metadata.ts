@@ -33,6 +33,7 @@ export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true, // RFC 9207 §3
       prompt_values_supported: ['none', 'login'],
+      acr_values_supported: ['mfa'], // RFC 9470 §7
       token_endpoint_auth_methods_supported: [...bySecret, 'none'],
       introspection_endpoint_auth_methods_supported: bySecret,
       revocation_endpoint_auth_methods_supported: [...bySecret, 'none'],

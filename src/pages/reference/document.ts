@@ -70,7 +70,7 @@ export const isTwin = (path: string, paths: Document['paths']) =>
   path.length > 1 && path.endsWith('/') && path.slice(0, -1) in paths
 
 /** Whether the route accepts every method, although the document lists only one. */
-export const isForAny = (path: string) => /^\/forward-auth(?:\/role\/|$)/.test(path)
+export const isForAny = (path: string) => /^\/forward-auth(?:\/mfa)?(?:\/role\/|$)/.test(path)
 
 export const titleOf = (tag: string) =>
   tag.startsWith('dialect: ') ? `Older system: ${tag.slice(9)}` : tag

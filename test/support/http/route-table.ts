@@ -51,7 +51,7 @@ export const nameOf = ({ method, url }: Route) => `${method} ${url}`
 
 export const someId = '01890a5d-ac96-774b-bcce-b302099a8057'
 
-const isForAny = (url: string) => /^\/forward-auth(\/role\/|$)/.test(url)
+const isForAny = (url: string) => /^\/forward-auth(\/mfa)?(\/role\/|$)/.test(url)
 
 function toRoute(method: string, { url, schema }: RouteOptions): Route {
   const body = schema?.body as BodySchema | undefined
