@@ -53,7 +53,7 @@ t.test('the page shows every operation of the OpenAPI document and every error',
   const listed = Object.entries(paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => {
       const isTwin = path.length > 1 && path.endsWith('/')
-      const name = /^\/forward-auth(\/role\/|$)/.test(path) ? 'any' : method
+      const name = /^\/forward-auth(\/mfa)?(\/role\/|$)/.test(path) ? 'any' : method
       return `${name} ${isTwin ? path.slice(0, -1) : path}`
     }),
   )
