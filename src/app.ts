@@ -97,6 +97,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     authorization,
     identities,
     factors: services.factors,
+    passkeys: services.passkeys,
     secondFactor: services.secondFactor,
     sessions,
     social,

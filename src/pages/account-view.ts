@@ -1,6 +1,7 @@
 import type { AuditEntry, AuditEvent } from '../features/audit/schemas.js'
 import type { Factors } from '../features/factors/schemas.js'
 import type { Identity } from '../features/identities/schemas.js'
+import type { Passkey } from '../features/passkeys/schemas.js'
 import type { Session } from '../features/sessions/schemas.js'
 import type { User } from '../features/users/schemas.js'
 import { nameOfBrowser } from './browser-name.js'
@@ -9,11 +10,20 @@ import { compileView, type Markup } from './views.js'
 
 type Labelled = [label: string, text: string]
 
+/** The label tells sessions of the same browser apart. */
+type ShownSession = {
+  id: string
+  browser: string
+  label: string
+  isCurrent: boolean
+  texts: Labelled[]
+}
+
 const view = compileView<{
   picture: string | undefined
   profile: Labelled[]
   ways: Labelled[]
-  sessions: { id: string; browser: string; isCurrent: boolean; texts: Labelled[] }[]
+  sessions: ShownSession[]
   events: { at: string; text: string }[]
 }>('account')
 
@@ -22,6 +32,7 @@ type Account = {
   picture: string | undefined
   factors: Factors
   identities: Identity[]
+  passkeys: Passkey[]
   providers: ProviderButton[]
   sessions: Session[]
   events: AuditEntry[]
@@ -51,24 +62,28 @@ function profileOf({ name, username, email, mobile, roles }: User): Labelled[] {
   return texts.flatMap(([label, text]): Labelled[] => (text === null ? [] : [[label, text]]))
 }
 
-function waysOf({ factors, identities, providers }: Account): Labelled[] {
+function waysOf({ factors, identities, passkeys, providers }: Account): Labelled[] {
   const labelOf = (name: string) => providers.find((one) => one.name === name)?.label ?? name
   const connected = identities.map(({ provider }) => labelOf(provider)).join(', ')
   const codes = String(factors.recovery_codes)
   return [
     ['Second factor', factors.totp ? `authenticator app, ${codes} recovery codes left` : 'none'],
+    ['Passkeys', passkeys.map(({ name }) => name).join(', ') || 'none'],
     ['Trusted devices', String(factors.trusted_devices.length)],
     ['Connected logins', connected || 'none'],
   ]
 }
 
-function toShownSession({ id, user_agent, address, current, ...times }: Session) {
+function toShownSession({ id, user_agent, address, current, ...times }: Session): ShownSession {
+  const browser = nameOfBrowser(user_agent)
+  const since = toMinute(times.created_at)
   const texts: Labelled[] = [
-    ['Since', toMinute(times.created_at)],
+    ['Since', since],
     ['Last used', toMinute(times.last_used_at)],
     ['Network address', address],
   ]
-  return { id, browser: nameOfBrowser(user_agent), isCurrent: current, texts }
+  const label = current ? 'this browser' : `${browser}, since ${since}`
+  return { id, browser, label, isCurrent: current, texts }
 }
 
 /** The events that a user understands. Another event is not shown. */

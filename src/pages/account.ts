@@ -6,6 +6,7 @@ import type { AuditRepository } from '../features/audit/repository.js'
 import { IdParams } from '../features/factors/schemas.js'
 import type { FactorService } from '../features/factors/service.js'
 import type { IdentityService } from '../features/identities/identities.js'
+import type { PasskeyService } from '../features/passkeys/service.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
 import { actorOf } from '../http/caller.js'
@@ -21,6 +22,7 @@ type Options = {
   audit: Pick<AuditRepository, 'list'>
   factors: FactorService
   identities: IdentityService
+  passkeys: Pick<PasskeyService, 'list'>
   sessions: SessionService
   providers: ProviderButton[]
   visitors: Visitors
@@ -33,7 +35,8 @@ const none = Type.Object({}, closed)
 
 /** The page of one's own account, which links to the pages that change it, and ends sessions. */
 export const accountPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { audit, factors, identities, sessions, providers, visitors, cookies, send } = options
+  const { audit, factors, identities, passkeys, sessions, providers, visitors, cookies, send } =
+    options
 
   app.get(
     path,
@@ -45,15 +48,16 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (app, opti
         return reply.redirect(`/login?next=${encodeURIComponent(path)}`, 303)
       }
       const newest = { limit: maxShown, key: undefined, descending: true, after: undefined }
-      const [own, connected, open, { rows: events }] = await Promise.all([
+      const [own, connected, keys, open, { rows: events }] = await Promise.all([
         factors.get(user.id),
         identities.list(user.id),
+        passkeys.list(user.id),
         sessions.list(actorOf(request)),
         audit.list({ user_id: user.id }, newest),
       ])
       const content = accountView({
         ...{ user, picture: ownPath(user.picture_url), providers, events },
-        ...{ factors: own, identities: connected, sessions: open },
+        ...{ factors: own, identities: connected, passkeys: keys, sessions: open },
       })
       const flash = takeFlash(cookies, request, reply)
       const userName = displayName(user)

@@ -13,6 +13,7 @@ import type { IdentityService } from '../features/identities/identities.js'
 import type { SecondFactor } from '../features/sessions/second-factor.js'
 import type { FactorService } from '../features/factors/service.js'
 import type { SocialService } from '../features/identities/service.js'
+import type { PasskeyService } from '../features/passkeys/service.js'
 import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
 import type { Mailbox } from '../features/messages/mailbox.js'
@@ -47,6 +48,7 @@ type Options = {
   audit: Pick<AuditRepository, 'hasReturned' | 'list'>
   authorization: AuthorizationService
   identities: IdentityService
+  passkeys: PasskeyService
   factors: FactorService
   secondFactor: SecondFactor
   sessions: SessionService
@@ -133,6 +135,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     identities,
     sessions,
     factors: options.factors,
+    passkeys: options.passkeys,
   })
   await app.register(accountForms, { ...shared, users, minLength })
   await app.register(ownFactorPages, { ...shared, factors: options.factors })

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { nameOfBrowser } from '../../src/pages/browser-name.js'
 import { ada, listeningApp, signUp } from '../support/app.js'
 import { browserSession } from '../support/browser-session.js'
+import { withPasskey } from '../support/passkeys.js'
 
 const eve = { email: 'eve@example.org', password: ada.password }
 
@@ -33,6 +34,20 @@ t.test('the account page shows profile, sessions and events, to its user only', 
     t.equal(sent.location, `/login?next=${encodeURIComponent(`/account${path}`)}`)
   }
   t.match((await browser.get('/welcome')).html, 'href="/account"')
+})
+
+t.test('the account page names passkeys, and each button the session that it ends', async (t) => {
+  const service = await listeningApp(t)
+  await withPasskey(service)
+  const browser = browserSession(service.origin)
+  await browser.post('/login', { username: ada.email, password: ada.password })
+  const { html } = await browser.get('/account')
+  t.match(html, /<dt>Passkeys<\/dt><dd>Passkey<\/dd>/)
+  t.match(
+    html,
+    '<button class="other" aria-label="Log out this browser">Log out this browser</button>',
+  )
+  t.match(html, /aria-label="Log out .+, since 20[\d-]+ [\d:]+ UTC">Log out<\/button>/)
 })
 
 t.test('a user changes the profile, and another address only with a proof', async (t) => {

@@ -54,12 +54,12 @@ const data: Record<string, [values: object, times: number]> = {
       profile: [[evil, evil]],
       ways: [[evil, evil]],
       sessions: [
-        { id: evil, browser: evil, isCurrent: true, texts: [[evil, evil]] },
-        { id: evil, browser: evil, isCurrent: false, texts: [] },
+        { id: evil, browser: evil, label: evil, isCurrent: true, texts: [[evil, evil]] },
+        { id: evil, browser: evil, label: evil, isCurrent: false, texts: [] },
       ],
       events: [{ at: evil, text: evil }],
     },
-    14,
+    15,
   ],
   'api-keys.eta': [
     { key: evil, apiKeys: [{ id: evil, name: evil, roles: [evil], expires: evil, used: evil }] },
