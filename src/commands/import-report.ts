@@ -2,12 +2,11 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { open, rm, type FileHandle } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
 import { SingleBar } from 'cli-progress'
+import type { Refusal } from '../features/imports/refusals.js'
 import type { ImportTotals } from '../features/imports/service.js'
 import { OperatorError } from '../errors.js'
 import { toCsv } from '../http/csv.js'
 import type { Print } from './output.js'
-
-type Refusal = { place: number; identifier: string; reason: string }
 
 const head = 'row,identifier,reason\r\n'
 

@@ -13,6 +13,8 @@ import {
   type SkippedRow,
   type SourceRow,
 } from './row.js'
+import { inOrder, type Refusal } from './refusals.js'
+import { createSeen } from './seen.js'
 import { compareWith } from './standing.js'
 
 type Repositories = PictureStore & {
@@ -48,7 +50,7 @@ type Options = RowRules & {
   /** Reads and checks every row, but stores nothing. */
   dryRun: boolean
   /** Called for each row that is not imported. */
-  onRefused: (row: { place: number; identifier: string; reason: string }) => void
+  onRefused: (refusal: Refusal) => void
   onBatch: (totals: ImportTotals) => void
   /** Without it no pictures are imported. */
   readPicture?: ReadPicture | undefined
@@ -225,28 +227,6 @@ export function createImportService({ store, passwords, lanes }: Dependencies) {
 export type ImportService = ReturnType<typeof createImportService>
 
 const faultOf = (row: SkippedRow | { fault?: undefined }) => row.fault ?? 'The row cannot be read.'
-
-/** Reports the rows of a batch in the order of the source, though they are refused in several steps. */
-function inOrder(report: Options['onRefused']) {
-  let held: Parameters<Options['onRefused']>[0][] = []
-  return {
-    add: (row: (typeof held)[number]) => void held.push(row),
-    flush(): void {
-      for (const row of held.sort((one, other) => one.place - other.place)) report(row)
-      held = []
-    },
-  }
-}
-
-/** Remembers ids by 48 bits of each: 100,000 take 4 MB. */
-function createSeen() {
-  const parts = new Set<number>()
-  const partOf = (id: string) => parseInt(id.slice(-12), 16)
-  return {
-    has: (id: string) => parts.has(partOf(id)),
-    add: (id: string) => parts.add(partOf(id)),
-  }
-}
 
 function toRow(
   user: ImportedUser,
