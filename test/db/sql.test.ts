@@ -9,6 +9,7 @@ const parts = [
   'features/denylist/statements.ts',
   'features/sessions/endings.ts',
   'features/sessions/rotations.ts',
+  'features/sessions/session-sql.ts',
   'features/users/columns.ts',
 ]
 
