@@ -90,7 +90,8 @@ export type Change = {
   id?: Buffer
   userHandle?: string | null
   cose?: Map<Value, Value>
-  statement?: Map<Value, Value>
+  /** Made of what it would sign, if it is a function. */
+  statement?: Map<Value, Value> | ((signed: Buffer) => Map<Value, Value>)
   format?: string
   /** Changes the bytes before the signature. */
   data?: (authData: Buffer) => Buffer
@@ -154,10 +155,13 @@ export function authenticator(setting: Setting = {}) {
       const rest = [aaguid, length, own, cbor(change.cose ?? cose)]
       const flags = change.flags ?? ordinary | flag.made
       const authData = dataOf(change.rpId ?? rp.id, flags, change.count ?? 0, rest)
+      const client = clientOf('webauthn.create', challenge, change)
+      const { statement = new Map<Value, Value>() } = change
+      const signed = Buffer.concat([authData, sha256(client)])
       const object = cbor(
         new Map<Value, Value>([
           ['fmt', change.format ?? 'none'],
-          ['attStmt', change.statement ?? new Map()],
+          ['attStmt', typeof statement === 'function' ? statement(signed) : statement],
           ['authData', change.data?.(authData) ?? authData],
         ]),
       )
@@ -166,7 +170,7 @@ export function authenticator(setting: Setting = {}) {
         rawId: text(own),
         type: 'public-key',
         response: {
-          clientDataJSON: text(clientOf('webauthn.create', challenge, change)),
+          clientDataJSON: text(client),
           attestationObject: text(change.attestation?.(object) ?? object),
           transports,
         },

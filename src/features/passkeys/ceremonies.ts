@@ -134,8 +134,8 @@ export function createCeremonies(rp: RelyingParty, challenges: PasskeyChallenges
 export type Ceremonies = ReturnType<typeof createCeremonies>
 
 /**
- * We ask for no attestation. One with a certificate would make the library fetch the revocation list that the certificate
- * names, which may be any URL.
+ * We ask for no attestation. The library would accept one by a certificate of anybody, and it may fetch the revocation list
+ * that a certificate names.
  */
 async function requireNoCertificate(attestationObject: string): Promise<void> {
   const { decodeAttestationObject } = await import('@simplewebauthn/server/helpers')

@@ -1,8 +1,14 @@
-import t from 'tap'
+import { execFile } from 'node:child_process'
+import { sign, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
 import { ada, bearer, signUp, testApp } from '../../support/app.js'
 import { authenticator, cbor, flag, type Change } from '../../support/authenticator.js'
 import { poster } from '../../support/factors.js'
-import { optionsOf, useOf, withPasskey } from '../../support/passkeys.js'
+import { temporaryFolder } from '../../support/folder.js'
+import { addPasskey, optionsOf, useOf, withPasskey } from '../../support/passkeys.js'
 
 const flipped = (at: number) => (data: Buffer) => {
   const copy = Buffer.from(data)
@@ -250,6 +256,43 @@ t.test('no passkey of another user is taken', async (t) => {
     (await post('/api/login/passkey', { credential: own })).body.user?.email,
     'eve@example.org',
   )
+})
+
+/** A certificate of the form that packed attestation wants (WebAuthn §8.2.1), of nobody that anyone trusts. */
+async function attestationKey(t: Test) {
+  const folder = await temporaryFolder(t)
+  const [keyFile, certFile] = [join(folder, 'key'), join(folder, 'cert')]
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+  const subject = ['-subj', '/C=SE/O=Acme/OU=Authenticator Attestation/CN=Acme']
+  const extension = ['-addext', 'basicConstraints=critical,CA:FALSE']
+  const files = ['-keyout', keyFile, '-out', certFile]
+  await promisify(execFile)('openssl', [
+    'req',
+    '-x509',
+    ...kind,
+    ...subject,
+    ...extension,
+    ...files,
+  ])
+  const { raw } = new X509Certificate(await readFile(certFile))
+  return { certificate: raw, key: await readFile(keyFile) }
+}
+
+t.test('a genuine attestation by a certificate is refused too', async (t) => {
+  const { certificate, key } = await attestationKey(t)
+  const service = await testApp(t)
+  const login = await signUp(service.app, ada)
+  const statement = (signed: Buffer) =>
+    new Map<string, unknown>([
+      ['alg', -7],
+      ['sig', sign('sha256', signed, key)],
+      ['x5c', [certificate]],
+    ]) as never
+  const change = { format: 'packed', statement }
+  t.match(await addPasskey(service, login, authenticator(), change), {
+    status: 400,
+    body: { code: 'invalid_passkey' },
+  })
 })
 
 t.test('failed answers count as failed logins of the network', async (t) => {
