@@ -39,7 +39,11 @@ export function loginCommands({ folder, print, report }: Options): Command[] {
           const made = key
             ? await exchange(url, await prompts.ask('API key'))
             : await logIn(url, requireUser(user), prompts)
-          await file.exclusively(() => file.write(made))
+          await file.exclusively(async () => {
+            const former = await file.read().catch(() => undefined)
+            await file.write(made)
+            await endFormer(former)
+          })
         } finally {
           prompts.close()
         }
@@ -142,6 +146,11 @@ async function renew({ url, refresh_token, api_key }: StoredLogin): Promise<Stor
 /** Ends the session. One that has ended already is the same. @throws LoginError */
 async function end({ url, refresh_token = '' }: StoredLogin): Promise<void> {
   await sendForm(`${url}/oauth/revoke`, { token: refresh_token })
+}
+
+/** Ends the login that another one has replaced. If it cannot be reached, it ends by itself some day. */
+async function endFormer(former: StoredLogin | undefined): Promise<void> {
+  if (former && former.api_key === undefined) await end(former).catch(() => undefined)
 }
 
 const toLogin = (url: string, { access_token, refresh_token, expires_in }: Pair): StoredLogin => ({

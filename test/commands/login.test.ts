@@ -57,6 +57,17 @@ t.test('a person logs in once, and scripts print fresh tokens', async (t) => {
   t.match(await run(['token']), { code: 4, errors: /not logged in/ })
 })
 
+t.test('a new login ends the one that it replaces', async (t) => {
+  const { origin, run, ask } = await personOf(t)
+  await run(['login', origin, ada.email], `${ada.password}\n`)
+  const first = (await run(['token'])).out
+  t.match(await run(['login', origin, ada.email], 'another horse battery\n'), { code: 4 })
+  t.equal((await ask(first)).statusCode, 200, 'a refused one does not')
+  t.match(await run(['login', origin, ada.email], `${ada.password}\n`), { code: 0, errors: '' })
+  t.equal((await ask(first)).statusCode, 401)
+  t.equal((await ask((await run(['token'])).out)).statusCode, 200)
+})
+
 t.test('six commands at the same time send one refresh', async (t) => {
   const { origin, run, age, sql } = await personOf(t)
   await run(['login', origin, ada.email], `${ada.password}\n`)
