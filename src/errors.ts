@@ -18,6 +18,7 @@ export const errors = {
   invalid_state: [400, 'This login has expired: start again'],
   invalid_credentials: [401, 'Invalid credentials'],
   invalid_token: [401, 'Not logged in'],
+  insufficient_user_authentication: [401, 'Log in with a second factor'],
   provider_refused: [401, 'The provider did not confirm your identity'],
   token_stale: [401, 'The token is out of date: refresh it'],
   invalid_client: [401, 'Client authentication failed'],
@@ -94,6 +95,8 @@ export const help: Record<ErrorCode, string> = {
   invalid_credentials:
     'Unknown user or wrong password. After 100 wrong guesses an account refuses unknown networks: reset its password',
   invalid_token: 'Missing, malformed, expired or revoked: refresh, or log in again',
+  insufficient_user_authentication:
+    'A browser is sent to the login, and gives the second factor there: follow `Location`',
   provider_refused: 'The provider denied the login, or its answer failed a check: start again',
   token_stale: 'Roles have changed since it was issued: refresh once, then repeat the request',
   invalid_client: 'Check the name and the secret: `gatehouse clients list`',

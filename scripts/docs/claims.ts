@@ -7,6 +7,9 @@ import {
 import type { TObject } from '@sinclair/typebox'
 import { code, page, table } from './markdown.js'
 
+const amr =
+  'how the user logged in: `pwd` password, `otp` authenticator app, `hwk` or `swk` with `user` passkey, `mfa` two factors; left out for a provider alone'
+
 const access: Record<keyof AccessClaims, string> = {
   iss: 'the issuer: `JWT_ISSUER`, or `PUBLIC_URL`',
   aud: 'the audience: `JWT_AUDIENCE`',
@@ -23,7 +26,7 @@ const access: Record<keyof AccessClaims, string> = {
   name: 'the name at that time',
   epoch: 'rises when the roles change: a token with a lower one is stale',
   auth_time: 'when the user logged in; a refresh does not change it',
-  amr: 'how the user logged in: `pwd` password, `otp` authenticator app, `hwk` or `swk` with `user` passkey, `mfa` two factors; left out for a provider alone',
+  amr,
   api_key: 'the id of the API key that it was issued for; left out for a login',
   iat: 'when it was issued',
   exp: 'when it expires',
@@ -55,7 +58,7 @@ const forwardAuth: Record<keyof ForwardAuthClaims, string> = {
   name: 'the name at that time',
   epoch: 'rises when the roles change: a token with a lower one is renewed',
   auth_time: 'when the user logged in; a renewal does not change it',
-  amr: 'how the user logged in: `pwd` for a password; left out for a provider',
+  amr,
   iat: 'when it was issued or renewed. It is believed for `ACCESS_TOKEN_TTL`, and then renewed',
   exp: 'when its session ends',
 }

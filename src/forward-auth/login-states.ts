@@ -11,6 +11,8 @@ const LoginState = Type.Object({
   browser: Type.String(),
   /** The path of the host that the user asked for. */
   next: Type.String(),
+  /** Whether the login must have a second factor. */
+  needsFactor: Type.Boolean(),
   /** Seconds since 1970. */
   expires_at: Type.Integer(),
 })

@@ -1,11 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ownClientId } from '@gatehouse/verify/protocol'
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import { createHash, randomBytes } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { newSecret } from '../crypto/secrets.js'
 import { AppError } from '../errors.js'
 import type { AuthorizationService } from '../features/authorization/service.js'
+import { secondFactorAcr, type AuthorizationError } from '../features/authorization/request.js'
 import type { SessionService } from '../features/sessions/service.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { callerOf } from '../http/caller.js'
@@ -13,6 +14,7 @@ import { createSafeNext } from '../http/next.js'
 import { pageReplies, tags } from '../pages/forms.js'
 import { createPageErrors, type SendPage } from '../pages/layout.js'
 import { isIntended } from '../pages/logout.js'
+import { compileView } from '../pages/views.js'
 import type { AppHosts } from './hosts.js'
 import type { HostTokens } from './host-tokens.js'
 import { loginLifetime, type LoginStates } from './login-states.js'
@@ -32,6 +34,9 @@ type Options = {
 const Parameter = Type.Optional(Type.String({ maxLength: 4_096 }))
 const LoginQuery = Type.Object({
   next: Type.Optional(Type.String({ description: 'a path of the host' })),
+  acr_values: Type.Optional(
+    Type.Literal(secondFactorAcr, { description: '`mfa` asks for a login with a second factor' }),
+  ),
 })
 const CallbackQuery = Type.Object({
   code: Parameter,
@@ -40,6 +45,11 @@ const CallbackQuery = Type.Object({
   error: Parameter,
   error_description: Parameter,
 })
+
+/** What the authorization endpoint answers for a user who has no second factor (RFC 9470 §5). */
+const unmet: AuthorizationError = 'unmet_authentication_requirements'
+
+const missingFactor = compileView<{ url: string }>('missing-factor')
 
 /** The whole authorization request has to fit into the `next` of the login page (see http/next.ts). */
 const maxNext = 800
@@ -73,7 +83,7 @@ export const hostLoginRoutes: FastifyPluginAsyncTypebox<Options> = async (app, o
       const browser = readMark(request) ?? randomBytes(16).toString('base64url')
       // The same mark again: several tabs may log in at the same time.
       cookies.replace(reply, 'gatehouse_login', browser, loginLifetime)
-      return reply.redirect(authorizationUrl(host, browser, request.query.next), 303)
+      return reply.redirect(authorizationUrl(host, browser, request.query), 303)
     },
   )
 
@@ -85,13 +95,19 @@ export const hostLoginRoutes: FastifyPluginAsyncTypebox<Options> = async (app, o
         summary: 'Finish a login on the host of an app: set its cookie',
         tags,
         querystring: CallbackQuery,
-        errors: ['not_found', 'invalid_state', 'invalid_grant', 'rate_limited'],
+        errors: [
+          'not_found',
+          'invalid_state',
+          'invalid_grant',
+          'second_factor_missing',
+          'rate_limited',
+        ],
         response: pageReplies,
       },
     },
     async (request, reply) => {
       const host = requireHost(request)
-      const { code, state = '', iss } = request.query
+      const { code, state = '', iss, error } = request.query
       const login = states.open(host, state)
       const browser = readMark(request)
       // RFC 9207 §2.4. Without a mark the browser takes no cookies, or another one has started this login.
@@ -100,7 +116,10 @@ export const hostLoginRoutes: FastifyPluginAsyncTypebox<Options> = async (app, o
       // The code counts in the browser that asked for it (RFC 9700 §4.7.1). Another one starts a login of its own.
       const isOurs = login.browser === browser && !login.isExpired
       // A page that is loaded again has a code that is spent.
-      if (!isOurs || (await tokens.isAlive(host, request))) return reply.redirect(next, 303)
+      const isMet = !login.needsFactor || tokens.read(host, request)?.amr?.includes('mfa') === true
+      if (!isOurs || (isMet && (await tokens.isAlive(host, request))))
+        return reply.redirect(next, 303)
+      if (error === unmet) return sendMissingFactor(reply)
       if (code === undefined) throw new AppError('invalid_state')
       const redirect_uri = hosts.redirectUriOf(host)
       const given = { code, redirect_uri, code_verifier }
@@ -147,7 +166,22 @@ export const hostLoginRoutes: FastifyPluginAsyncTypebox<Options> = async (app, o
     return /^[A-Za-z0-9_-]{22}$/.test(value) ? value : undefined
   }
 
-  function authorizationUrl(host: string, browser: string, wanted: string | undefined): string {
+  function sendMissingFactor(reply: FastifyReply): FastifyReply {
+    const { statusCode, message } = new AppError('second_factor_missing')
+    const content = [missingFactor({ url: `${publicUrl}/second-factor` })]
+    return send(reply, statusCode, {
+      title: 'Sorry',
+      fault: `${message}.`,
+      content,
+      isElsewhere: true,
+    })
+  }
+
+  function authorizationUrl(
+    host: string,
+    browser: string,
+    { next: wanted, acr_values }: Static<typeof LoginQuery>,
+  ): string {
     const verifier = newSecret()
     const safe = createSafeNext(hosts.originOf(host), [])(wanted)
     const next = Buffer.byteLength(safe) > maxNext ? '/' : safe
@@ -155,9 +189,10 @@ export const hostLoginRoutes: FastifyPluginAsyncTypebox<Options> = async (app, o
       response_type: 'code',
       client_id: ownClientId,
       redirect_uri: hosts.redirectUriOf(host),
-      state: states.make(host, { verifier, browser, next }),
+      state: states.make(host, { verifier, browser, next, needsFactor: acr_values !== undefined }),
       code_challenge: createHash('sha256').update(verifier).digest('base64url'),
       code_challenge_method: 'S256',
+      ...(acr_values !== undefined && { acr_values }),
     })
     return `${publicUrl}/oauth/authorize?${query.toString()}`
   }

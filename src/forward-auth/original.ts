@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { secondFactorAcr } from '../features/authorization/request.js'
 import { createSafeNext } from '../http/next.js'
 import type { AppHosts } from './hosts.js'
 import { wantsHtml } from '../http/accept.js'
@@ -21,33 +22,51 @@ function methodsOf({ method, headers }: FastifyRequest): string[] {
 }
 
 /**
- * Returns a function that builds the URL of the login page, with the requested page as `next`. It returns
+ * Returns functions that build the URL of the login page, with the requested page as `next`. They return
  * undefined unless a browser asks for a page on the host of PUBLIC_URL; another port must be in CORS_ORIGINS.
  * On another host the cookies are missing, so the user would go round between the page and the login. A host of
  * FORWARD_AUTH_HOSTS has cookies and a login of its own.
  */
-export function createLoginUrl(publicUrl: string, corsOrigins: string[], hosts: AppHosts) {
+export function createLoginUrls(publicUrl: string, corsOrigins: string[], hosts: AppHosts) {
   const own = new URL(publicUrl)
   const safeNext = createSafeNext(publicUrl, corsOrigins)
 
-  /** @param cookies Set-Cookie lines of the error; nginx drops them, so the login page clears these cookies */
-  return function loginUrl(request: FastifyRequest, cookies: string[] = []): string | undefined {
+  /** The page that the browser asks for on the host of an app, and that host if it is one. */
+  function findPage(request: FastifyRequest): { url: URL; host: string | undefined } | undefined {
     const isNavigation =
       request.headers.authorization === undefined &&
       !isForwardedChange(request) &&
       wantsHtml(request)
     const url = isNavigation ? originalUrl(request) : undefined
-    const host = url && hosts.find(request)
-    if (url && host !== undefined) {
-      const origin = hosts.originOf(host)
-      const next = createSafeNext(origin, [])(url.href)
-      return `${origin}/forward-auth/login?next=${encodeURIComponent(next)}`
-    }
-    if (url?.hostname !== own.hostname || url.protocol !== own.protocol) return undefined
+    return url && { url, host: hosts.find(request) }
+  }
+
+  function hostLoginUrl(host: string, { href }: URL): string {
+    const origin = hosts.originOf(host)
+    const next = createSafeNext(origin, [])(href)
+    return `${origin}/forward-auth/login?next=${encodeURIComponent(next)}`
+  }
+
+  /** @param cookies Set-Cookie lines of the error; nginx drops them, so the login page clears these cookies */
+  function loginUrl(request: FastifyRequest, cookies: string[] = []): string | undefined {
+    const page = findPage(request)
+    if (!page) return undefined
+    const { url, host } = page
+    if (host !== undefined) return hostLoginUrl(host, url)
+    if (url.hostname !== own.hostname || url.protocol !== own.protocol) return undefined
     if (url.origin !== own.origin && !corsOrigins.includes(url.origin)) return undefined
     const clear = cookies.length > 0 ? '&cookies=clear' : ''
     return `${own.origin}/login?next=${encodeURIComponent(safeNext(url.href))}${clear}`
   }
+
+  /** The same for a user whose login has no second factor. Undefined except on a host of FORWARD_AUTH_HOSTS. */
+  function factorUrl(request: FastifyRequest): string | undefined {
+    const { url, host } = findPage(request) ?? {}
+    if (!url || host === undefined) return undefined
+    return `${hostLoginUrl(host, url)}&acr_values=${secondFactorAcr}`
+  }
+
+  return { loginUrl, factorUrl }
 }
 
 /** The URL that the client requested from the proxy; undefined unless a trusted proxy sent the headers. */

@@ -10,14 +10,18 @@ import { replies } from '../http/replies.js'
 import { RoleName } from '../features/roles/schemas.js'
 import { identityHeaders } from './identity.js'
 import type { AppHosts } from './hosts.js'
-import { createLoginUrl } from './original.js'
+import { createLoginUrls } from './original.js'
 
 type Options = { publicUrl: string; corsOrigins: string[]; hosts: AppHosts }
 
 const NoBody = (description: string) => Type.Null({ description })
 const tags = ['forward-auth']
 const errors: ErrorCode[] = ['cross_site_request']
-const factorErrors: ErrorCode[] = [...errors, 'second_factor_missing']
+const factorErrors: ErrorCode[] = [
+  ...errors,
+  'second_factor_missing',
+  'insufficient_user_authentication',
+]
 const response = replies({
   200: NoBody(
     'forward it, with the headers `Remote-User`, `Remote-Email`, `Remote-Name`, `Remote-Groups`',
@@ -33,11 +37,16 @@ const Params = Type.Object({ role: RoleName })
  */
 export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { publicUrl, corsOrigins, hosts } = options
-  const loginUrl = createLoginUrl(publicUrl, corsOrigins, hosts)
+  const { loginUrl, factorUrl } = createLoginUrls(publicUrl, corsOrigins, hosts)
   const otherMethods = acceptEveryMethod(app)
 
   app.setErrorHandler((error: AppError, request, reply) => {
-    const login = error.statusCode === 401 ? loginUrl(request, error.cookies) : undefined
+    const isFactor = error.code === 'second_factor_missing'
+    const login = isFactor
+      ? factorUrl(request)
+      : error.statusCode === 401
+        ? loginUrl(request, error.cookies)
+        : undefined
     if (login === undefined) return sendError(error, request, reply)
     // Traefik and Caddy send this header, and pass a redirect to the browser. nginx would turn a redirect
     // into a 500, but its configuration can read the Location header of a 401.
@@ -45,7 +54,8 @@ export const forwardAuthRoutes: FastifyPluginAsyncTypebox<Options> = async (app,
       addCookieLines(reply, error.cookies ?? [])
       return reply.redirect(login, 302)
     }
-    return sendError(error, request, reply.header('location', login))
+    const answer = isFactor ? new AppError('insufficient_user_authentication') : error
+    return sendError(answer, request, reply.header('location', login))
   })
 
   for (const { hide, method } of [

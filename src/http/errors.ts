@@ -84,6 +84,9 @@ export function prepareError(
 }
 
 function challenge(code: ErrorCode, request: FastifyRequest): string {
+  // RFC 9470 §3. Only a second factor is asked for.
+  if (code === 'insufficient_user_authentication')
+    return `${realm}, error="${code}", acr_values="mfa"`
   const sent = request.headers.authorization !== undefined && code !== 'invalid_credentials'
   return sent ? `${realm}, error="invalid_token"` : realm
 }

@@ -2,8 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthorizationService } from '../features/authorization/service.js'
+import { asksForFactor } from '../features/authorization/request.js'
 import { AppError } from '../errors.js'
-import { actorOf } from '../http/caller.js'
+import { actorOf, type Caller } from '../http/caller.js'
 import type { SafeNext } from '../http/next.js'
 import { pageReplies, tags, withNext } from './forms.js'
 import type { SendPage } from './layout.js'
@@ -92,6 +93,11 @@ export function redirectAfterForm(reply: FastifyReply, send: SendPage, target: s
   if (!isAuthorization(target)) return reply.redirect(target, 303)
   const content = [redirect({ url: target, label: 'the app' })]
   return send(reply, 200, { title: 'You are logged in', refresh: target, content })
+}
+
+/** Where an app asks for a second factor, a trusted device stands for none. */
+export function distrustDevice({ marks }: Caller, target: string): void {
+  if (isAuthorization(target) && asksForFactor(target)) delete marks?.trusted
 }
 
 /** Whether the target after a login is the authorization endpoint. */

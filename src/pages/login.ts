@@ -1,11 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { AppError } from '../errors.js'
-import { asksForFactor } from '../features/authorization/request.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
-import { isAuthorization, redirectAfterForm } from './authorize.js'
+import { distrustDevice, isAuthorization, redirectAfterForm } from './authorize.js'
 import type { Greeting } from './greeting.js'
 import { setFlash, takeFlash } from './flash.js'
 import {
@@ -95,8 +94,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
         // The new session joins the login of the present one, if that is of the same user.
         if (isAuthorization(target)) await visitors.find(request, reply)
         const caller = cookies.loginCaller(request, { isPage: true })
-        // A trusted device stands for no second factor where the app asks for one.
-        if (isAuthorization(target) && asksForFactor(target)) delete caller.marks?.trusted
+        distrustDevice(caller, target)
         const login = await sessions.login(credentials, caller)
         const { user } = completeLogin(request, reply, login)
         if (!isAuthorization(target)) setFlash(cookies, reply, await greet(user.id))

@@ -11,6 +11,7 @@ import { transactionLifetime } from '../features/identities/transactions.js'
 import { wantsHtml } from '../http/accept.js'
 import { InvitationToken } from '../features/invitations/schemas.js'
 import { prepareError } from '../http/errors.js'
+import { distrustDevice } from './authorize.js'
 import type { Greeting } from './greeting.js'
 import { setFlash, type Flash } from './flash.js'
 import { NextQuery, pageReplies, tags, withNext } from './forms.js'
@@ -145,6 +146,7 @@ export const socialPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
     await visitors.find(request, reply)
     const callback = new URL(`${publicUrl}/auth/${provider}/callback`)
     const caller = cookies.loginCaller(request, { isPage: wantsHtml(request) })
+    distrustDevice(caller, safeNext(social.nextOf(sealed)))
     callback.search = request.url.split('?')[1] ?? ''
     const { next, login } = await social.finish(provider, callback, sealed, caller)
     if (!login) {

@@ -1,8 +1,18 @@
 import t from 'tap'
 import { createKey } from '../support/api-keys.js'
-import { app1, logInAt, openBrowser, tokenAt, withHosts } from '../support/app-hosts.js'
+import {
+  app1,
+  authHost,
+  logInAt,
+  navigation,
+  openBrowser,
+  tokenAt,
+  withHosts,
+  type HostsBrowser,
+  type HostsService,
+} from '../support/app-hosts.js'
 import { claimsOf } from '../support/oauth.js'
-import { bearer } from '../support/app.js'
+import { ada, bearer } from '../support/app.js'
 import { signedIn, type Headers } from '../support/forward-auth.js'
 
 t.test('a login without the factor is refused, in the cookie and as Bearer', async (t) => {
@@ -60,4 +70,79 @@ t.test('the cookie of an app host says how the user logged in', async (t) => {
   await browser.visit(app1)
   t.match(claimsOf(tokenAt(browser, app1)).amr, ['pwd', 'otp', 'mfa'])
   t.equal((await ask()).statusCode, 200)
+})
+
+/** What the proxy of app1 asks for a page that a browser opens there. */
+const openPage = (service: HostsService, browser: HostsBrowser, headers: Headers = {}) =>
+  service.proxied(app1, '/forward-auth/mfa', {
+    headers: {
+      ...navigation,
+      'x-forwarded-uri': '/page?a=1',
+      cookie: browser.cookieOf(app1),
+      ...headers,
+    },
+  })
+const stepUp = `https://${app1}/forward-auth/login?next=%2Fpage%3Fa%3D1&acr_values=mfa`
+
+t.test('on the host of an app a browser is sent to give the factor', async (t) => {
+  const service = await withHosts(t)
+  const browser = openBrowser(service)
+  const weak = await logInAt(service, browser)
+  const nginx = await openPage(service, browser)
+  t.match([nginx.statusCode, nginx.headers.location], [401, stepUp])
+  t.match(nginx.json(), { code: 'insufficient_user_authentication' })
+  t.match(
+    nginx.headers['www-authenticate'],
+    /error="insufficient_user_authentication", acr_values="mfa"/,
+  )
+  const caddy = await openPage(service, browser, { 'x-forwarded-method': 'GET' })
+  t.match([caddy.statusCode, caddy.headers.location], [302, stepUp])
+
+  const login = new URL((await browser.follow(stepUp)).places.at(-1)!)
+  t.match([login.pathname, login.searchParams.get('prompt')], ['/login', 'login'])
+  await service.sql(`update sessions set amr = '{pwd,otp,mfa}'`)
+  const { places } = await browser.follow(stepUp)
+  t.equal(places.at(-1), `https://${app1}/page?a=1`)
+  t.not(tokenAt(browser, app1), weak, 'the session that is alive was not kept')
+  t.same(claimsOf(tokenAt(browser, app1)).amr, ['pwd', 'otp', 'mfa'])
+  t.equal((await openPage(service, browser)).statusCode, 200)
+  const again = await browser.follow(places.at(-2)!)
+  t.equal(again.places.at(-1), `https://${app1}/page?a=1`, 'the callback may be loaded again')
+})
+
+t.test('a user who has no factor gets a page, and is not sent round', async (t) => {
+  const service = await withHosts(t)
+  const browser = openBrowser(service)
+  await logInAt(service, browser)
+  const asked = (await browser.follow(stepUp)).places.at(-1)!
+  await service.app.inject({ method: 'POST', url: '/api/login', payload: ada }).then((answer) => {
+    const { access_token } = answer.json<{ access_token: string }>()
+    browser.jarOf(authHost).set('__Host-session', access_token)
+  })
+  const next = new URL(asked).searchParams.get('next') ?? ''
+  const { places, answer } = await browser.follow(`https://${authHost}${next}`)
+  t.match(places.at(-1), /^https:..app1.example.org.forward-auth.callback.*unmet_authentication/)
+  t.equal(answer.statusCode, 403)
+  t.match(answer.body, /href="https:..auth.example.org.second-factor"/)
+  t.equal(answer.headers['content-type'], 'text/html; charset=utf-8')
+})
+
+t.test('nobody else is sent to give the factor', async (t) => {
+  const service = await withHosts(t)
+  const browser = openBrowser(service)
+  await logInAt(service, browser)
+  const refused = { statusCode: 403, headers: { location: undefined } }
+  const others: Record<string, Headers> = {
+    'a script': { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' },
+    'a form': { 'x-forwarded-method': 'POST', origin: `https://${app1}` },
+    'no page': { 'x-forwarded-uri': '' },
+  }
+  for (const [what, headers] of Object.entries(others))
+    t.match(await openPage(service, browser, headers), refused, what)
+  const own = { cookie: browser.cookieOf(authHost), 'x-forwarded-host': authHost, host: authHost }
+  t.match(
+    await openPage(service, browser, own),
+    refused,
+    "on Gatehouse's own host it would go round",
+  )
 })

@@ -97,6 +97,7 @@ const data: Record<string, [values: object, times: number]> = {
   ],
   'login-again.eta': [{ path: evil }, 1],
   'login-links.eta': [{ register: evil }, 1],
+  'missing-factor.eta': [{ url: evil }, 1],
   'not-found.eta': [{}, 0],
   'provider-button.eta': [{ path: evil, label: evil }, 2],
   'provider-redirect.eta': [{ url: evil, label: evil }, 2],

@@ -10,7 +10,7 @@ const hosts = [app1, app2, other]
 export const isHtml = { accept: 'text/html,*/*;q=0.8' }
 
 /** A page that a browser opens. */
-const navigation = { ...isHtml, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+export const navigation = { ...isHtml, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
 
 /**
  * Gatehouse with three hosts of apps behind a proxy, a user who has registered, and a clock that the test sets forward

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'invalid_state'
   | 'invalid_credentials'
   | 'invalid_token'
+  | 'insufficient_user_authentication'
   | 'provider_refused'
   | 'token_stale'
   | 'invalid_client'

@@ -159,6 +159,41 @@ t.test('a login by a provider asks for the factor too', async (t) => {
   t.same(claimsOf(visitor.cookie('session')).amr, ['otp', 'mfa'])
 })
 
+t.test('after a provider, a trusted device is no factor where an app asks for one', async (t) => {
+  const openid = await openidProvider(t, publicUrl)
+  const { browser, call, sql } = await socialApp(t, { env: openid.env })
+  const person = { sub: 'ada', email: ada.email, email_verified: true }
+  const visitor = browser()
+  await visitor.signIn('oidc', person)
+  const token = visitor.cookie('session')
+  const { body } = await call('POST', '/api/user/factors/totp', undefined, token)
+  await call('POST', '/api/user/factors/totp/confirm', { code: codeOf(body.key) }, token)
+  await sql('update totp_factors set last_step = 0')
+  const logIn = async (next: string) =>
+    visitor.comeBack(await visitor.arrive('oidc', person, next), { html: true })
+  const logOut = () =>
+    visitor.home.cookies.forEach((_value, name) => {
+      if (/session|refresh/.test(name)) visitor.home.cookies.delete(name)
+    })
+  logOut()
+  const page = await logIn('/welcome')
+  const challenge = /name="challenge" value="([^"]+)"/.exec(page.html)?.[1] ?? ''
+  const from = { origin: publicUrl, 'sec-fetch-site': 'same-origin' }
+  const code = codeOf(body.key)
+  await visitor.home.post('/login/verify', { challenge, code, trust: 'on' }, from)
+  t.ok(visitor.cookie('trusted'))
+
+  const authorization = '/oauth/authorize?client_id=shop'
+  for (const [next, status] of [
+    ['/welcome', 303],
+    [authorization, 303],
+    [`${authorization}&acr_values=mfa`, 403],
+  ] as const) {
+    logOut()
+    t.equal((await logIn(next)).status, status, next)
+  }
+})
+
 t.test('the pages ask for the code, say when it is wrong, and go on to the target', async (t) => {
   const service = await testApp(t)
   const origin = await service.app.listen({ host: '127.0.0.1', port: 0 })
