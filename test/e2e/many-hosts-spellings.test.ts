@@ -26,6 +26,20 @@ for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
       }
       t.strictSame(apps[1]!.seen, [], 'the other app was asked nothing')
     })
+
+    await t.test('to the server of the app', async (t) => {
+      const token = cookie.slice('__Host-gatehouse='.length)
+      for (const sent of [
+        `__Host-gatehouse =${token}`,
+        `a=1; __Host-gatehouse\t= ${token}; b=2`,
+        `__Host-gatehouse =${token}; __Host-gatehouse_login =x`,
+        `;; ;__Host-gatehouse=${token};;`,
+      ]) {
+        const { status } = await send(app1, '/', { headers: { cookie: sent } })
+        t.equal(status, 200, sent.slice(0, 24))
+        t.notMatch(JSON.stringify(apps[0]!.seen.at(-1)), 'gatehouse')
+      }
+    })
   })
 }
 

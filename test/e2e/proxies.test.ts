@@ -247,6 +247,7 @@ for (const name of ['nginx', 'caddy', 'haproxy', 'apache'] as const) {
         [`${session}; a=1; refresh=x`, 'a=1'],
         [`a=1; ${session}; __Host-session=x; __Host-refresh=y; refresh=z; b=2`, 'a=1; b=2'],
         [`x__Host-session=1; ${session}; __Host-refresh=y`, 'x__Host-session=1'],
+        [`a=1; session =${user.access_token}; refresh\t=x; b=2`, 'a=1; b=2'],
       ] as const) {
         const { status, seen } = await ask('/app/x', [`Cookie: ${cookie}`])
         t.equal(status, 200, cookie)
