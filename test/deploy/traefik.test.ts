@@ -69,12 +69,16 @@ t.test('an entry point trusts no client, and lets no look-alike of a header pass
 
 t.test('apps on hosts of their own: Gatehouse logs in, and each app is asked for', (t) => {
   const { http: many } = read('../many-hosts/traefik.yml')
-  const { forwardAuth } = many.middlewares['logged-in']
-  t.match(forwardAuth, {
-    authResponseHeaders: identity,
-    addAuthCookiesToResponse: ['__Host-gatehouse'],
-    trustForwardHeader: false,
-  })
+  for (const [name, address] of [
+    ['logged-in', 'http://gatehouse:3000/forward-auth'],
+    ['second-factor', 'http://gatehouse:3000/forward-auth/mfa'],
+  ] as const)
+    t.match(many.middlewares[name].forwardAuth, {
+      address,
+      authResponseHeaders: identity,
+      addAuthCookiesToResponse: ['__Host-gatehouse'],
+      trustForwardHeader: false,
+    })
   const found = Object.entries(many.routers as typeof routers)
   for (const [name, { middlewares: names, service }] of found) {
     const isApp = service !== 'gatehouse'

@@ -1,33 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { BrowserContext, Page } from 'playwright-core'
 import { ada } from '../support/app.js'
-import { openBrowser, openPage } from '../support/browser.js'
 import { identity } from '../support/echo-app.js'
 import { openFirefox } from '../support/firefox.js'
 import { behindManyHosts, send, type Proxy } from '../support/many-hosts.js'
+import { cookiesOf, logIn, openSecurePage } from '../support/many-hosts-pages.js'
 
 const proxies: Proxy[] = ['nginx', 'caddy', 'haproxy']
-const browserArgs = ['--test-third-party-cookie-phaseout']
-
-async function logIn(page: Page) {
-  await page.getByLabel('E-mail address, username or mobile number').fill(ada.email)
-  await page.getByLabel('Password').fill(ada.password)
-  await page.getByRole('button', { name: 'Log in' }).click()
-}
-
-const cookiesOf = async (context: BrowserContext, origin: string) =>
-  Object.fromEntries((await context.cookies(origin)).map(({ name, value }) => [name, value]))
-
 const headerOf = (cookies: Record<string, string>) =>
   Object.entries(cookies)
     .map(([name, value]) => `${name}=${value}`)
     .join('; ')
-
-async function openSecurePage(t: Test) {
-  const browser = await openBrowser(t, browserArgs)
-  return openPage(browser, { ignoreHTTPSErrors: true })
-}
 
 for (const proxy of proxies) {
   t.test(`${proxy}: one login for four hosts, and one logout`, async (t) => {

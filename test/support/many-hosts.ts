@@ -75,8 +75,23 @@ const changes: Record<Proxy, (setting: Setting) => [from: string, to: string][]>
   ],
 }
 
+/** The line of each recipe with which app2 needs a second factor: [from, to]. */
+const factorAtApp2: Record<Proxy, [from: string, to: string]> = {
+  nginx: ['# app2.example.org /mfa;', 'app2.example.org /mfa;'],
+  caddy: ['import app app2:8080 /forward-auth', 'import app app2:8080 /forward-auth/mfa'],
+  haproxy: [
+    'acl needs_factor always_false',
+    'acl needs_factor var(txn.host) -m str app2.example.org',
+  ],
+}
+
 /** Three instances of Gatehouse and three apps behind a real proxy with TLS, which runs a recipe of examples/proxies. */
-export async function behindManyHosts(t: Test, proxy: Proxy, env: Record<string, string> = {}) {
+export async function behindManyHosts(
+  t: Test,
+  proxy: Proxy,
+  env: Record<string, string> = {},
+  { needsFactor = false } = {},
+) {
   const port = await freePort()
   const url = await testDatabase(t)
   const origins = Object.fromEntries(
@@ -99,6 +114,7 @@ export async function behindManyHosts(t: Test, proxy: Proxy, env: Record<string,
   const lua = await recipe('haproxy.lua', [['gatehouse:3000', `127.0.0.1:${instances[2]}`]])
   await writeFile(join(folder, 'haproxy.lua'), lua)
   const config = await recipe(`many-hosts/${files[proxy]}`, [
+    ...(needsFactor ? [factorAtApp2[proxy]] : []),
     ...changes[proxy](setting),
     ...apps.map((app, at): [string, string] => [`app${at + 1}:8080`, `127.0.0.1:${app.port}`]),
     ['auth.example.org', names.auth],
