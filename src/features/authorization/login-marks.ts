@@ -13,10 +13,17 @@ const Mark = Type.Object({
 /** How long a user may take to log in, in seconds. */
 const lifetime = 3_600
 
+/** How far the clocks of two instances may differ, with what is lost by rounding, in seconds. */
+const tolerance = 5
+
+/** The session of a browser. `age` is how long ago its user logged in, in seconds. */
+type Login = { id: string; age: number }
+
 /**
  * Marks that an authorization request asked for a login, for the way to the login page and back. With another
- * session than the one in the mark, the user has logged in since. The mark is encrypted, so the user cannot make
- * one, and it counts for one request alone. `secret` is KEYS_SECRET.
+ * session than the one in the mark, and a later login, the user has logged in since. Another browser may get a mark for
+ * the same request, so its session alone says nothing. The mark is encrypted, so the user cannot make one, and it
+ * counts for one request alone. `secret` is KEYS_SECRET.
  */
 export function createLoginMarks(secret: string, clock: Clock) {
   const box = createSeal(secret, 'authorization requests')
@@ -30,12 +37,13 @@ export function createLoginMarks(secret: string, clock: Clock) {
     },
 
     /** Whether the user has logged in since the mark was made. */
-    isMet(mark: string | undefined, request: string, session_id: string): boolean {
+    isMet(mark: string | undefined, request: string, { id, age }: Login): boolean {
       if (mark === undefined) return false
       try {
         const text = box.open(Buffer.from(mark, 'base64url'), request)
         const opened = Value.Parse(Mark, JSON.parse(text))
-        return seconds() < opened.expires_at && opened.session_id !== session_id
+        const elapsed = seconds() - (opened.expires_at - lifetime)
+        return elapsed < lifetime && opened.session_id !== id && age < elapsed + tolerance
       } catch {
         return false
       }

@@ -80,7 +80,7 @@ export function createAuthorizationService(dependencies: Dependencies) {
       const isTooOld = maxAge !== undefined && isOlder(session, maxAge)
       const wantsLogin = prompt === 'login' || isTooOld || lacksFactor
       const mark = readOnce(query, markName)
-      const isMet = session && (!wantsLogin || marks.isMet(mark, text, session.id))
+      const isMet = session && (!wantsLogin || marks.isMet(mark, text, session))
       // The user has logged in again, and has none.
       if (isMet && lacksFactor)
         return refuse('unmet_authentication_requirements', 'the user has no second factor')

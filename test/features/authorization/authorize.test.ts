@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { ada, bearer, listeningApp, testApp } from '../../support/app.js'
+import { ada, bearer, listeningApp, signUp, testApp } from '../../support/app.js'
 import { authorizing, newVerifier, sidOf, withApps } from '../../support/authorization.js'
 import { browserSession, type Answered } from '../../support/browser-session.js'
 import { addApp, claimsOf } from '../../support/oauth.js'
@@ -223,6 +223,21 @@ t.test('a mark of a login counts for its request alone, and cannot be made', asy
   for (const mark of [login_mark, 'x', '', `${login_mark}A`]) {
     const { location } = await authorize({ ...other, login_mark: mark }, { cookie })
     t.match(location, /^\/login\?/)
+  }
+})
+
+t.test('a mark counts for no login from before it, whoever has got it', async (t) => {
+  const { app, sql, shop, authorize, requestOf } = await start(t)
+  await sql(`update sessions set created_at = created_at - interval '1 minute'`)
+  const other = await signUp(app, { email: 'eve@example.org', password: ada.password })
+  for (const more of [{ prompt: 'login' }, { max_age: '0' }]) {
+    const request = { ...requestOf(shop, newVerifier()), ...more }
+    for (const cookie of ['', `session=${other.access_token}`]) {
+      const next = nextOf((await authorize(request, { cookie })).location)
+      const login_mark = new URLSearchParams(next.split('?')[1]).get('login_mark') ?? ''
+      t.ok(login_mark)
+      t.match((await authorize({ ...request, login_mark })).location, /^\/login\?/)
+    }
   }
 })
 
