@@ -98,6 +98,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     identities,
     factors: services.factors,
     passkeys: services.passkeys,
+    passkeyLogins: services.passkeyLogins,
     secondFactor: services.secondFactor,
     sessions,
     social,

@@ -65,6 +65,8 @@ const outcomes: Record<string, Row> = {
   'POST /login': [401, 401, 401],
   'POST /login/verify': [303, 303, 303],
   'POST /login/enrol': [303, 303, 303],
+  'POST /login/passkey': [400, 400, 400],
+  'GET /passkeys.js': [200, 200, 200],
   'GET /second-factor': [303, 200, 200],
   'POST /second-factor/begin': [401, 200, 200],
   'POST /second-factor/confirm': [401, 400, 400],

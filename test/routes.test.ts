@@ -50,6 +50,8 @@ const publicRoutes = [
   'POST /login',
   'POST /login/verify',
   'POST /login/enrol',
+  'POST /login/passkey',
+  'GET /passkeys.js',
   'GET /register',
   'POST /register',
   'GET /favicon.ico',

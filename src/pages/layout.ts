@@ -10,12 +10,13 @@ const style = readStyle('base') + readStyle('forms')
 const hash = createHash('sha256').update(style).digest('base64')
 
 /**
- * Allows only our own style, pictures and forms, and no script (CSP Level 3). Browsers also apply `form-action`
- * to the redirect after a form, so it lists the origins to which a login may redirect.
+ * Allows only our own style, pictures and forms, and a script only where the page has ours (CSP Level 3). Browsers also
+ * apply `form-action` to the redirect after a form, so it lists the origins to which a login may redirect.
  */
-const contentSecurityPolicy = (origins: string[]) =>
+const contentSecurityPolicy = (origins: string[], hasScript: boolean) =>
   [
     "default-src 'none'",
+    ...(hasScript ? ["script-src 'self'", "connect-src 'self'"] : []),
     `style-src 'sha256-${hash}'`,
     "img-src 'self'",
     `form-action ${["'self'", ...origins].join(' ')}`,
@@ -60,6 +61,8 @@ export type Page = {
   title: string
   /** On the host of an app, which has no other page of ours. */
   isElsewhere?: boolean | undefined
+  /** Whether the page asks for passkeys. */
+  hasScript?: boolean | undefined
   /** The name of the signed-in user. */
   userName?: string | undefined
   flash?: string | undefined
@@ -88,11 +91,12 @@ type SenderOptions = {
 
 /** Returns a function that sends a complete page. */
 export function createPageSender({ appName, corsOrigins, offersRegistration }: SenderOptions) {
-  const policy = contentSecurityPolicy(corsOrigins)
+  const policy = contentSecurityPolicy(corsOrigins, false)
+  const scriptPolicy = contentSecurityPolicy(corsOrigins, true)
   return (reply: FastifyReply, status: number, page: Page): FastifyReply =>
     reply
       .code(status)
-      .header('content-security-policy', policy)
+      .header('content-security-policy', page.hasScript ? scriptPolicy : policy)
       .header('cross-origin-opener-policy', 'same-origin')
       // With `no-referrer` our own forms would send `Origin: null`, as if from another site (Fetch §3.2).
       .header('referrer-policy', 'same-origin')

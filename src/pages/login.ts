@@ -4,42 +4,28 @@ import { AppError } from '../errors.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
-import { distrustDevice, isAuthorization, redirectAfterForm } from './authorize.js'
+import { isAuthorization, redirectAfterForm } from './authorize.js'
 import type { Greeting } from './greeting.js'
 import { setFlash, takeFlash } from './flash.js'
-import {
-  closed,
-  consumes,
-  hiddenNext,
-  Next,
-  NextQuery,
-  pageReplies,
-  tags,
-  Text,
-  withNext,
-} from './forms.js'
-import { renderForm, type SendPage } from './layout.js'
-import type { AskFactor } from './second-factor.js'
+import { closed, consumes, Next, NextQuery, pageReplies, tags, Text } from './forms.js'
+import type { SendPage } from './layout.js'
+import type { FindLoginCaller, ShownLogin } from './login-form.js'
+import type { AskFactor } from './factor-forms.js'
 import type { SafeNext } from '../http/next.js'
-import { providerButtons, type ProviderButton } from './providers.js'
-import { compileView, type Markup } from './views.js'
 import type { Visitors } from './visitor.js'
 
 type Options = {
   sessions: SessionService
   completeLogin: CompleteLogin
+  loginPage: ShownLogin
+  findCaller: FindLoginCaller
   greet: Greeting
   visitors: Visitors
   cookies: SessionCookies
   send: SendPage
-  providers: ProviderButton[]
   safeNext: SafeNext
   askFactor: AskFactor
-  /** Whether the page has a link to register. */
-  offersRegistration: boolean
 }
-
-const links = compileView<{ register: string | undefined }>('login-links')
 
 const LoginQuery = Type.Object({
   ...NextQuery.properties,
@@ -53,8 +39,8 @@ const LoginQuery = Type.Object({
 })
 
 export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
-  const { sessions, completeLogin, greet, visitors, cookies, send, providers, safeNext } = options
-  const { askFactor, offersRegistration } = options
+  const { sessions, completeLogin, loginPage, findCaller, greet, visitors, cookies } = options
+  const { send, safeNext, askFactor } = options
 
   app.get(
     '/login',
@@ -66,7 +52,7 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       const user = await visitors.find(request, reply)
       if (user && prompt !== 'login') return reply.redirect(path, 303)
       const flash = takeFlash(cookies, request, reply)
-      return send(reply, 200, { title: 'Log in', flash, content: loginForm(path, '', prompt) })
+      return loginPage.show(reply, { target: path, prompt, flash })
     },
   )
 
@@ -91,55 +77,16 @@ export const loginPages: FastifyPluginAsyncTypebox<Options> = async (app, option
       const name = username ?? email ?? mobile ?? ''
       try {
         const credentials = { identifier: name, password }
-        // The new session joins the login of the present one, if that is of the same user.
-        if (isAuthorization(target)) await visitors.find(request, reply)
-        const caller = cookies.loginCaller(request, { isPage: true })
-        distrustDevice(caller, target)
+        const caller = await findCaller(request, reply, target)
         const login = await sessions.login(credentials, caller)
         const { user } = completeLogin(request, reply, login)
         if (!isAuthorization(target)) setFlash(cookies, reply, await greet(user.id))
       } catch (error) {
-        if (!(error instanceof AppError) || error.statusCode >= 500) throw error
-        if (error.code === 'second_factor_required') return askFactor(reply, error, target)
-        // Treat a malformed identifier like an unknown user.
-        const isMalformed = error.code === 'validation_failed'
-        const fault = isMalformed ? 'Invalid credentials.' : `${error.message}.`
-        if (error.headers) reply.headers(error.headers)
-        if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
-        const content = loginForm(target, name)
-        return send(reply, isMalformed ? 401 : error.statusCode, {
-          title: 'Log in',
-          fault,
-          content,
-        })
+        const isPending = error instanceof AppError && error.code === 'second_factor_required'
+        if (isPending) return askFactor(reply, error, target)
+        return loginPage.refuse(reply, error, { target, name })
       }
       return redirectAfterForm(reply, send, target)
     },
   )
-
-  function loginForm(target: string, name = '', prompt?: string): Markup[] {
-    const form = renderForm({
-      button: 'Log in',
-      takesFocus: true,
-      hidden: hiddenNext(target),
-      values: { username: name },
-      fields: [
-        {
-          name: 'username',
-          label: 'E-mail address, username or mobile number',
-          autocomplete: 'username',
-          required: true,
-        },
-        {
-          name: 'password',
-          label: 'Password',
-          type: 'password',
-          autocomplete: 'current-password',
-          required: true,
-        },
-      ],
-    })
-    const register = offersRegistration ? withNext('/register', target) : undefined
-    return [form, ...providerButtons(providers, target, prompt), links({ register })]
-  }
 }

@@ -9,7 +9,7 @@ import { actorOf, type Actor } from '../http/caller.js'
 import { setFlash, takeFlash } from './flash.js'
 import { closed, consumes, pageReplies, tags, Text } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
-import { codeField, enrolmentView, recoveryCodesView } from './second-factor.js'
+import { codeField, enrolmentView, recoveryCodesView } from './factor-forms.js'
 import { compileView, type Markup } from './views.js'
 import type { Visitors } from './visitor.js'
 

@@ -13,6 +13,7 @@ import type { IdentityService } from '../features/identities/identities.js'
 import type { SecondFactor } from '../features/sessions/second-factor.js'
 import type { FactorService } from '../features/factors/service.js'
 import type { SocialService } from '../features/identities/service.js'
+import type { PasskeyLogins } from '../features/passkeys/logins.js'
 import type { PasskeyService } from '../features/passkeys/service.js'
 import type { Bodies } from '../features/uploads/bodies.js'
 import type { UploadService } from '../features/uploads/service.js'
@@ -36,7 +37,11 @@ import { createSafeNext } from '../http/next.js'
 import { connectionPages } from './connections.js'
 import { createProofPages } from './proofs.js'
 import type { ProviderButton } from './providers.js'
-import { createAskFactor, secondFactorPages } from './second-factor.js'
+import { createAskFactor } from './factor-forms.js'
+import { createLoginCaller, createLoginPage } from './login-form.js'
+import { passkeyLoginPages } from './login-passkey.js'
+import { passkeyScript } from './passkey-script.js'
+import { secondFactorPages } from './second-factor.js'
 import { ownFactorPages } from './own-factor.js'
 import { registerPages } from './register.js'
 import { socialPages } from './social.js'
@@ -49,6 +54,7 @@ type Options = {
   authorization: AuthorizationService
   identities: IdentityService
   passkeys: PasskeyService
+  passkeyLogins: PasskeyLogins
   factors: FactorService
   secondFactor: SecondFactor
   sessions: SessionService
@@ -73,7 +79,7 @@ type Options = {
 }
 
 /**
- * The HTML pages. They work without JavaScript. Only a submitted form, or a link to /logout on one of these
+ * The HTML pages. Only passkeys need JavaScript. Only a submitted form, or a link to /logout on one of these
  * pages, changes anything.
  */
 export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
@@ -103,6 +109,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   })
 
   await app.register(iconRoute)
+  await app.register(passkeyScript)
   const safeNext = createSafeNext(publicUrl, corsOrigins)
   const greet = createGreeting(audit)
   const askFactor = createAskFactor(send)
@@ -116,13 +123,15 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     users,
     offersRegistration,
   })
-  await app.register(loginPages, {
+  const ofLogin = {
     ...shared,
-    sessions,
     completeLogin,
     greet,
-    offersRegistration,
-  })
+    loginPage: createLoginPage({ send, providers, offersRegistration }),
+    findCaller: createLoginCaller({ cookies, visitors }),
+  }
+  await app.register(loginPages, { ...ofLogin, sessions })
+  await app.register(passkeyLoginPages, { ...ofLogin, passkeyLogins: options.passkeyLogins })
   await app.register(secondFactorPages, {
     ...shared,
     secondFactor: options.secondFactor,

@@ -18,7 +18,7 @@ import { NextQuery, pageReplies, tags, withNext } from './forms.js'
 import type { SendPage } from './layout.js'
 import type { SafeNext } from '../http/next.js'
 import { requireProvider, type ProviderButton } from './providers.js'
-import type { AskFactor } from './second-factor.js'
+import type { AskFactor } from './factor-forms.js'
 import { compileView } from './views.js'
 import type { Visitors } from './visitor.js'
 

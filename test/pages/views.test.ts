@@ -99,6 +99,17 @@ const data: Record<string, [values: object, times: number]> = {
   'login-links.eta': [{ register: evil }, 1],
   'missing-factor.eta': [{ url: evil }, 1],
   'not-found.eta': [{}, 0],
+  'passkey-form.eta': [
+    {
+      kind: evil,
+      action: evil,
+      options: evil,
+      hidden: { [evil]: evil },
+      button: evil,
+      without: evil,
+    },
+    7,
+  ],
   'provider-button.eta': [{ path: evil, label: evil }, 2],
   'provider-redirect.eta': [{ url: evil, label: evil }, 2],
   'reference.eta': [

@@ -12,6 +12,10 @@ const usernameOf = (id: string) => `victim-${id}`
 const link = { token: 'A'.repeat(43) }
 /** Well-formed, of no passkey. */
 const ofPasskey = { id: 'AAAA', rawId: 'AAAA', type: 'public-key' }
+const assertion = {
+  ...ofPasskey,
+  response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
+}
 
 /** The same with and without the closing slash. */
 export function withSlash<Value>(rows: Record<string, Value>): Record<string, Value> {
@@ -30,18 +34,14 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /api/login': ({ account }) => ({ ...account, password: 'another horse battery' }),
   'POST /api/login/verify': () => ({ challenge: 'A'.repeat(43), code: '000000' }),
   'POST /api/login/enrol': () => ({ challenge: 'A'.repeat(43) }),
-  'POST /api/login/passkey': () => ({
-    credential: {
-      ...ofPasskey,
-      response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
-    },
-  }),
+  'POST /api/login/passkey': () => ({ credential: assertion }),
   'POST /api/user/passkeys': () => ({
     credential: { ...ofPasskey, response: { clientDataJSON: 'AAAA', attestationObject: 'AAAA' } },
   }),
   'PATCH /api/user/passkeys/:id': () => ({ name: 'Mallory' }),
   'POST /api/user/factors/totp/confirm': () => ({ code: '000000' }),
   'POST /login/verify': () => ({ challenge: 'A'.repeat(43), code: '000000' }),
+  'POST /login/passkey': () => ({ credential: JSON.stringify(assertion) }),
   'POST /login/enrol': () => ({ challenge: 'A'.repeat(43) }),
   'POST /account/sessions/:id/end': () => ({}),
   'POST /account/sessions/end-others': () => ({}),
