@@ -63,6 +63,7 @@ const publicRoutes = [
   'GET /account/profile',
   'GET /account/password',
   'GET /account/delete',
+  'GET /account/passkeys',
   'GET /forward-auth/login',
   'GET /forward-auth/callback',
   'GET /forward-auth/logout',

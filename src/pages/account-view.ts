@@ -101,6 +101,10 @@ const sentences: Partial<Record<AuditEvent, string>> = {
   'factor.removed': 'Second factor removed',
   'factor.codes_renewed': 'Recovery codes replaced',
   'factor.refused': 'Code of the second factor refused',
+  'passkey.added': 'Passkey added',
+  'passkey.renamed': 'Passkey renamed',
+  'passkey.removed': 'Passkey removed',
+  'passkey.refused': 'Passkey refused',
   'device.trusted': 'Device trusted',
   'device.forgotten': 'Device no longer trusted',
   'reauthentication.failed': 'Wrong password for a change',
@@ -126,4 +130,4 @@ function toShownEvent({ at, event, actor_id, user_agent, address }: AuditEntry, 
 }
 
 /** The page has no script, so it does not know the time zone of the user. */
-const toMinute = (time: string) => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`
+export const toMinute = (time: string) => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`

@@ -11,6 +11,9 @@ const texts = {
   look_for_message: 'We sent you a message. Use it to activate your account.',
   log_in_again: 'Log in again first: your login is older than five minutes, or without the code.',
   factor_removed: 'The second factor was removed.',
+  passkey_added: 'The passkey was added.',
+  passkey_renamed: 'The passkey was renamed.',
+  passkey_removed: 'The passkey was removed. Remove it from your device too.',
   login_expired: 'The login took too long. Start again.',
   login_cancelled: 'You were not logged in.',
   account_exists:

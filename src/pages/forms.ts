@@ -1,4 +1,5 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import type { AppError } from '../errors.js'
 import { kindOf } from '../features/identifiers/identifiers.js'
 import type { AddressBody } from '../features/registration/schemas.js'
@@ -17,6 +18,13 @@ export const Text = Type.Optional(Type.String({ maxLength: 1_024 }))
 export const Next = Type.Optional(Type.String())
 export const NextQuery = Type.Object({ next: Next })
 export const pageReplies = replies({ 200: Html, 303: Type.Null() })
+
+/** Checks a value as a body of the API. @throws AppError `validation_failed` */
+export function requireValid(request: FastifyRequest, schema: TSchema, value: unknown): void {
+  // Our compiler returns `true` or the error, which Fastify's type does not say.
+  const verdict: unknown = request.validateInput(value, schema)
+  if (verdict !== true) throw (verdict as { error: AppError }).error
+}
 
 /** The fault of each field, as a sentence. */
 export function faultsOf({ fields = [] }: AppError): Record<string, string> {

@@ -1,15 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { AppError } from '../errors.js'
 import { IdParams, type Factors } from '../features/factors/schemas.js'
 import type { FactorService } from '../features/factors/service.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
-import { actorOf, type Actor } from '../http/caller.js'
 import { setFlash, takeFlash } from './flash.js'
 import { closed, consumes, pageReplies, tags, Text } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
 import { codeField, enrolmentView, recoveryCodesView } from './factor-forms.js'
+import { createRecentLogin } from './recent-login.js'
 import { compileView, type Markup } from './views.js'
 import type { Visitors } from './visitor.js'
 
@@ -29,6 +29,7 @@ const refusals = ['invalid_token', 'reauthentication_required'] as const
 /** The pages on which users add, replace and remove their second factor. */
 export const ownFactorPages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { factors, visitors, cookies, send } = options
+  const { askLogin, change } = createRecentLogin({ visitors, cookies, path })
   const none = Type.Object({}, closed)
 
   app.get(
@@ -36,7 +37,7 @@ export const ownFactorPages: FastifyPluginAsyncTypebox<Options> = async (app, op
     { schema: { summary: 'The page of the second factor', tags, response: pageReplies } },
     async (request, reply) => {
       const user = await visitors.find(request, reply)
-      if (!user) return logInFirst(reply, 'login_required')
+      if (!user) return askLogin(reply)
       const flash = takeFlash(cookies, request, reply)
       const content = stateContent(await factors.get(user.id))
       return send(reply, 200, { title, flash, content })
@@ -153,28 +154,6 @@ export const ownFactorPages: FastifyPluginAsyncTypebox<Options> = async (app, op
       return reply
     },
   )
-
-  /** Runs a change of the signed-in user. If the login is too old, the user logs in again. */
-  async function change(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    work: (caller: Actor) => Promise<FastifyReply>,
-  ): Promise<FastifyReply> {
-    if (!(await visitors.find(request, reply))) throw new AppError('invalid_token')
-    try {
-      return await work(actorOf(request))
-    } catch (error) {
-      const isOld = error instanceof AppError && error.code === 'reauthentication_required'
-      if (!isOld) throw error
-      return logInFirst(reply, 'log_in_again')
-    }
-  }
-
-  function logInFirst(reply: FastifyReply, flash: 'login_required' | 'log_in_again') {
-    setFlash(cookies, reply, flash)
-    const login = `/login?next=${encodeURIComponent(path)}`
-    return reply.redirect(flash === 'log_in_again' ? `${login}&prompt=login` : login, 303)
-  }
 
   function showCodes(reply: FastifyReply, codes: string[]): FastifyReply {
     const content = [recoveryCodesView(codes, path)]

@@ -1,6 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
+import { requireValid } from './forms.js'
 import { compileView, type Markup } from './views.js'
 
 /** The answer of a passkey as JSON. The limit on bodies of forms is its maximum. */
@@ -36,10 +37,9 @@ export function readCredential<Schema extends TSchema>(
 ): Static<Schema> {
   try {
     const credential: unknown = JSON.parse(text)
-    const verdict: unknown = request.validateInput(credential, schema)
-    if (verdict === true) return credential
+    requireValid(request, schema, credential)
+    return credential
   } catch (cause) {
     throw new AppError('invalid_passkey', { cause })
   }
-  throw new AppError('invalid_passkey')
 }

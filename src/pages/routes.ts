@@ -43,6 +43,7 @@ import { passkeyLoginPages } from './login-passkey.js'
 import { passkeyScript } from './passkey-script.js'
 import { secondFactorPages } from './second-factor.js'
 import { ownFactorPages } from './own-factor.js'
+import { ownPasskeyPages } from './own-passkeys.js'
 import { registerPages } from './register.js'
 import { socialPages } from './social.js'
 import type { Visitors } from './visitor.js'
@@ -148,6 +149,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   })
   await app.register(accountForms, { ...shared, users, minLength })
   await app.register(ownFactorPages, { ...shared, factors: options.factors })
+  await app.register(ownPasskeyPages, { ...shared, passkeys: options.passkeys })
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, social, completeLogin, greet, publicUrl })
   await app.register(connectionPages, { ...shared, identities, social })

@@ -110,6 +110,7 @@ const data: Record<string, [values: object, times: number]> = {
     },
     7,
   ],
+  'passkeys.eta': [{ passkeys: [{ id: evil, name: evil, texts: [[evil, evil]] }] }, 10],
   'provider-button.eta': [{ path: evil, label: evil }, 2],
   'provider-redirect.eta': [{ url: evil, label: evil }, 2],
   'reference.eta': [

@@ -16,6 +16,10 @@ const assertion = {
   ...ofPasskey,
   response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' },
 }
+const attestation = {
+  ...ofPasskey,
+  response: { clientDataJSON: 'AAAA', attestationObject: 'AAAA' },
+}
 
 /** The same with and without the closing slash. */
 export function withSlash<Value>(rows: Record<string, Value>): Record<string, Value> {
@@ -35,9 +39,7 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /api/login/verify': () => ({ challenge: 'A'.repeat(43), code: '000000' }),
   'POST /api/login/enrol': () => ({ challenge: 'A'.repeat(43) }),
   'POST /api/login/passkey': () => ({ credential: assertion }),
-  'POST /api/user/passkeys': () => ({
-    credential: { ...ofPasskey, response: { clientDataJSON: 'AAAA', attestationObject: 'AAAA' } },
-  }),
+  'POST /api/user/passkeys': () => ({ credential: attestation }),
   'PATCH /api/user/passkeys/:id': () => ({ name: 'Mallory' }),
   'POST /api/user/factors/totp/confirm': () => ({ code: '000000' }),
   'POST /login/verify': () => ({ challenge: 'A'.repeat(43), code: '000000' }),
@@ -45,6 +47,10 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /login/enrol': () => ({ challenge: 'A'.repeat(43) }),
   'POST /account/sessions/:id/end': () => ({}),
   'POST /account/sessions/end-others': () => ({}),
+  'POST /account/passkeys/begin': () => ({}),
+  'POST /account/passkeys': () => ({ credential: JSON.stringify(attestation) }),
+  'POST /account/passkeys/:id/rename': () => ({ name: 'Mallory' }),
+  'POST /account/passkeys/:id/remove': () => ({}),
   'POST /account/profile': () => ({ name: 'Mallory' }),
   'POST /account/password': () => ({
     old_password: password,
