@@ -1,41 +1,58 @@
 import { createClient, GatehouseError } from './client/index.js'
 import { gatehouse } from './config.js'
+import { attempt, find, showOnly, showUser, tell } from './page.js'
 
 const client = createClient({ url: gatehouse })
-const find = (selector) => document.querySelector(selector)
-
-function tell(message) {
-  find('[role=alert]').textContent = message
-  find('[role=alert]').hidden = message === ''
-}
 
 /** Shows the user, or the form. After a reload the refresh cookie of Gatehouse brings a new access token. */
 async function show() {
   const user = await client.user()
-  find('#login').hidden = user !== undefined
-  find('#account').hidden = user === undefined
-  find('#name').textContent = user?.name ?? user?.email ?? user?.username ?? ''
+  if (user) showUser(user)
+  else showOnly('login')
 }
 
-/** A refusal is told to the user. Anything else is a fault of this page. */
-async function attempt(work) {
-  tell('')
-  try {
-    await work()
-  } catch (error) {
-    if (!(error instanceof GatehouseError)) throw error
-    tell(error.errors[0]?.message ?? error.message)
-  }
-}
-
-find('#login').addEventListener('submit', (event) => {
-  event.preventDefault()
-  const form = event.target
-  attempt(async () => {
-    await client.login(Object.fromEntries(new FormData(form)))
-    form.reset()
+/** Calls `work` with the fields of the form, which is emptied if the login goes on. */
+function onSubmit(id, work) {
+  find(id).addEventListener('submit', (event) => {
+    event.preventDefault()
+    const form = event.target
+    attempt(async () => {
+      await work(Object.fromEntries(new FormData(form)))
+      form.reset()
+    })
   })
+}
+
+/** The challenge of a login that waits for the second factor. */
+let challenge
+
+onSubmit('#login', async (fields) => {
+  try {
+    await client.login(fields)
+  } catch (error) {
+    if (!(error instanceof GatehouseError && error.challenge)) throw error
+    askForCode(error)
+  }
 })
+
+function askForCode({ challenge: given, methods }) {
+  if (!methods.includes('totp') && !methods.includes('recovery_code'))
+    return tell(`This login needs a page of Gatehouse. Log in at ${gatehouse}/login`)
+  challenge = given
+  showOnly('second-factor')
+  find('[name=code]').focus()
+}
+
+onSubmit('#second-factor', async ({ code }) => {
+  try {
+    await client.verifyLogin({ challenge, code })
+  } catch (error) {
+    // The challenge has expired, or took too many wrong codes.
+    if (error.code === 'invalid_state') showOnly('login')
+    throw error
+  }
+})
+find('#cancel').addEventListener('click', () => attempt(show))
 find('#logout').addEventListener('click', () => attempt(() => client.logout()))
 
 // A login or logout in another tab counts here too.

@@ -1,39 +1,48 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import t from 'tap'
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
 import { ada, signUp, testApp } from '../support/app.js'
 import { openBrowser, openPage } from '../support/browser.js'
+import { enrolled } from '../support/factors.js'
 import { freePort } from '../support/server-process.js'
 
 const serve = new URL('../../examples/spa/serve.js', import.meta.url).pathname
 
-t.test('a single-page app of another origin logs its users in and out', async (t) => {
-  const origin = `http://localhost:${await freePort()}`
+/** Gatehouse on `localhost`, and the app on a port of another host name, each as the documentation starts it. */
+async function start(t: Test, host = 'localhost') {
+  const origin = `http://localhost:${String(await freePort())}`
   const port = String(await freePort())
-  const site = `http://localhost:${port}`
-  const { app } = await testApp(t, { env: { PUBLIC_URL: origin, CORS_ORIGINS: site } })
-  await app.listen({ host: 'localhost', port: Number(new URL(origin).port) })
-  await signUp(app)
+  const site = `http://${host}:${port}`
+  const service = await testApp(t, { env: { PUBLIC_URL: origin, CORS_ORIGINS: site } })
+  await service.app.listen({ host: 'localhost', port: Number(new URL(origin).port) })
   const env = { ...process.env, GATEHOUSE: origin, PORT: port }
   const server = spawn(process.execPath, [serve], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => server.kill())
-  await once(server.stdout, 'data')
+  const exit = once(server, 'exit').then(() => Promise.reject(new Error('no server')))
+  await Promise.race([once(server.stdout, 'data'), exit])
+  return { ...service, origin, site }
+}
 
+async function logIn(page: Page, email: string, password: string) {
+  await page.getByLabel('E-mail address').fill(email)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Log in' }).click()
+}
+
+t.test('a single-page app of another origin logs its users in and out', async (t) => {
+  const { app, origin, site } = await start(t)
+  await signUp(app)
   const browser = await openBrowser(t)
   const { page, context, complaints } = await openPage(browser)
   const refreshes: string[] = []
   context.on('request', (request) => {
     if (request.url() === `${origin}/api/refresh`) refreshes.push(request.method())
   })
-  const logIn = async (password: string) => {
-    await page.getByLabel('E-mail address').fill(ada.email)
-    await page.getByLabel('Password').fill(password)
-    await page.getByRole('button', { name: 'Log in' }).click()
-  }
   await page.goto(site)
-  await logIn('wrong horse battery')
+  await logIn(page, ada.email, 'wrong horse battery')
   t.equal(await page.getByText('Invalid credentials').innerText(), 'Invalid credentials')
-  await logIn(ada.password)
+  await logIn(page, ada.email, ada.password)
   await page.getByText(`You are logged in as ${ada.email}`).waitFor()
   t.equal(await page.locator('[role=alert]').isVisible(), false)
 
@@ -57,5 +66,35 @@ t.test('a single-page app of another origin logs its users in and out', async (t
 
   for (const path of ['/serve.js', '/client/../../../package.json', '/README.md'])
     t.equal((await fetch(site + path)).status, 404, path)
+  t.strictSame(complaints, [])
+})
+
+t.test('a single-page app asks for the second factor', async (t) => {
+  const service = await start(t)
+  const user = await enrolled(service, ada)
+  const { page, context, complaints } = await openPage(await openBrowser(t))
+  await page.goto(service.site)
+  await logIn(page, ada.email, ada.password)
+  const code = page.getByLabel('Code of your authenticator app')
+  const answer = async (text: string) => {
+    await code.fill(text)
+    await page.getByRole('button', { name: 'Continue' }).click()
+  }
+  await answer('000000')
+  await page.getByText('The code or link is wrong').waitFor()
+  const names = (await context.cookies()).map(({ name }) => name)
+  t.notOk(names.includes('session'), 'the password alone logs no one in')
+
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await logIn(page, ada.email, ada.password)
+  await code.waitFor()
+  await service.sql('delete from login_challenges')
+  await answer(await user.code())
+  await page.getByText('This login has expired').waitFor()
+  await logIn(page, ada.email, ada.password)
+  await answer(await user.code())
+  await page.getByText(`You are logged in as ${ada.email}`).waitFor()
+  await page.reload()
+  await page.getByText(`You are logged in as ${ada.email}`).waitFor()
   t.strictSame(complaints, [])
 })
