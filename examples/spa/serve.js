@@ -3,11 +3,11 @@ import { createReadStream } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname } from 'node:path'
 
-const { GATEHOUSE = 'http://localhost:3000', PORT = '5000' } = process.env
+const { GATEHOUSE = 'http://localhost:3000', PORT = '5000', client_id } = process.env
 const packages = new URL('../../packages/client/dist/', import.meta.url)
 const types = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript' }
 const policy = `default-src 'self'; img-src data:; connect-src ${GATEHOUSE}; frame-ancestors 'none'`
-const config = `export const gatehouse = ${JSON.stringify(GATEHOUSE)}\n`
+const config = `export const { gatehouse, clientId } = ${JSON.stringify({ gatehouse: GATEHOUSE, clientId: client_id })}\n`
 
 createServer((request, response) => {
   const { pathname } = new URL(request.url, 'http://localhost')

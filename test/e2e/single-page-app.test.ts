@@ -2,21 +2,29 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { ada, signUp, testApp } from '../support/app.js'
+import { ada, signUp, testApp, type TestApp } from '../support/app.js'
 import { openBrowser, openPage } from '../support/browser.js'
 import { enrolled } from '../support/factors.js'
+import { addApp } from '../support/oauth.js'
 import { freePort } from '../support/server-process.js'
 
 const serve = new URL('../../examples/spa/serve.js', import.meta.url).pathname
 
+type Register = (service: TestApp, site: string) => Promise<object>
+
 /** Gatehouse on `localhost`, and the app on a port of another host name, each as the documentation starts it. */
-async function start(t: Test, host = 'localhost') {
+async function start(t: Test, host = 'localhost', register?: Register) {
   const origin = `http://localhost:${String(await freePort())}`
   const port = String(await freePort())
   const site = `http://${host}:${port}`
   const service = await testApp(t, { env: { PUBLIC_URL: origin, CORS_ORIGINS: site } })
   await service.app.listen({ host: 'localhost', port: Number(new URL(origin).port) })
-  const env = { ...process.env, GATEHOUSE: origin, PORT: port }
+  const env = {
+    ...process.env,
+    ...(await register?.(service, site)),
+    GATEHOUSE: origin,
+    PORT: port,
+  }
   const server = spawn(process.execPath, [serve], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => server.kill())
   const exit = once(server, 'exit').then(() => Promise.reject(new Error('no server')))
@@ -96,5 +104,68 @@ t.test('a single-page app asks for the second factor', async (t) => {
   await page.getByText(`You are logged in as ${ada.email}`).waitFor()
   await page.reload()
   await page.getByText(`You are logged in as ${ada.email}`).waitFor()
+  t.strictSame(complaints, [])
+})
+
+t.test('a single-page app on another site works without third-party cookies', async (t) => {
+  const service = await start(t, 'app.localhost', (service, site) =>
+    addApp(service, 'app', { redirect_uris: [`${site}/redirect.html`], is_public: true }),
+  )
+  const { app, origin, site } = service
+  await signUp(app)
+  // As a private window, a new context of Chromium blocks third-party cookies.
+  const { page, context, complaints } = await openPage(await openBrowser(t))
+  const own = `${site}/redirect.html`
+  const isIn = (tab: Page) => tab.getByText(`You are logged in as ${ada.email}`).waitFor()
+  const isOut = (tab: Page) => tab.getByRole('button', { name: 'Log in' }).waitFor()
+
+  await page.goto(`${own}?report=1#all`)
+  await isOut(page)
+  t.equal(page.url(), `${own}?report=1#all`)
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.waitForURL(`${origin}/login?**`)
+  await page.getByLabel('E-mail address').fill(ada.email)
+  await page.getByLabel('Password').fill(ada.password)
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await isIn(page)
+  t.equal(page.url(), `${own}?report=1#all`)
+
+  await context.addCookies([
+    { name: 'third', value: '1', url: 'https://localhost', sameSite: 'None', secure: true },
+  ])
+  const cookiesOf = async (tab: Page, work: Promise<unknown>, path: string) => {
+    const [request] = await Promise.all([tab.waitForRequest(origin + path), work])
+    return (await request.allHeaders()).cookie ?? ''
+  }
+  const call = `fetch('${origin}/api/user', { credentials: 'include' }).then(() => 0)`
+  t.equal(await cookiesOf(page, page.evaluate(call), '/api/user'), '')
+  const tab = await context.newPage()
+  t.match(await cookiesOf(tab, tab.goto(`${origin}/account`), '/account'), 'third=1')
+
+  const stores = 'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])'
+  const sent: string[] = []
+  context.on('request', (request) => sent.push(new URL(request.url()).pathname))
+  await page.reload()
+  await isIn(page)
+  t.equal(await page.evaluate(stores), '[{},{},""]')
+  t.notMatch(await page.content(), /eyJ/)
+  t.strictSame(
+    sent.filter((path) => /oauth|api/.test(path)),
+    ['/oauth/authorize', '/oauth/token', '/api/user'],
+    'a reload asks once, and shows no page of Gatehouse',
+  )
+
+  const other = await context.newPage()
+  await other.goto(own)
+  await isIn(other)
+  await other.getByRole('button', { name: 'Log out' }).click()
+  await Promise.all([isOut(other), isOut(page)])
+  await page.reload()
+  await isOut(page)
+
+  const forged = `${own}?code=stolen&state=x&iss=${encodeURIComponent(origin)}`
+  await page.goto(forged)
+  await page.getByText('This login was not started in this tab').waitFor()
+  t.equal(page.url(), own)
   t.strictSame(complaints, [])
 })

@@ -31,6 +31,8 @@ export type ClientOptions = {
   url?: string
   /** Whether the refresh token is the service's HttpOnly cookie. By default in a browser, and only there. */
   cookies?: boolean
+  /** Whether the tabs of the browser share one session. By default with `cookies`. */
+  tabs?: boolean
   /** The tokens of a session that began before. `null`: there is none. */
   tokens?: Tokens | null
   /** Learns of new tokens, and of the end of the session, to store them. */
@@ -61,7 +63,7 @@ const repeatable = /^(GET|HEAD|DELETE)$|^POST \/api\/(login|refresh|logout)$/
 
 /** A client of one service for one user. Every method throws a `GatehouseError` if it fails. */
 export function createClient(options: ClientOptions = {}) {
-  const { url = '', cookies = platform.document !== undefined, onTokens } = options
+  const { url = '', cookies = platform.document !== undefined, tabs = cookies, onTokens } = options
   const { timeout = 15_000, maxWait = 10_000, now = Date.now } = options
   const base = url.replace(/\/+$/, '')
   const credentials = cookies ? ('include' as const) : ('omit' as const)
@@ -72,7 +74,7 @@ export function createClient(options: ClientOptions = {}) {
   const session = createSession({
     tokens: cookies ? options.tokens : (options.tokens ?? null),
     refresh,
-    connect: (onNews) => (cookies ? createTabs(`gatehouse:${base}`, platform, onNews) : noTabs),
+    connect: (onNews) => (tabs ? createTabs(`gatehouse:${base}`, platform, onNews) : noTabs),
     onNews: ({ type, tokens }) => {
       onTokens?.(tokens)
       for (const listener of [...listeners]) listener(type)

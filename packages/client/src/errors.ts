@@ -1,7 +1,11 @@
 import type { ErrorCode, FieldError } from './api.js'
 
-/** `network` and `timeout` come from the client itself, when no answer arrived. */
-export type Code = ErrorCode | 'network' | 'timeout'
+/**
+ * `network` and `timeout` come from the client itself, when no answer arrived. The last two are answers to a
+ * login by redirect.
+ */
+export type Code =
+  ErrorCode | 'network' | 'timeout' | 'invalid_request' | 'unmet_authentication_requirements'
 
 type Details = {
   status?: number
@@ -49,13 +53,14 @@ export const loggedOut = () => new GatehouseError('invalid_token', 'Not logged i
 export async function errorOf(response: Response): Promise<GatehouseError> {
   const { status, headers } = response
   const body: unknown = await response.json().catch(() => undefined)
-  const { code, message, errors, challenge, methods } = (body ?? {}) as Partial<
-    Record<string, unknown>
-  >
+  const reply = (body ?? {}) as Partial<Record<string, unknown>>
+  // RFC 6749 §5.2 has other names for the code and the message.
+  const { code = reply.error, message = reply.error_description } = reply
+  const { errors, challenge, methods } = reply
   const retryAfter = Number(headers.get('retry-after') ?? NaN)
   const requestId = headers.get('x-request-id')
   return new GatehouseError(
-    typeof code === 'string' ? (code as ErrorCode) : codeOf(status),
+    typeof code === 'string' ? (code as Code) : codeOf(status),
     typeof message === 'string' ? message : `The service answered ${String(status)}`,
     {
       status,

@@ -4,6 +4,23 @@ export type Platform = {
   navigator?: { locks?: Locks }
   BroadcastChannel?: new (name: string) => Channel
   XMLHttpRequest?: new () => Xhr
+  location: Location
+  history: { replaceState: (state: null, unused: string, url: string) => void }
+  sessionStorage: Storage
+}
+
+type Location = {
+  readonly href: string
+  readonly pathname: string
+  readonly search: string
+  assign: (url: string) => void
+  replace: (url: string) => void
+}
+
+type Storage = {
+  getItem: (key: string) => string | null
+  setItem: (key: string, value: string) => void
+  removeItem: (key: string) => void
 }
 
 type Locks = { request: <Result>(name: string, work: () => Promise<Result>) => Promise<Result> }

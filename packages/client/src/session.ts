@@ -25,6 +25,8 @@ export function createSession({ tokens, refresh, connect, onNews, now }: Options
   let changes = 0
   let flight: Promise<void> | undefined
   const tabs = connect(accept)
+  // The tabs of a browser have one session: that of the last login.
+  if (tokens) tabs.tell({ type: 'login', tokens })
 
   return {
     /** Sets the outcome of a login, a logout or a refresh here, and tells the other tabs. */
