@@ -24,7 +24,9 @@ function connect(): Middleware {
   const audience = getSecret('GATEHOUSE_AUDIENCE') ?? 'gatehouse'
   const siteKey = getSecret('GATEHOUSE_SITE_KEY') ?? ''
   return createMiddleware({
-    ...{ settings, url },
+    ...{ settings, url, issuer },
+    publicUrl: getSecret('GATEHOUSE_PUBLIC_URL'),
+    clientSecret: getSecret('GATEHOUSE_CLIENT_SECRET'),
     verifier: createVerifier({ issuer, url, audience }),
     addressOf: createAddressOf(getSecret('GATEHOUSE_SITE_PROXIES') ?? ''),
     attest: siteKey === '' ? undefined : createAttest(siteKey, url),

@@ -1,3 +1,4 @@
+import { hostedSettings } from './hosted-settings.js'
 import type { Settings } from './types.js'
 
 export { onPost, type Posted } from './forms.js'
@@ -9,12 +10,26 @@ export type GatehouseOptions = {
   protect?: string[]
   /** The site's page with the login form. */
   loginPage?: string
+  /**
+   * `hosted`: the login page is Gatehouse's own. By default it is a form of the site's own. With `clientId` it may
+   * have a link to `/login/hosted` too.
+   */
+  login?: 'form' | 'hosted'
+  /** The site's name as a client of Gatehouse, for a login by Gatehouse's own pages. */
+  clientId?: string
 }
 
-type Config = { base: string; site?: string | undefined; security?: { allowedDomains?: unknown[] } }
+type Config = {
+  base: string
+  site?: string | undefined
+  trailingSlash?: 'always' | 'never' | 'ignore'
+  security?: { allowedDomains?: unknown[] }
+}
 type Hooks = {
   'astro:config:setup': (options: {
+    command: string
     config: Config
+    injectRoute: (route: { pattern: string; entrypoint: string; prerender: false }) => void
     addMiddleware: (middleware: { order: 'pre'; entrypoint: string }) => void
     // Astro's own type is that of Vite's whole configuration.
     updateConfig: (change: never) => unknown
@@ -33,16 +48,38 @@ const types = `declare namespace App {
 
 /** The integration: `integrations: [gatehouse({ protect: ['/app'] })]`. */
 export function gatehouse(options: GatehouseOptions = {}): { name: string; hooks: Hooks } {
-  const { protect = [], loginPage = '/login' } = options
+  const { protect = [], loginPage = '/login', login = 'form', clientId } = options
   for (const path of [...protect, loginPage]) {
     if (!path.startsWith('/')) throw new TypeError(`gatehouse: "${path}" must begin with /`)
+  }
+  if (login === 'hosted' && clientId === undefined)
+    throw new TypeError("gatehouse: login: 'hosted' needs a clientId")
+  // It is a part of the names of cookies.
+  if (clientId !== undefined && !/^[a-z][\w.-]{0,62}$/.test(clientId))
+    throw new TypeError(`gatehouse: "${clientId}" is no clientId`)
+  const top = loginPage.replace(/\/+$/, '')
+  const routes = {
+    login: login === 'hosted' ? loginPage : `${top}/hosted`,
+    callback: `${top}/callback`,
   }
   return {
     name: '@gatehouse/client',
     hooks: {
-      'astro:config:setup': ({ config, addMiddleware, updateConfig }) => {
+      'astro:config:setup': ({ command, config, injectRoute, addMiddleware, updateConfig }) => {
         const isSecure = config.site?.startsWith('https:') ?? false
-        const settings: Settings = { protect, loginPage, base: config.base, isSecure }
+        const hosted =
+          clientId === undefined
+            ? undefined
+            : hostedSettings(clientId, routes, config, command === 'dev')
+        const settings: Settings = { protect, loginPage, base: config.base, isSecure, hosted }
+        if (hosted) {
+          for (const [name, pattern] of Object.entries(routes))
+            injectRoute({
+              pattern,
+              entrypoint: `@gatehouse/client/astro/${name}`,
+              prerender: false,
+            })
+        }
         const vite = {
           plugins: [settingsPlugin(settings)],
           ssr: { noExternal: ['@gatehouse/client'] },

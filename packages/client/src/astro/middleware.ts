@@ -3,10 +3,15 @@ import { createClient } from '../client.js'
 import type { Fetch } from '../send.js'
 import type { Tokens } from '../tokens.js'
 import type { Attest } from './attest.js'
-import { createCookies, markIn, markNames, type VisitorCookies } from './cookies.js'
+import { createCookies, type VisitorCookies } from './cookies.js'
+import { createHostedLogin } from './hosted.js'
+import { logins } from './logins.js'
 import { isProtected } from './paths.js'
 import { createRenewals } from './renewals.js'
+import { redirectTo, unavailable, withoutCaching } from './replies.js'
+import { createTokenEndpoint } from './token-endpoint.js'
 import type { Context, GatehouseLocals, Settings } from './types.js'
+import { createVisitorFetch } from './visitor-fetch.js'
 
 type Options = {
   settings: Settings
@@ -16,6 +21,10 @@ type Options = {
   addressOf: (forwardedFor: string | null) => string | undefined
   /** Signs the visitor's address and browser. */
   attest?: Attest | undefined
+  issuer?: string
+  /** Where browsers reach Gatehouse; by default the issuer. */
+  publicUrl?: string | undefined
+  clientSecret?: string | undefined
   fetch?: Fetch
   now?: () => number
 }
@@ -30,29 +39,35 @@ const startTime = 2_000
  * Knows the visitor of each request by the cookies, without a call to Gatehouse while the access token lives.
  * A revoked token counts no more within a second.
  */
-export function createMiddleware({
-  settings,
-  url,
-  verifier,
-  addressOf,
-  attest,
-  ...options
-}: Options) {
-  const { now = Date.now } = options
+export function createMiddleware({ settings, url, verifier, ...options }: Options) {
+  const { now = Date.now, issuer = url, publicUrl = issuer } = options
   const send: Fetch = options.fetch ?? ((...request) => globalThis.fetch(...request))
-  const base = `${url.replace(/\/+$/, '')}/`
-  const renew = createRenewals(url, now)
+  const fetchFor = createVisitorFetch({ ...options, url, send })
+  const { hosted, base } = settings
+  const requestTokens =
+    hosted &&
+    createTokenEndpoint(url, { clientId: hosted.clientId, secret: options.clientSecret }, now)
+  const hostedLogin =
+    requestTokens && createHostedLogin({ hosted, base, publicUrl, issuer, requestTokens })
+  const renew = createRenewals(url, now, refreshBy)
 
   return async (context: Context, next: () => Promise<Response>): Promise<Response> => {
     if (context.isPrerendered) return next()
-    const cookies = createCookies(context, settings.isSecure, now)
-    const fetch = createFetch(context.request, cookies)
+    const cookies = createCookies(context, settings, now)
+    const fetch = fetchFor(context.request, cookies)
     const { claims, tokens, isUnknown = false } = await findLogin(cookies, fetch)
     const gatehouse = createClient({
       ...{ url, fetch, now, cookies: false, maxWait: 2_000 },
       tokens: tokens ?? null,
       onTokens: cookies.store,
+      ...refreshBy(fetch),
     })
+    if (hostedLogin) {
+      logins.set(context.locals, {
+        begin: () => hostedLogin.begin(context, cookies, claims !== undefined),
+        finish: () => hostedLogin.finish(context, cookies, fetch),
+      })
+    }
     Object.assign(context.locals, { user: claims, gatehouse } satisfies GatehouseLocals)
     const isOpen = claims !== undefined || !isProtected(context, settings)
     const reply = isOpen ? await next() : isUnknown ? unavailable() : refuse(context)
@@ -98,35 +113,12 @@ export function createMiddleware({
     clearTimeout(timer)
   }
 
-  /**
-   * Requests to Gatehouse name the visitor's address and browser, and pass on the marks of the device and of a
-   * challenge. Requests to other services do not: they must not learn the marks, nor set them.
-   */
-  function createFetch({ headers: visitor }: Request, cookies: VisitorCookies): Fetch {
-    const address = addressOf(visitor.get('x-forwarded-for'))
-    return async (target, init) => {
-      if (!isBelowUrl(target)) return send(target, init)
-      const headers = new Headers(init.headers)
-      const marks = markNames.flatMap((name) => {
-        const mark = cookies.mark(name)
-        return mark === undefined ? [] : [`${name}=${mark}`, `__Host-${name}=${mark}`]
-      })
-      if (address !== undefined) headers.set('x-forwarded-for', address)
-      headers.set('user-agent', visitor.get('user-agent') ?? 'unknown')
-      if (marks.length > 0) headers.set('cookie', marks.join('; '))
-      if (address !== undefined) attest?.({ target, init, headers, address })
-      const response = await send(target, { ...init, headers, redirect: 'error' })
-      for (const name of markNames) {
-        const mark = markIn(response.headers, name)
-        if (mark !== undefined) cookies.storeMark(name, mark)
-      }
-      return response
-    }
-  }
-
-  /** The parsed target counts, so that dots in a path do not lead out. */
-  function isBelowUrl(target: string): boolean {
-    return URL.canParse(target) && new URL(target).href.startsWith(new URL(base).href)
+  /** A client of Gatehouse renews with its own name, and may also renew the session of a form login. */
+  function refreshBy(fetch: Fetch) {
+    if (!requestTokens) return {}
+    const refresh = (refresh_token: string) =>
+      requestTokens({ grant_type: 'refresh_token', refresh_token }, fetch)
+    return { refresh }
   }
 
   /** A browser goes to the login page and comes back. Anything else learns that it needs a login. */
@@ -134,9 +126,8 @@ export function createMiddleware({
     if (!request.headers.get('accept')?.includes('text/html'))
       return Response.json({ status: 'error', code: 'invalid_token' }, { status: 401 })
     const back = request.method === 'GET' ? page.pathname + page.search : settings.base
-    const location = `${settings.base.replace(/\/+$/, '')}${settings.loginPage}`
-    const headers = { location: `${location}?next=${encodeURIComponent(back)}` }
-    return new Response(null, { status: 303, headers })
+    const loginPage = `${settings.base.replace(/\/+$/, '')}${settings.loginPage}`
+    return redirectTo(`${loginPage}?next=${encodeURIComponent(back)}`)
   }
 }
 
@@ -145,18 +136,3 @@ const tokensOf = (claims: Claims, access_token = '', refresh_token?: string): To
   expires_at: claims.exp * 1_000,
   ...(refresh_token !== undefined && { refresh_token }),
 })
-
-const unavailable = () =>
-  new Response('Please try again in a moment.', { status: 503, headers: { 'retry-after': '2' } })
-
-/** The headers of some replies cannot be changed. */
-function withoutCaching(reply: Response): Response {
-  try {
-    reply.headers.set('cache-control', 'private, no-store')
-    return reply
-  } catch {
-    const copy = new Response(reply.body, reply)
-    copy.headers.set('cache-control', 'private, no-store')
-    return copy
-  }
-}

@@ -1,4 +1,4 @@
-import { createClient } from '../client.js'
+import { createClient, type ClientOptions } from '../client.js'
 import { GatehouseError } from '../errors.js'
 import type { Fetch } from '../send.js'
 import type { Tokens } from '../tokens.js'
@@ -8,7 +8,11 @@ const kept = 5_000
 const maxKept = 10_000
 
 /** Renews sessions: one refresh for all requests of a visitor that come at the same time. */
-export function createRenewals(url: string, now: () => number) {
+export function createRenewals(
+  url: string,
+  now: () => number,
+  refreshBy: (fetch: Fetch) => Pick<ClientOptions, 'refresh'>,
+) {
   const flights = new Map<string, { until: number; tokens: Promise<Tokens | undefined> }>()
 
   /** The next tokens, or undefined if the session has ended. @throws GatehouseError without an answer */
@@ -31,6 +35,7 @@ export function createRenewals(url: string, now: () => number) {
       ...{ url, fetch, now, cookies: false, timeout: 5_000, maxWait: 2_000 },
       tokens: { access_token: '', expires_at: 0, refresh_token },
       onTokens: (tokens) => (renewed = tokens),
+      ...refreshBy(fetch),
     })
     await client.accessToken().catch((error: unknown) => {
       if (!(error instanceof GatehouseError && error.status === 401)) throw error

@@ -40,4 +40,15 @@ export type Settings = {
   base: string
   /** Whether the site's address is https, however the request came in. */
   isSecure: boolean
+  hosted?: HostedSettings | undefined
+}
+
+/** Of a site whose visitors log in by Gatehouse's own pages. */
+export type HostedSettings = {
+  clientId: string
+  /** The paths of the two routes, with the base of the site. */
+  loginPath: string
+  callbackPath: string
+  /** The site's own origin; by default that of the request. */
+  origin?: string | undefined
 }

@@ -1,0 +1,60 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { until } from './until.js'
+
+const example = fileURLToPath(new URL('../../examples/astro', import.meta.url))
+
+type Change = { file: string; change: (text: string) => string | undefined }
+
+type Options = {
+  /** The address of the site for browsers. */
+  site: string
+  port: string
+  env: Record<string, string>
+  base?: string
+  /** Files of the copy that are another text, or without one are not there. */
+  changes?: Change[]
+}
+
+/** A copy of examples/astro, built and started until the test ends. The packages that it needs are installed once. */
+export async function startAstro(t: Test, { site, port, base = '/', ...options }: Options) {
+  if (!existsSync(`${example}/node_modules/astro`))
+    run('npm ci --no-audit --no-fund', example, process.env)
+  const folder = await mkdtemp(join(tmpdir(), 'astro-site-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const isSource = (path: string) => !/\/(node_modules|dist|\.astro)$/.test(path)
+  await cp(example, folder, { recursive: true, filter: isSource })
+  await symlink(`${example}/node_modules`, `${folder}/node_modules`)
+  for (const { file, change } of options.changes ?? []) {
+    const path = join(folder, file)
+    const text = change(await readFile(path, 'utf8'))
+    await (text === undefined ? rm(path) : writeFile(path, text))
+  }
+
+  const env = {
+    ...{ PATH: process.env.PATH, HOME: process.env.HOME, ASTRO_TELEMETRY_DISABLED: '1' },
+    ...{ SITE: site, BASE: base, ...options.env },
+  }
+  run('npx astro build', folder, env)
+  const child = spawn(process.execPath, ['dist/server/entry.mjs'], {
+    ...{ cwd: folder, stdio: 'inherit' },
+    env: { ...env, HOST: '127.0.0.1', PORT: port },
+  })
+  t.teardown(() => child.kill())
+  const answers = () =>
+    fetch(`http://127.0.0.1:${port}${base}`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await until(answers, 'the site to start')
+}
+
+function run(command: string, cwd: string, env: NodeJS.ProcessEnv): void {
+  const { status, stdout, stderr } = spawnSync(command, { cwd, env, shell: true })
+  if (status !== 0) throw new Error(`${command}: ${String(stdout)}${String(stderr)}`)
+}
