@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import { navigation } from '../support/app-hosts.js'
 import { identity } from '../support/echo-app.js'
 import { codeOf } from '../support/factors.js'
-import { behindManyHosts } from '../support/many-hosts.js'
+import { behindManyHosts, send } from '../support/many-hosts.js'
+import { logInTo } from '../support/many-hosts-login.js'
 import { logIn, openSecurePage } from '../support/many-hosts-pages.js'
 
 for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
@@ -78,5 +81,23 @@ for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
       await phone.goto(`${app1}/`)
       t.equal(phone.url(), `${app1}/`)
     })
+  })
+
+  t.test(`${proxy}: a cookie that is renewed goes along to the login`, async (t) => {
+    const short = { ACCESS_TOKEN_TTL: '5s' }
+    const { origins } = await behindManyHosts(t, proxy, short, { needsFactor: true })
+    const { auth, app2 } = origins
+    const cookie = await logInTo(app2, auth)
+    await sleep(6_000)
+    const { status, headers } = await send(app2, '/x', { headers: { ...navigation, cookie } })
+    t.equal(status, 302)
+    t.match(
+      headers.location,
+      /^https:..app2.acme.localhost:\d+.forward-auth.login.*&acr_values=mfa$/,
+    )
+    const renewed = String(headers['set-cookie']).split(';')[0] ?? ''
+    t.match(renewed, /^__Host-gatehouse=.{100}/)
+    t.not(renewed, cookie)
+    t.match(headers['cache-control'], 'no-store')
   })
 }

@@ -1,11 +1,12 @@
-import t, { type Test } from 'tap'
-import { ada } from '../support/app.js'
-import { behindManyHosts, send, type Proxy } from '../support/many-hosts.js'
+import t from 'tap'
+import { behindManyHosts, send } from '../support/many-hosts.js'
+import { logInTo } from '../support/many-hosts-login.js'
 
 for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
   t.test(`${proxy}: no spelling of a request gives a cookie away`, async (t) => {
-    const { origins, apps, cookie } = await loggedIn(t, proxy)
-    const { app1, app2 } = origins
+    const { origins, apps } = await behindManyHosts(t, proxy)
+    const { auth, app1, app2 } = origins
+    const cookie = await logInTo(app1, auth)
     const [host1, host2] = [new URL(app1).host, new URL(app2).host]
 
     await t.test('to another app', async (t) => {
@@ -41,29 +42,4 @@ for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
       }
     })
   })
-}
-
-/** A browser that has logged in to app1, and its cookie there. */
-async function loggedIn(t: Test, proxy: Proxy) {
-  const setting = await behindManyHosts(t, proxy)
-  const { auth, app1 } = setting.origins
-  const cookieOf = ({ headers }: Awaited<ReturnType<typeof send>>) =>
-    [headers['set-cookie'] ?? []]
-      .flat()
-      .map((line) => line.split(';')[0])
-      .join('; ')
-  const open = async (url: string, cookie = '') => {
-    const { origin, pathname, search } = new URL(url)
-    const headers = { accept: 'text/html', ...(cookie && { cookie }) }
-    return send(origin, pathname + search, { headers })
-  }
-  const login = await send(auth, '/api/login', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(ada),
-  })
-  const begun = await open(`${app1}/forward-auth/login`)
-  const admitted = await open(String(begun.headers.location), cookieOf(login))
-  const done = await open(String(admitted.headers.location), cookieOf(begun))
-  return { ...setting, cookie: cookieOf(done) }
 }
