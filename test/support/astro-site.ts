@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { until } from './until.js'
 
-const example = fileURLToPath(new URL('../../examples/astro', import.meta.url))
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const example = `${repository}examples/astro`
+
+/** Packages to install in the place of those of the example, such as `astro@7 @astrojs/node@11`. */
+const { ASTRO_PACKAGES = '' } = process.env
 
 type Change = { file: string; change: (text: string) => string | undefined }
 
@@ -23,13 +27,11 @@ type Options = {
 
 /** A copy of examples/astro, built and started until the test ends. The packages that it needs are installed once. */
 export async function startAstro(t: Test, { site, port, base = '/', ...options }: Options) {
-  if (!existsSync(`${example}/node_modules/astro`))
-    run('npm ci --no-audit --no-fund', example, process.env)
   const folder = await mkdtemp(join(tmpdir(), 'astro-site-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const isSource = (path: string) => !/\/(node_modules|dist|\.astro)$/.test(path)
   await cp(example, folder, { recursive: true, filter: isSource })
-  await symlink(`${example}/node_modules`, `${folder}/node_modules`)
+  await install(folder)
   for (const { file, change } of options.changes ?? []) {
     const path = join(folder, file)
     const text = change(await readFile(path, 'utf8'))
@@ -52,6 +54,19 @@ export async function startAstro(t: Test, { site, port, base = '/', ...options }
       () => false,
     )
   await until(answers, 'the site to start')
+}
+
+async function install(folder: string): Promise<void> {
+  if (ASTRO_PACKAGES !== '') {
+    await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
+    await rm(join(folder, 'package-lock.json'))
+    const own = ['client', 'verify'].map((name) => `${repository}packages/${name}`)
+    run(`npm install --no-audit --no-fund ${ASTRO_PACKAGES} ${own.join(' ')}`, folder, process.env)
+    return
+  }
+  if (!existsSync(`${example}/node_modules/astro`))
+    run('npm ci --no-audit --no-fund', example, process.env)
+  await symlink(`${example}/node_modules`, `${folder}/node_modules`)
 }
 
 function run(command: string, cwd: string, env: NodeJS.ProcessEnv): void {
