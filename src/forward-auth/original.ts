@@ -21,6 +21,10 @@ function methodsOf({ method, headers }: FastifyRequest): string[] {
   return [method, ...named.filter((name) => name !== undefined)]
 }
 
+/** Whether the proxy asks for a login with a second factor. */
+const needsFactor = ({ routeOptions: { url } }: FastifyRequest): boolean =>
+  url?.startsWith('/forward-auth/mfa') ?? false
+
 /**
  * Returns functions that build the URL of the login page, with the requested page as `next`. They return
  * undefined unless a browser asks for a page on the host of PUBLIC_URL; another port must be in CORS_ORIGINS.
@@ -41,10 +45,11 @@ export function createLoginUrls(publicUrl: string, corsOrigins: string[], hosts:
     return url && { url, host: hosts.find(request) }
   }
 
-  function hostLoginUrl(host: string, { href }: URL): string {
+  function hostLoginUrl(host: string, { href }: URL, request: FastifyRequest): string {
     const origin = hosts.originOf(host)
     const next = createSafeNext(origin, [])(href)
-    return `${origin}/forward-auth/login?next=${encodeURIComponent(next)}`
+    const factor = needsFactor(request) ? `&acr_values=${secondFactorAcr}` : ''
+    return `${origin}/forward-auth/login?next=${encodeURIComponent(next)}${factor}`
   }
 
   /** @param cookies Set-Cookie lines of the error; nginx drops them, so the login page clears these cookies */
@@ -52,7 +57,7 @@ export function createLoginUrls(publicUrl: string, corsOrigins: string[], hosts:
     const page = findPage(request)
     if (!page) return undefined
     const { url, host } = page
-    if (host !== undefined) return hostLoginUrl(host, url)
+    if (host !== undefined) return hostLoginUrl(host, url, request)
     if (url.hostname !== own.hostname || url.protocol !== own.protocol) return undefined
     if (url.origin !== own.origin && !corsOrigins.includes(url.origin)) return undefined
     const clear = cookies.length > 0 ? '&cookies=clear' : ''
@@ -62,8 +67,7 @@ export function createLoginUrls(publicUrl: string, corsOrigins: string[], hosts:
   /** The same for a user whose login has no second factor. Undefined except on a host of FORWARD_AUTH_HOSTS. */
   function factorUrl(request: FastifyRequest): string | undefined {
     const { url, host } = findPage(request) ?? {}
-    if (!url || host === undefined) return undefined
-    return `${hostLoginUrl(host, url)}&acr_values=${secondFactorAcr}`
+    return url && host !== undefined ? hostLoginUrl(host, url, request) : undefined
   }
 
   return { loginUrl, factorUrl }

@@ -110,6 +110,20 @@ t.test('on the host of an app a browser is sent to give the factor', async (t) =
   t.equal(again.places.at(-1), `https://${app1}/page?a=1`, 'the callback may be loaded again')
 })
 
+t.test('a browser without a login logs in once, with the factor', async (t) => {
+  const service = await withHosts(t)
+  const browser = openBrowser(service)
+  const nginx = await openPage(service, browser)
+  t.match([nginx.statusCode, nginx.headers.location], [401, stepUp])
+  t.match(nginx.json(), { code: 'invalid_token' })
+  for (const path of ['/forward-auth/mfa', '/forward-auth/mfa/role/user']) {
+    const headers = { ...navigation, 'x-forwarded-uri': '/page?a=1', 'x-forwarded-method': 'GET' }
+    const caddy = await service.proxied(app1, path, { headers })
+    t.match([caddy.statusCode, caddy.headers.location], [302, stepUp], path)
+  }
+  t.equal((await browser.visit(app1)).headers.location, stepUp.replace('&acr_values=mfa', ''))
+})
+
 t.test('a user who has no factor gets a page, and is not sent round', async (t) => {
   const service = await withHosts(t)
   const browser = openBrowser(service)
