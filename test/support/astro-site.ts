@@ -1,7 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
@@ -27,10 +25,14 @@ type Options = {
 
 /** A copy of examples/astro, built and started until the test ends. The packages that it needs are installed once. */
 export async function startAstro(t: Test, { site, port, base = '/', ...options }: Options) {
-  const folder = await mkdtemp(join(tmpdir(), 'astro-site-'))
+  // Inside, so that its packages are found as in the example itself.
+  await mkdir(`${example}/.astro`, { recursive: true })
+  const folder = await mkdtemp(`${example}/.astro/site-`)
   t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const isSource = (path: string) => !/\/(node_modules|dist|\.astro)$/.test(path)
-  await cp(example, folder, { recursive: true, filter: isSource })
+  for (const name of await readdir(example)) {
+    if (['node_modules', 'dist', '.astro'].includes(name)) continue
+    await cp(join(example, name), join(folder, name), { recursive: true })
+  }
   await install(folder)
   for (const { file, change } of options.changes ?? []) {
     const path = join(folder, file)
@@ -64,9 +66,9 @@ async function install(folder: string): Promise<void> {
     run(`npm install --no-audit --no-fund ${ASTRO_PACKAGES} ${own.join(' ')}`, folder, process.env)
     return
   }
-  if (!existsSync(`${example}/node_modules/astro`))
-    run('npm ci --no-audit --no-fund', example, process.env)
-  await symlink(`${example}/node_modules`, `${folder}/node_modules`)
+  // Tests of other files wait for the first one.
+  const installed = '[ -d node_modules/astro ] || npm ci --no-audit --no-fund'
+  run(`flock package-lock.json sh -c '${installed}'`, example, process.env)
 }
 
 function run(command: string, cwd: string, env: NodeJS.ProcessEnv): void {
