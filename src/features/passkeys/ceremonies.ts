@@ -3,6 +3,7 @@ import { AppError } from '../../errors.js'
 import type { PasskeyChallenges } from './challenges.js'
 import type { NewPasskey, StoredPasskey } from './repository.js'
 import type { Assertion, NewCredential } from './schemas.js'
+import { isOneCborItem, isOneDerSignature } from './whole.js'
 
 /** EdDSA, ES256 and RS256, as COSE numbers: what authenticators have. The first is preferred. */
 export const algorithms = [-8, -7, -257]
@@ -90,6 +91,7 @@ export function createCeremonies(rp: RelyingParty, challenges: PasskeyChallenges
         const challenge = openChallenge(credential, purpose, scope)
         const { clientDataJSON, authenticatorData, signature } = credential.response
         const response = { clientDataJSON, authenticatorData, signature }
+        await requireWholeSignature(signature, public_key)
         const { verified, authenticationInfo } = await verifyAuthenticationResponse({
           ...expected,
           response: { ...credential, response, clientExtensionResults: {} },
@@ -139,14 +141,26 @@ export type Ceremonies = ReturnType<typeof createCeremonies>
  */
 async function requireNoCertificate(attestationObject: string): Promise<void> {
   const { decodeAttestationObject } = await import('@simplewebauthn/server/helpers')
-  const decoded = decodeAttestationObject(
-    new Uint8Array(Buffer.from(attestationObject, 'base64url')),
-  )
+  const bytes = Buffer.from(attestationObject, 'base64url')
+  // The library reads the first item, and ignores what follows it.
+  if (!isOneCborItem(bytes)) throw new Error('something follows the attestation')
+  const decoded = decodeAttestationObject(new Uint8Array(bytes))
   const format = decoded.get('fmt')
   const hasCertificate = decoded.get('attStmt').get('x5c') !== undefined
   if (hasCertificate || (format !== 'none' && format !== 'packed')) {
     throw new Error('attestation is not wanted')
   }
+}
+
+/** Only ES256 signs in DER. The library reads one signature, and ignores what follows it. */
+async function requireWholeSignature(signature: string, publicKey: Buffer): Promise<void> {
+  const { decodeCredentialPublicKey } = await import('@simplewebauthn/server/helpers')
+  const key = decodeCredentialPublicKey(new Uint8Array(publicKey)) as unknown as Map<
+    number,
+    unknown
+  >
+  const isWhole = isOneDerSignature(Buffer.from(signature, 'base64url'))
+  if (key.get(3) === -7 && !isWhole) throw new Error('the signature is not one of DER')
 }
 
 /** The library reads the key only at a login. A broken one would never log in. */

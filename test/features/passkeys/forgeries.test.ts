@@ -70,6 +70,14 @@ const ofLogin: Record<string, Change> = {
   'the type of a registration': { type: 'webauthn.create' },
   'a signature with a bit changed': { signature: flipped(-1) },
   'a signature cut short': { signature: cut(20) },
+  'a byte after the signature': { signature: longer },
+  'a byte inside the sequence of the signature': {
+    signature: (data) => {
+      const copy = longer(data)
+      copy.writeUInt8(copy.readUInt8(1) + 1, 1)
+      return copy
+    },
+  },
   'an empty signature': { signature: cut(0) },
   'a signature of zeros': { signature: () => Buffer.alloc(71) },
   'r and s of zero': { signature: () => Buffer.from('3006020100020100', 'hex') },
@@ -122,6 +130,8 @@ const ofNew: Record<string, Change> = {
   },
   'CBOR cut in the middle': { attestation: cut(60) },
   'CBOR cut by a byte': { attestation: (data) => data.subarray(0, -1) },
+  'a byte after the CBOR': { attestation: longer },
+  'a second item after the CBOR': { attestation: (data) => Buffer.concat([data, cbor(1)]) },
   'CBOR that is a number': { attestation: () => cbor(1) },
   'CBOR that is a list': { attestation: () => cbor([]) },
   'an empty map': { attestation: () => cbor(new Map()) },
