@@ -9,6 +9,11 @@ export const errors = {
   invalid_code: [400, 'The code or link is wrong, used or expired'],
   invalid_invitation: [400, 'The invitation is wrong, used or expired'],
   invalid_grant: [400, 'The refresh token is wrong, used or expired'],
+  unauthorized_client: [400, 'This client may not use this grant type'],
+  authorization_pending: [400, 'The user has not answered yet'],
+  slow_down: [400, 'The device asks too often'],
+  access_denied: [400, 'The user has denied the request'],
+  expired_token: [400, 'The device code has expired'],
   invalid_scope: [400, 'Scopes are not supported'],
   unsupported_grant_type: [400, 'This grant type is not supported'],
   invalid_attestation: [400, 'The attestation of the visitor is not valid'],
@@ -81,10 +86,15 @@ export const help: Record<ErrorCode, string> = {
   invalid_invitation:
     'It was used, revoked or has expired, or its inviter is no longer an administrator: ask for another',
   invalid_grant:
-    'The code is unknown, used or over a minute old, or the session has ended: log in again',
+    'The code is unknown, used or over a minute old, or the session has ended: log in again. A device starts again',
+  unauthorized_client: 'Add the client with `gatehouse clients add NAME --device`',
+  authorization_pending: 'Wait `interval` seconds, then ask again',
+  slow_down: 'Wait five seconds longer than before, each time',
+  access_denied: 'The user pressed "Do not log it in": start again if that was a mistake',
+  expired_token: 'Ten minutes have passed: get new codes from `POST /oauth/device_authorization`',
   invalid_scope: 'Leave `scope` out: Gatehouse has roles and no scopes',
   unsupported_grant_type:
-    'Use `authorization_code`, `client_credentials`, `refresh_token`, or the token exchange of RFC 8693 for an API key',
+    'Use `authorization_code`, `client_credentials`, `refresh_token`, the token exchange of RFC 8693 for an API key, or with `DEVICE_LOGIN=on` a device code',
   invalid_attestation:
     'Check the key of the site, and its clock. A request is signed once, within 30 seconds, and not changed',
   file_required: 'Send multipart with exactly one file that is not empty',

@@ -12,6 +12,7 @@ import { createCodeSecrets } from './features/codes/secrets.js'
 import { createCodeService } from './features/codes/service.js'
 import type { Config } from './config/load.js'
 import { createMailbox, isOnOwnMachine } from './features/messages/mailbox.js'
+import { createDeviceLogins } from './features/device-logins/service.js'
 import { createExportService } from './features/exports/service.js'
 import { createInvitationService } from './features/invitations/service.js'
 import { createFactorSecrets } from './features/factors/secrets.js'
@@ -215,6 +216,16 @@ export async function createServices(config: Config, dependencies: Dependencies)
     sessionsPerUser: config.SESSIONS_PER_USER,
     hosts: hosts.byRedirectUri,
   })
+  const deviceLogins = createDeviceLogins({
+    store,
+    tokens,
+    limits,
+    reauthentication,
+    newId,
+    keysSecret,
+    publicUrl: config.PUBLIC_URL,
+    sessionsPerUser: config.SESSIONS_PER_USER,
+  })
   const converter = createConverter({ log })
   const uploads = createUploadService({ store, converter })
   const administration = createAdministrationService({
@@ -247,6 +258,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     converter,
     denials: createAccessDenials({ audit: store.audit, log, clock }),
     denylist,
+    deviceLogins,
     exports: createExportService({ store }),
     factors,
     failureDelay,

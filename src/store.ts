@@ -9,6 +9,7 @@ import { createCodeRepository } from './features/codes/repository.js'
 import type { Db, Pool } from './db/pool.js'
 import { createDatabaseState } from './db/state.js'
 import { lazily, type UnitOfWork } from './db/unit-of-work.js'
+import { createDeviceCodeRepository } from './features/device-logins/repository.js'
 import { createFactorRepository } from './features/factors/repository.js'
 import type { FactorMode } from './features/factors/policy.js'
 import { createInvitationRepository } from './features/invitations/repository.js'
@@ -120,6 +121,7 @@ function prepare({
       clients: () => createClientRepository(on),
       codes: () => createCodeRepository(on),
       counters: () => createCounterRepository(on),
+      deviceCodes: () => createDeviceCodeRepository(on),
       denylist: () => createDenylistRepository(on, denyFor, onDenied),
       imports: () => createImportRepository(on),
       importKeys: () => createImportKeyRepository(on, importSeal),

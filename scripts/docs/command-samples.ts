@@ -73,6 +73,7 @@ const client: Client = {
   created_at: at(12),
   redirect_uris: [],
   is_public: false,
+  allows_device: false,
   attests: false,
 }
 

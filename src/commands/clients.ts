@@ -10,7 +10,13 @@ type Options = {
   print: Print
 }
 
-type AddOptions = { role: string[]; redirectUri: string[]; public?: boolean; attests?: boolean }
+type AddOptions = {
+  role: string[]
+  redirectUri: string[]
+  public?: boolean
+  device?: boolean
+  attests?: boolean
+}
 
 /** `gatehouse clients …` */
 export function clientCommands({ withServices, print }: Options): Command {
@@ -30,19 +36,14 @@ export function clientCommands({ withServices, print }: Options): Command {
       [],
     )
     .option('--public', 'no secret: for an app whose users can read its files')
+    .option('--device', 'may log users in by a code on another device (RFC 8628)')
     .option('--attests', 'also a key, by which a site attests the addresses of its visitors')
-    .action((name: string, { role, redirectUri, public: is_public = false, attests }: AddOptions) =>
+    .action((name: string, { role, redirectUri, ...flags }: AddOptions) =>
       withServices(async (services) => {
-        const { client_id, client_secret, site_key } = await services.clients.add(
-          operator,
-          name,
-          role,
-          {
-            redirect_uris: redirectUri,
-            is_public,
-            attests: attests ?? false,
-          },
-        )
+        const { public: is_public = false, device: allows_device = false, attests = false } = flags
+        const options = { redirect_uris: redirectUri, is_public, allows_device, attests }
+        const added = await services.clients.add(operator, name, role, options)
+        const { client_id, client_secret, site_key } = added
         print(`client_id=${client_id}`)
         if (client_secret !== undefined) print(`client_secret=${client_secret}`)
         if (site_key !== undefined) print(`site_key=${site_key}`)
@@ -54,6 +55,7 @@ export function clientCommands({ withServices, print }: Options): Command {
     'gatehouse clients add reports --role admin',
     'gatehouse clients add shop --redirect-uri https://shop.example.org/callback',
     'gatehouse clients add www --attests',
+    'gatehouse clients add tv --public --device',
     'gatehouse clients add spa --public --redirect-uri https://spa.example.org/',
   )
 
@@ -70,13 +72,17 @@ export function clientCommands({ withServices, print }: Options): Command {
           created_at: client.created_at,
           redirect_uris: client.redirect_uris,
           is_public: client.is_public,
+          allows_device: client.allows_device,
           attests: client.attests,
         }))
         if (json) {
           printJson(print, found)
           return
         }
-        printCells(print, 'id', 'name', 'roles', 'created', 'redirect URIs', 'public', 'attests')
+        printCells(
+          print,
+          ...['id', 'name', 'roles', 'created', 'redirect URIs', 'public', 'device', 'attests'],
+        )
         for (const client of found) printCells(print, ...Object.values(client))
       }),
     )

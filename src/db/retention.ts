@@ -12,6 +12,8 @@ const expired = {
   api_keys: `expires_at < now() - interval '30 days'`,
   // A spent one shows a second use.
   authorization_codes: `expires_at < now() - interval '1 hour'`,
+  // A device that asks late learns that its code has expired.
+  device_codes: `expires_at < now() - interval '1 hour'`,
   // A used one stays for as long, so that the list shows it.
   invitations: 'expires_at < now()',
   login_challenges: 'expires_at < now()',
@@ -26,6 +28,7 @@ const expired = {
 const keys: Partial<Record<string, string>> = {
   rate_limits: 'key',
   authorization_codes: 'code_hash',
+  device_codes: 'device_hash',
   login_challenges: 'token_hash',
 }
 

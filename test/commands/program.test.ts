@@ -106,8 +106,8 @@ t.test('what is wrong with a client, a key or a user is a sentence', async (t) =
   }
   const clients = JSON.parse((await run(['clients', 'list', '--json'])).out)
   t.match(clients, [{ name: 'reports', roles: [] }])
-  const columns = ['id', 'name', 'roles', 'created_at', 'redirect_uris', 'is_public', 'attests']
-  t.same(Object.keys(clients[0]), columns)
+  const columns = ['id', 'name', 'roles', 'created_at', 'redirect_uris', 'is_public']
+  t.same(Object.keys(clients[0]), [...columns, 'allows_device', 'attests'])
   const keys = JSON.parse((await run(['keys', 'list', '--json'])).out)
   t.match(keys, [{ algorithm: 'ES256', state: 'signs', retires_at: null, removed_at: null }])
 })

@@ -108,6 +108,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     codes,
     counters: limits,
     denylist,
+    deviceCodes,
     factors,
     identities,
     invitations,
@@ -202,7 +203,8 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'clients.create': () =>
       clients.create({
         ...{ id: newId(), name: 'x', roles: [], secret_hash: hash },
-        ...{ redirect_uris: ['https://x.example/'], is_public: false, public_key: hash },
+        ...{ redirect_uris: ['https://x.example/'], is_public: false, allows_device: false },
+        public_key: hash,
       }),
     'clients.list': () => clients.list(),
     'clients.listSiteKeys': () => clients.listSiteKeys(),
@@ -236,6 +238,21 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'denylist.listSince': () => denylist.listSince(null, 5_001),
     'denylist.listAfter': () => denylist.listAfter(id, snapshot, 500),
     'denylist.find': () => denylist.find([session, id]),
+    'deviceCodes.lockAndCount': () => deviceCodes.lockAndCount(null, '192.0.2.1'),
+    'deviceCodes.add': () =>
+      deviceCodes.add(
+        {
+          ...{ device_hash: hash, user_hash: hash, client_id: null, network: '192.0.2.1' },
+          ...{ address: '192.0.2.1', user_agent: 'x' },
+        },
+        600,
+        5,
+      ),
+    'deviceCodes.claim': () => deviceCodes.claim(hash, id),
+    'deviceCodes.approve': () => deviceCodes.approve(hash, id, session, 60),
+    'deviceCodes.deny': () => deviceCodes.deny(hash, id),
+    'deviceCodes.poll': () => deviceCodes.poll(hash, null, 5),
+    'deviceCodes.spend': () => deviceCodes.spend(hash, null, newId()),
     'passkeys.add': () =>
       passkeys.add({
         ...{ id: newId(), user_id: id, credential_id: hash, public_key: hash, sign_count: 0 },

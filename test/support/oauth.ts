@@ -29,9 +29,17 @@ export async function addSite(service: Service, name = 'www'): Promise<string> {
 export async function addApp(
   service: Service,
   name: string,
-  { redirect_uris = [`https://${name}.example.org/callback`], is_public = false } = {},
+  {
+    redirect_uris = [`https://${name}.example.org/callback`],
+    is_public = false,
+    allows_device = false,
+  } = {},
 ): Promise<{ client_id: string; client_secret?: string }> {
-  return (await clientsOf(service)).add(operator, name, [], { redirect_uris, is_public })
+  return (await clientsOf(service)).add(operator, name, [], {
+    redirect_uris,
+    is_public,
+    allows_device,
+  })
 }
 
 export async function removeClient(service: Service, name = 'reports'): Promise<void> {

@@ -31,6 +31,8 @@ export const auditEvents = [
   'passkey.refused',
   'device.trusted',
   'device.forgotten',
+  'device_login.approved',
+  'device_login.denied',
   'reauthentication.failed',
   'code.refused',
   'access.denied',

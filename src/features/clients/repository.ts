@@ -12,17 +12,22 @@ export type Client = {
   redirect_uris: string[]
   /** Whether it has no secret, so that anyone may send requests in its name. */
   is_public: boolean
+  /** Whether it logs users in by a device code (RFC 8628). */
+  allows_device: boolean
   /** Whether it has a key by which it attests the addresses of its visitors. */
   attests: boolean
 }
 
-export type NewClient = Pick<Client, 'id' | 'name' | 'roles' | 'redirect_uris' | 'is_public'> & {
+export type NewClient = Pick<
+  Client,
+  'id' | 'name' | 'roles' | 'redirect_uris' | 'is_public' | 'allows_device'
+> & {
   secret_hash: Buffer
   /** Of the key by which it attests. */
   public_key: Buffer | undefined
 }
 
-const columns = `id, name, epoch, created_at, is_public,
+const columns = `id, name, epoch, created_at, is_public, allows_device,
   exists (select from client_site_keys where client_id = id) as attests,
   array(select uri from client_redirect_uris where client_id = id order by uri) as redirect_uris,
   array(select role from client_roles where client_id = id order by role) as roles`
@@ -32,11 +37,13 @@ export function createClientRepository(db: Db) {
   return {
     /** @throws OperatorError if the name is used or a role does not exist: only commands add clients */
     async create(client: NewClient): Promise<void> {
-      const { id, name, roles, secret_hash, redirect_uris, is_public, public_key } = client
+      const { id, name, roles, secret_hash, redirect_uris, is_public, allows_device, public_key } =
+        client
       await db
         .query(
           `with created as (
-             insert into clients (id, name, secret_hash, is_public) values ($1, $2, $3, $5) returning id
+             insert into clients (id, name, secret_hash, is_public, allows_device)
+             values ($1, $2, $3, $5, $8) returning id
            ), uris as (
              insert into client_redirect_uris (client_id, uri)
              select id, uri from created, unnest($6::text[]) as uri
@@ -45,7 +52,10 @@ export function createClientRepository(db: Db) {
              select id, $7::bytea from created where $7 is not null)
            insert into client_roles (client_id, role)
            select id, role from created, unnest($4::text[]) as role`,
-          [id, name, secret_hash, roles, is_public, redirect_uris, public_key ?? null],
+          [
+            ...[id, name, secret_hash, roles, is_public, redirect_uris, public_key ?? null],
+            allows_device,
+          ],
         )
         .catch((error: unknown) => rethrowRefused(error, name, roles))
     },

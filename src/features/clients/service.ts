@@ -19,8 +19,13 @@ type Repositories = {
   sessions: Pick<SessionRepository, 'endOfClient'>
 }
 
-/** For the exchange of codes, and whether the client gets a key to attest its visitors. */
-type AppOptions = { redirect_uris?: string[]; is_public?: boolean; attests?: boolean }
+/** How the client logs users in, and whether it gets a key to attest its visitors. */
+type AppOptions = {
+  redirect_uris?: string[]
+  is_public?: boolean
+  allows_device?: boolean
+  attests?: boolean
+}
 
 type Dependencies = { store: UnitOfWork<Repositories>; limits: Limits; newId: () => string }
 
@@ -37,7 +42,12 @@ export function createClientService({ store, limits, newId }: Dependencies) {
       caller: Caller,
       name: string,
       roles: string[],
-      { redirect_uris = [], is_public = false, attests = false }: AppOptions = {},
+      {
+        redirect_uris = [],
+        is_public = false,
+        allows_device = false,
+        attests = false,
+      }: AppOptions = {},
     ): Promise<Credentials & { site_key?: string }> {
       if (name === ownClientId) throw invalidField('name', 'is reserved')
       if (!isClientName(name)) {
@@ -47,10 +57,10 @@ export function createClientService({ store, limits, newId }: Dependencies) {
         )
       }
       for (const uri of redirect_uris) checkRedirectUri(uri)
-      if (is_public && redirect_uris.length === 0) throw publicNeedsUri()
+      if (is_public && !allows_device && redirect_uris.length === 0) throw publicNeedsUri()
       const client_secret = newSecret()
       const { site_key, public_key } = attests ? newSiteKey(name) : {}
-      const uris = { redirect_uris: [...new Set(redirect_uris)], is_public }
+      const uris = { redirect_uris: [...new Set(redirect_uris)], is_public, allows_device }
       const client = { id: newId(), name, roles: [...new Set(roles)], ...uris }
       await store.transaction(async (tx) => {
         await tx.clients.create({ ...client, secret_hash: hashSecret(client_secret), public_key })
@@ -79,7 +89,7 @@ export function createClientService({ store, limits, newId }: Dependencies) {
       await store.transaction(async (tx) => {
         const found = await tx.clients.find(name)
         if (!found) throw new AppError('not_found')
-        if (found.is_public && uris.length === 0) throw publicNeedsUri()
+        if (found.is_public && !found.allows_device && uris.length === 0) throw publicNeedsUri()
         await tx.clients.setRedirectUris(found.id, [...new Set(uris)])
         const event = 'client.changed'
         await tx.audit.add({ event, caller, detail: { client: name } })
@@ -111,8 +121,10 @@ export function createClientService({ store, limits, newId }: Dependencies) {
         : undefined
       const isRight = verifySecret(client_secret ?? '', found?.secret_hash)
       if (found && (found.is_public ? client_secret === undefined : isRight)) {
-        const { id, name, roles, epoch, created_at, redirect_uris, is_public, attests } = found
-        return { id, name, roles, epoch, created_at, redirect_uris, is_public, attests }
+        const { id, name, roles, epoch, created_at, redirect_uris } = found
+        const { is_public, allows_device, attests } = found
+        const client = { id, name, roles, epoch, created_at, redirect_uris }
+        return { ...client, is_public, allows_device, attests }
       }
       await limits.countFailure('clients', caller)
       // An unknown name is not audited: it may be a secret in the wrong field.

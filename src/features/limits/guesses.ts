@@ -49,6 +49,12 @@ const factorRules = [
   { max: 100, seconds: 30 * day },
 ]
 
+const userCodeRules = {
+  account: { max: 10, seconds: 3_600 },
+  network: { max: 50, seconds: 3_600 },
+  all: { max: 1_000, seconds: 3_600 },
+}
+
 /** The keys of counters contain no identifier in clear text. */
 const accountKey = (id: string) => `account:${id}`
 export const knownKey = (id: string, version: number, network: string) =>
@@ -113,6 +119,20 @@ export function createGuesses(
     },
 
     /**
+     * Reserves a guess at the code of any device, by account, by network and in all (RFC 8628 §5.1). A right one does
+     * not reset the counters.
+     */
+    async userCode(id: string, address: string): Promise<Attempt> {
+      const { account, network, all } = userCodeRules
+      const counters = [
+        { key: `user_code:account:${id}`, ...account },
+        { key: `user_code:network:${networkOf(address)}`, ...network },
+        { key: 'user_code:all', ...all },
+      ]
+      return attemptOf(await limiter.reserve(counters))
+    },
+
+    /**
      * Lets the account accept guesses again, after the owner proved in another way to own it. It also
      * marks the owner's network as known.
      */
@@ -154,11 +174,11 @@ export function unlimitedGuesses(): Guesses {
     release: nothing,
   }
   const allow = () => Promise.resolve(attempt)
-  return { login: allow, session: allow, factor: allow, resetAccount: nothing }
+  return { login: allow, session: allow, factor: allow, userCode: allow, resetAccount: nothing }
 }
 
 const outcomeOfSuccess = ({ key }: Counter) =>
-  /^(login|factor|attested):/.test(key) ? 'keep' : 'clear'
+  /^(login|factor|attested|user_code):/.test(key) ? 'keep' : 'clear'
 
 /** Marks a network from which the user logged in. */
 const markChange = (key: string): Change => ({

@@ -101,6 +101,13 @@ export const notices = {
       `Make another key, give it to the scripts, and revoke the old one: ${publicUrl}/welcome/api-keys`,
     ],
   }),
+  device_logged_in: ({ appName, publicUrl }) => ({
+    subject: `A device was logged in to your ${appName} account`,
+    lines: [
+      `You approved a code, and a device was logged in to your account at ${appName}.`,
+      `If this was not you, log it out and change your password now: ${publicUrl}/account`,
+    ],
+  }),
   account_deleted: ({ appName }) => ({
     subject: `Your ${appName} account was deleted`,
     lines: [`Your account at ${appName} and all its data were deleted.`, tellOperator],

@@ -23,7 +23,7 @@ t.test('a client is let in, listed and removed', async (t) => {
   const listed = await gatehouse(url, ['clients', 'list'])
   t.match(listed, {
     code: 0,
-    out: /^id\tname\troles\tcreated\tredirect URIs\tpublic\tattests\n[0-9a-f-]{36}\treports\tadmin,reader\t/,
+    out: /^id\tname\troles\tcreated\tredirect URIs\tpublic\tdevice\tattests\n[0-9a-f-]{36}\treports\tadmin,reader\t/,
   })
   t.notMatch(listed.out, client_secret)
   const again = await gatehouse(url, ['clients', 'add', 'reports'])
