@@ -44,6 +44,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     audit,
     authorization,
     clients,
+    deviceLogins,
     identities,
     keyring,
     limits,
@@ -72,8 +73,12 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
   // Public: these routes need no access token.
   await app.register(wellKnownRoutes, { keyring })
   await app.register(revocationRoutes, { revocations })
-  await app.register(metadataRoutes, { issuer, publicUrl })
-  await app.register(oauthRoutes, { oauth, clients, authorization })
+  await app.register(metadataRoutes, {
+    issuer,
+    publicUrl,
+    offersDeviceLogin: deviceLogins !== undefined,
+  })
+  await app.register(oauthRoutes, { oauth, clients, authorization, deviceLogins })
   await app.register(accountRoutes, { accounts, cookies, limits, activation })
   await app.register(loginRoutes, {
     sessions,
@@ -95,6 +100,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     apiKeys,
     audit,
     authorization,
+    deviceLogins,
     identities,
     factors: services.factors,
     passkeys: services.passkeys,

@@ -216,16 +216,19 @@ export async function createServices(config: Config, dependencies: Dependencies)
     sessionsPerUser: config.SESSIONS_PER_USER,
     hosts: hosts.byRedirectUri,
   })
-  const deviceLogins = createDeviceLogins({
-    store,
-    tokens,
-    limits,
-    reauthentication,
-    newId,
-    keysSecret,
-    publicUrl: config.PUBLIC_URL,
-    sessionsPerUser: config.SESSIONS_PER_USER,
-  })
+  const deviceLogins =
+    config.DEVICE_LOGIN === 'off'
+      ? undefined
+      : createDeviceLogins({
+          store,
+          tokens,
+          limits,
+          reauthentication,
+          newId,
+          keysSecret,
+          publicUrl: config.PUBLIC_URL,
+          sessionsPerUser: config.SESSIONS_PER_USER,
+        })
   const converter = createConverter({ log })
   const uploads = createUploadService({ store, converter })
   const administration = createAdministrationService({

@@ -37,6 +37,7 @@ const outcomes: Record<string, Row> = {
   'GET /oauth/authorize': ['validation_failed', 'validation_failed', 'validation_failed'],
   // A user's token is no client authentication.
   'POST /oauth/token': [400, 401, 401],
+  'POST /oauth/device_authorization': [200, 401, 401],
   'POST /oauth/introspect': [401, 401, 401],
   'POST /oauth/revoke': [200, 401, 401],
   'GET /openapi.json': [200, 200, 200],
@@ -73,6 +74,11 @@ const outcomes: Record<string, Row> = {
   'POST /second-factor/codes': [401, 404, 404],
   'POST /second-factor/remove': [401, 404, 404],
   'POST /second-factor/devices/:id/forget': [401, 404, 404],
+  // Only a cookie says whose browser it is.
+  'GET /device': [303, 303, 303],
+  'POST /device': [401, 401, 401],
+  'POST /device/approve': [401, 401, 401],
+  'POST /device/deny': [401, 401, 401],
   'GET /register': [200, 200, 200],
   'POST /register': [409, 409, 409],
   'GET /activate/code': [200, 200, 200],

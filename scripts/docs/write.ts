@@ -1,4 +1,5 @@
-// `npm run docs`: writes the generated files. The routes come from the running app, on a database of its own.
+// `npm run docs`: writes the generated files. The routes, also those of settings that are off, come from the
+// running app, on a database of its own.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +13,7 @@ import type { Document } from './routes.js'
 const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-docs-'))
 const closers: Closers = [() => rm(dataDir, { recursive: true, force: true })]
 const log = createLogger('warn', process.stderr)
-const config = loadConfig({ DATA_DIR: dataDir })
+const config = loadConfig({ DATA_DIR: dataDir, DEVICE_LOGIN: 'on' })
 const resources = await openResources(config, { log, closers })
 const app = await buildApp(config, { ...resources, log })
 closers.push(() => app.close())

@@ -107,6 +107,8 @@ const sentences: Partial<Record<AuditEvent, string>> = {
   'passkey.refused': 'Passkey refused',
   'device.trusted': 'Device trusted',
   'device.forgotten': 'Device no longer trusted',
+  'device_login.approved': 'Login of a device approved',
+  'device_login.denied': 'Login of a device denied',
   'reauthentication.failed': 'Wrong password for a change',
   'session.ended': 'Logged out',
   'session.refresh_reuse': 'Session ended: its token was used twice',

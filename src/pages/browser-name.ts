@@ -6,6 +6,7 @@ const browsers: [pattern: RegExp, name: string][] = [
   [/Firefox\/|FxiOS\//, 'Firefox'],
   [/Chrome\/|CriOS\//, 'Chrome'],
   [/Safari\//, 'Safari'],
+  [/^gatehouse\b/, 'gatehouse login'],
   [/^curl\//, 'curl'],
 ]
 const systems: [pattern: RegExp, name: string][] = [

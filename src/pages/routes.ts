@@ -4,6 +4,7 @@ import type { AccountService } from '../features/registration/service.js'
 import type { ApiKeyService } from '../features/api-keys/service.js'
 import type { AuditRepository } from '../features/audit/repository.js'
 import type { AuthorizationService } from '../features/authorization/service.js'
+import type { DeviceLogins } from '../features/device-logins/service.js'
 import { AppError, invalidField } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
@@ -25,6 +26,7 @@ import { apiKeyPages } from './api-keys.js'
 import { askingPages } from './asking.js'
 import { authorizePage } from './authorize.js'
 import { codePages } from './codes.js'
+import { devicePages } from './device.js'
 import { devMailPages } from './dev-mail.js'
 import { createGreeting } from './greeting.js'
 import { homePages } from './home.js'
@@ -53,6 +55,8 @@ type Options = {
   apiKeys: ApiKeyService
   audit: Pick<AuditRepository, 'hasReturned' | 'list'>
   authorization: AuthorizationService
+  /** Undefined with DEVICE_LOGIN=off. */
+  deviceLogins: DeviceLogins | undefined
   identities: IdentityService
   passkeys: PasskeyService
   passkeyLogins: PasskeyLogins
@@ -150,6 +154,8 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   await app.register(accountForms, { ...shared, users, minLength })
   await app.register(ownFactorPages, { ...shared, factors: options.factors })
   await app.register(ownPasskeyPages, { ...shared, passkeys: options.passkeys })
+  const { deviceLogins } = options
+  if (deviceLogins) await app.register(devicePages, { ...shared, deviceLogins })
   await app.register(logoutPages, { ...shared, sessions })
   await app.register(socialPages, { ...shared, social, completeLogin, greet, publicUrl })
   await app.register(connectionPages, { ...shared, identities, social })

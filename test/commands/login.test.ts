@@ -8,7 +8,7 @@ import { enrolled } from '../support/factors.js'
 
 /** A person with a terminal, before any login. */
 async function personOf(t: Test) {
-  const service = await listeningApp(t)
+  const service = await listeningApp(t, { env: { DEVICE_LOGIN: 'off' } })
   const signedUp = await signUp(service.app)
   const folder = t.testdir()
   const file = join(folder, 'gatehouse', 'login.json')

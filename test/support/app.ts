@@ -15,8 +15,13 @@ export const keysSecret = 'a-long-enough-Secret-for-the-tests-0123456789'
 /** Hashing that costs a test next to nothing. */
 export const cheapHashing = { ARGON2_MEMORY: '1024', ARGON2_ITERATIONS: '1' }
 
-/** Adds a small pool, because each connection costs CPU, and no limits. Tests of limits turn them on. */
-export const forTests = { ...cheapHashing, DATABASE_POOL_SIZE: '4', RATE_LIMIT: 'off' }
+/** Adds a small pool, because each connection costs CPU, no limits, which tests of limits turn on, and every route. */
+export const forTests = {
+  ...cheapHashing,
+  DATABASE_POOL_SIZE: '4',
+  RATE_LIMIT: 'off',
+  DEVICE_LOGIN: 'on',
+}
 
 // One process for all apps of a file, because starting it costs more than most tests.
 const hashing = createHashing({ threads: 2, log: pino({ level: 'silent' }) })

@@ -8,6 +8,7 @@ import { claimsOf } from './oauth.js'
 export async function deviceLoginsOf({ db, config }: Pick<TestApp, 'db' | 'config'>) {
   const log = pino({ level: 'silent' })
   const services = await createServices(config, { db, listenUrl: '', keysSecret, log })
+  if (!services.deviceLogins) throw new Error('DEVICE_LOGIN is off')
   return services.deviceLogins
 }
 

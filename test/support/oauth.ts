@@ -67,7 +67,7 @@ export const isForm = { 'content-type': 'application/x-www-form-urlencoded' }
 /** A form to one of the endpoints, from a client or from nobody. */
 export async function post(
   app: Service['app'],
-  endpoint: 'token' | 'introspect' | 'revoke',
+  endpoint: 'token' | 'introspect' | 'revoke' | 'device_authorization',
   form: Record<string, string> | string,
   client?: ClientCredentials,
 ) {

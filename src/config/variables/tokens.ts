@@ -40,6 +40,10 @@ export const tokens = {
     'how long a spent refresh token still returns the current tokens; after that it returns them once more, and a second time ends the session',
     '10s',
   ),
+  DEVICE_LOGIN: OneOf(
+    ['off', 'on'],
+    'whether users log in devices without a browser, and `gatehouse login`, by a code that they type on the page `/device`',
+  ),
   KEY_ROTATION: Duration(
     'how long a key signs before the next one replaces it, 30m or more and not shorter than ACCESS_TOKEN_TTL',
     '30d',

@@ -1,8 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { AppError } from '../../errors.js'
 import { prepareError } from '../../http/errors.js'
-
-const oauthCodes = ['invalid_client', 'invalid_grant', 'invalid_scope', 'unsupported_grant_type']
+import { sharedErrors } from './schemas.js'
 
 /** Sends an error in the form of RFC 6749 §5.2. Status, headers and log are as for any other error. */
 export function sendOAuthError(
@@ -19,7 +18,7 @@ export function sendOAuthError(
 }
 
 function oauthCodeOf({ code, statusCode }: AppError): string {
-  if (oauthCodes.includes(code)) return code
+  if (sharedErrors.includes(code)) return code
   if (code === 'internal') return 'server_error'
   return statusCode >= 500 || statusCode === 429 ? 'temporarily_unavailable' : 'invalid_request'
 }

@@ -2,22 +2,25 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { createDocument, sendDocument } from '../../http/documents.js'
 import { replies } from '../../http/replies.js'
-import { Metadata, tokenExchange } from './schemas.js'
+import { deviceCodeGrant, Metadata, tokenExchange } from './schemas.js'
 
-type Options = { issuer: string; publicUrl: string }
+type Options = { issuer: string; publicUrl: string; offersDeviceLogin: boolean }
 
 const bySecret = ['client_secret_basic', 'client_secret_post']
 
 /** The authorization server metadata, by which clients find the endpoints (RFC 8414). */
 export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { issuer, publicUrl },
+  { issuer, publicUrl, offersDeviceLogin },
 ) => {
   const at = (path: string) => new URL(path, publicUrl).href
   const document = createDocument(
     JSON.stringify({
       issuer,
       authorization_endpoint: at('/oauth/authorize'),
+      ...(offersDeviceLogin && {
+        device_authorization_endpoint: at('/oauth/device_authorization'), // RFC 8628 §4
+      }),
       token_endpoint: at('/oauth/token'),
       introspection_endpoint: at('/oauth/introspect'),
       revocation_endpoint: at('/oauth/revoke'),
@@ -27,6 +30,7 @@ export const metadataRoutes: FastifyPluginAsyncTypebox<Options> = async (
         'client_credentials',
         'refresh_token',
         tokenExchange,
+        ...(offersDeviceLogin ? [deviceCodeGrant] : []),
       ],
       response_types_supported: ['code'],
       response_modes_supported: ['query'],

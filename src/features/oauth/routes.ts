@@ -7,11 +7,14 @@ import { invalidClient } from '../clients/credentials.js'
 import type { Client } from '../clients/repository.js'
 import type { ClientService } from '../clients/service.js'
 import { AppError, invalidField } from '../../errors.js'
+import type { DeviceLogins } from '../device-logins/service.js'
 import { readCredentials } from './credentials.js'
+import { addDeviceAuthorization } from './device-authorization.js'
 import { sendOAuthError } from './errors.js'
 import { acceptForms, consumes } from './form.js'
 import {
   accessTokenType,
+  deviceCodeGrant,
   Introspection,
   OAuthError,
   tokenExchange,
@@ -25,6 +28,8 @@ type Options = {
   oauth: OAuthService
   clients: ClientService
   authorization: AuthorizationService
+  /** Undefined with DEVICE_LOGIN=off. */
+  deviceLogins: DeviceLogins | undefined
 }
 
 const shared = { tags: ['oauth'], consumes }
@@ -37,8 +42,9 @@ const repliesOf = <Body extends TSchema>(body: Body) => ({
 /** The OAuth endpoints for other services: get, introspect and revoke tokens. */
 export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  { oauth, clients, authorization },
+  { oauth, clients, authorization, deviceLogins },
 ) => {
+  const grantTypes = [...alwaysGranted, ...(deviceLogins ? [deviceCodeGrant] : [])]
   acceptForms(app)
   app.setErrorHandler(sendOAuthError)
   app.addHook('onRequest', async (_request, reply) => {
@@ -50,7 +56,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
     {
       schema: {
         summary:
-          'Tokens for a code, a refresh token, an API key or a client itself (RFC 6749 §4, RFC 8693)',
+          'Tokens for a code, a device, a refresh token, an API key or a client itself (RFC 6749 §4, RFC 8628, RFC 8693)',
         ...shared,
         security: [{ client: [] }, {}],
         body: TokenForm,
@@ -65,10 +71,13 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
       if (grant_type === 'client_credentials') return oauth.issueToClient(requireSecret(client))
       if (grant_type === tokenExchange) return exchangeKey(request)
       if (grant_type === 'authorization_code') return exchangeCode(request, client)
+      if (grant_type === deviceCodeGrant) return redeemDevice(request, client)
       if (refresh_token === undefined) throw invalidField('refresh_token', 'is required')
       return oauth.refresh(refresh_token, callerOf(request), client)
     },
   )
+
+  if (deviceLogins) addDeviceAuthorization(app, { deviceLogins, findClient })
 
   app.post(
     '/oauth/introspect',
@@ -118,6 +127,15 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
     return authorization.exchange(client, { code, redirect_uri, code_verifier }, callerOf(request))
   }
 
+  /** @throws AppError as DeviceLogins.redeem() says, `validation_failed` */
+  async function redeemDevice(request: FastifyRequest, client: Client | undefined) {
+    const { client_id, device_code } = request.body as TokenForm
+    if (!deviceLogins) throw new AppError('unsupported_grant_type')
+    if (!client && client_id === undefined) throw invalidField('client_id', 'is required')
+    if (device_code === undefined) throw invalidField('device_code', 'is required')
+    return deviceLogins.redeem(client, device_code, callerOf(request))
+  }
+
   /** @throws AppError `validation_failed`, `rate_limited`, `overloaded`, `unavailable` */
   async function exchangeKey({ body, ip }: FastifyRequest): Promise<TokenReply> {
     const form = body as TokenForm
@@ -142,7 +160,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox<Options> = async (
   }
 }
 
-const grantTypes = ['authorization_code', 'client_credentials', 'refresh_token', tokenExchange]
+const alwaysGranted = ['authorization_code', 'client_credentials', 'refresh_token', tokenExchange]
 
 /** A public client proves nothing. @throws AppError `invalid_client` */
 function requireSecret(client: Client | undefined): Client {

@@ -4,6 +4,9 @@ import { Type, type Static } from '@sinclair/typebox'
 export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 
+/** RFC 8628 §3.4. */
+export const deviceCodeGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
 // Unknown parameters are ignored (RFC 6749 §3.2).
 const credentials = {
   client_id: Type.Optional(Type.String()),
@@ -14,12 +17,15 @@ export const TokenForm = Type.Object(
   {
     grant_type: Type.String({
       description:
-        '`authorization_code`, `client_credentials`, `refresh_token`, or for an API key `urn:ietf:params:oauth:grant-type:token-exchange`',
+        '`authorization_code`, `client_credentials`, `refresh_token`, for an API key `urn:ietf:params:oauth:grant-type:token-exchange`, or for a device `urn:ietf:params:oauth:grant-type:device_code`',
     }),
     code: Type.Optional(Type.String({ description: 'from the redirect; for one use' })),
     redirect_uri: Type.Optional(Type.String({ description: 'that of the authorization request' })),
     code_verifier: Type.Optional(Type.String({ description: '43 to 128 characters (RFC 7636)' })),
     refresh_token: Type.Optional(Type.String()),
+    device_code: Type.Optional(
+      Type.String({ description: 'from `POST /oauth/device_authorization`; for one use' }),
+    ),
     subject_token: Type.Optional(Type.String({ description: 'an API key (RFC 8693 §2.1)' })),
     subject_token_type: Type.Optional(
       Type.String({ description: '`urn:ietf:params:oauth:token-type:access_token`' }),
@@ -34,6 +40,17 @@ export const TokenForm = Type.Object(
   { title: 'TokenForm' },
 )
 export type TokenForm = Static<typeof TokenForm>
+
+/** RFC 8628 §3.1. */
+export const DeviceForm = Type.Object(
+  {
+    scope: Type.Optional(Type.String({ description: 'not supported; leave it out' })),
+    resource: Type.Optional(Type.String({ description: 'not supported' })),
+    ...credentials,
+  },
+  { title: 'DeviceForm' },
+)
+export type DeviceForm = Static<typeof DeviceForm>
 
 /** RFC 7662 §2.1, RFC 7009 §2.1. */
 export const TokenQuery = Type.Object(
@@ -97,19 +114,24 @@ export const Introspection = Type.Object(
 )
 export type Introspection = Static<typeof Introspection>
 
+/** The errors that have the same name in errors.ts (RFC 6749 §5.2, RFC 8628 §3.5). */
+export const sharedErrors = [
+  'invalid_client',
+  'invalid_grant',
+  'invalid_scope',
+  'unsupported_grant_type',
+  'unauthorized_client',
+  'authorization_pending',
+  'slow_down',
+  'access_denied',
+  'expired_token',
+]
+
 /** RFC 6749 §5.2. */
 export const OAuthError = Type.Object(
   {
     error: Type.String({
-      enum: [
-        'invalid_request',
-        'invalid_client',
-        'invalid_grant',
-        'invalid_scope',
-        'unsupported_grant_type',
-        'temporarily_unavailable',
-        'server_error',
-      ],
+      enum: ['invalid_request', ...sharedErrors, 'temporarily_unavailable', 'server_error'],
     }),
     error_description: Type.String({ description: 'for people' }),
   },
@@ -121,6 +143,7 @@ export const Metadata = Type.Object(
   {
     issuer: Type.String(),
     authorization_endpoint: Type.String(),
+    device_authorization_endpoint: Type.Optional(Type.String()),
     token_endpoint: Type.String(),
     introspection_endpoint: Type.String(),
     revocation_endpoint: Type.String(),

@@ -46,6 +46,7 @@ const otherAccess: Record<string, string> = {
   'POST /api/refresh': 'refresh token',
   'GET /user/refresh-token': 'refresh token',
   'POST /oauth/token': 'client, or refresh token',
+  'POST /oauth/device_authorization': 'client, or none',
   'POST /oauth/introspect': 'client',
   'POST /oauth/revoke': 'holder of the token',
   'GET /metrics': '`METRICS_TOKEN`, if set',

@@ -7,8 +7,8 @@ import { addClient, type ClientCredentials } from '../../support/oauth.js'
 const publicUrl = 'https://auth.example.org'
 
 /** The service under its public URL, as behind a proxy. */
-async function published(t: Test) {
-  const service = await listeningApp(t, { env: { PUBLIC_URL: publicUrl } })
+async function published(t: Test, env: Record<string, string> = {}) {
+  const service = await listeningApp(t, { env: { PUBLIC_URL: publicUrl, ...env } })
   const throughProxy = (url: string, options: object) =>
     fetch(url.replace(publicUrl, service.origin), options)
   const discover = (id: string, authentication: oauth.ClientAuth) =>
@@ -28,7 +28,7 @@ async function verify({ throughProxy }: Published, config: oauth.Configuration, 
 }
 
 t.test('the metadata lists the endpoints (RFC 8414)', async (t) => {
-  const { origin } = await published(t)
+  const { origin } = await published(t, { DEVICE_LOGIN: 'off' })
   const answer = await fetch(`${origin}/.well-known/oauth-authorization-server`)
   t.equal(answer.headers.get('cache-control'), 'public, max-age=300')
   t.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8')
