@@ -79,7 +79,7 @@ export function createHostTokens(options: Options) {
     reply: FastifyReply,
   ): Promise<void> | undefined {
     const known = find(host, request)
-    if (isForwardedChange(request) && cookies.isForeign(request))
+    if (isForwardedChange(request) && cookies.isForeign(request, { onlyOwn: true }))
       throw new AppError('cross_site_request')
     const pending = checkLive(known.user)
     if (pending || clock.now() >= known.dueAt) return settle(host, request, reply, known, pending)

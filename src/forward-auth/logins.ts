@@ -142,7 +142,7 @@ export const hostLoginRoutes: FastifyPluginAsyncTypebox<Options> = async (app, o
       },
       handler: async (request, reply) => {
         const host = requireHost(request)
-        const isForeign = cookies.isForeign(request)
+        const isForeign = cookies.isForeign(request, { onlyOwn: true })
         if (method === 'POST' && isForeign) throw new AppError('cross_site_request')
         // The page of Gatehouse's own host asks first.
         if (isForeign || (method === 'GET' && !isIntended(request)))

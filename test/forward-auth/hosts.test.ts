@@ -137,6 +137,27 @@ t.test('a role and a cross-site change are checked as with any cookie', async (t
   )
 })
 
+t.test('on the host of an app no other origin counts, also none that the API trusts', async (t) => {
+  const service = await withHosts(t, { CORS_ORIGINS: `https://${app2}` })
+  const browser = openBrowser(service)
+  await logInAt(service, browser)
+  const cookie = browser.cookieOf(app1)
+  for (const headers of [
+    { origin: `https://${app2}`, 'sec-fetch-site': 'same-site' },
+    { origin: `https://${app2}` },
+    { origin: `https://${authHost}` },
+  ]) {
+    for (const method of ['POST', 'GET']) {
+      const answer = await service.ask(app1, { cookie, method, headers })
+      t.match(answer.json(), { code: 'cross_site_request' }, `${method} ${headers.origin}`)
+    }
+  }
+  const foreign = { origin: `https://${app2}`, 'sec-fetch-site': 'same-site' }
+  const left = await browser.post(app1, '/forward-auth/logout', foreign)
+  t.equal(left.statusCode, 403, 'nor does it log out')
+  t.equal((await service.ask(app1, { cookie })).statusCode, 200)
+})
+
 t.test('a change of roles shows at the next request', async (t) => {
   const service = await withHosts(t)
   const { sql } = service

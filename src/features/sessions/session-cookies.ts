@@ -222,15 +222,20 @@ export function createSessionCookies({ publicUrl, corsOrigins, refreshTtl }: Opt
     /**
      * Whether a page of another site sent this request. With a POST, browsers send Origin or
      * Sec-Fetch-Site, which no page can set (ASVS 3.5.1, Fetch §3.2). A client that sends neither header
-     * is not a browser, so CSRF does not apply.
+     * is not a browser, so CSRF does not apply. With `onlyOwn` PUBLIC_URL and CORS_ORIGINS are other sites too:
+     * the host of an app is for its own pages.
      */
-    isForeign({ headers, method, protocol, host }: FastifyRequest): boolean {
+    isForeign(
+      { headers, method, protocol, host }: FastifyRequest,
+      { onlyOwn = false } = {},
+    ): boolean {
       const { origin, 'sec-fetch-site': site } = headers
       if (site === 'same-origin') return false
       if (site === 'none') return method !== 'GET' // typed, or a bookmark
-      if (origin !== undefined && corsOrigins.includes(origin)) return false
+      if (!onlyOwn && origin !== undefined && corsOrigins.includes(origin)) return false
       if (site !== undefined) return true
-      return origin !== undefined && origin !== publicOrigin && origin !== `${protocol}://${host}`
+      if (origin === undefined || origin === `${protocol}://${host}`) return false
+      return onlyOwn || origin !== publicOrigin
     },
   }
   return self
