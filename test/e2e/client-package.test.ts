@@ -38,6 +38,20 @@ try {
 await client.login({ email: 'a' })
 `
 
+const common = `
+import { createClient, GatehouseError, type User } from '@gatehouse/client'
+import { gatehouse } from '@gatehouse/client/astro'
+import { createVerifier } from '@gatehouse/verify'
+import { bearerOf } from '@gatehouse/verify/protocol'
+const client = createClient({ url: 'https://auth.example.org' })
+export const user: Promise<User | undefined> = client.user()
+export const isLimited = (error: unknown): boolean =>
+  error instanceof GatehouseError && error.code === 'rate_limited'
+export const all = [gatehouse, createVerifier, bearerOf]
+// @ts-expect-error a login needs a password
+void client.login({ email: 'a' })
+`
+
 t.test('npm installs @gatehouse/client into an empty project, alone', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'gatehouse-client-'))
   t.teardown(() => rm(dir, { recursive: true }))
@@ -58,11 +72,13 @@ t.test('npm installs @gatehouse/client into an empty project, alone', async (t) 
   // With the verifier, whose types the integration uses.
   await inDir('npm', 'install', './gatehouse-verify-0.1.0.tgz')
   await writeFile(join(dir, 'typed.ts'), typed)
+  await writeFile(join(dir, 'common.cts'), common)
   const tsc = join(root, 'node_modules/.bin/tsc')
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022']
   const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules/@types')]
   for (const lib of ['es2022', 'es2022,dom,dom.iterable']) {
-    const checked = await inDir(tsc, ...options, ...types, '--lib', lib, 'typed.ts').catch(
+    const files = ['typed.ts', 'common.cts']
+    const checked = await inDir(tsc, ...options, ...types, '--lib', lib, ...files).catch(
       (error: unknown) => error as { stdout: string },
     )
     t.equal(checked.stdout, '', lib)

@@ -1,0 +1,2 @@
+import face = require('../dist/astro/index.js')
+export = face

@@ -1,0 +1,2 @@
+import face = require('../dist/astro/entry.js')
+export = face

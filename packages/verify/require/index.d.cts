@@ -1,0 +1,2 @@
+import face = require('../dist/index.js')
+export = face

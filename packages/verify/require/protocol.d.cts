@@ -1,0 +1,2 @@
+import face = require('../dist/protocol/index.js')
+export = face
