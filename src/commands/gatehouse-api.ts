@@ -17,6 +17,9 @@ export type Answer<Body> =
   | { ok: true; body: Body }
   | { ok: false; code: string; message: string; body: unknown; cookie: string }
 
+/** How the session list names this program. */
+const userAgent = `gatehouse (${systemOf(process.platform)})`
+
 /** In milliseconds. The lock of the login lasts longer. */
 const deadline = 15_000
 const loopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/
@@ -29,6 +32,9 @@ export function readUrl(text: string): string {
   if (!url || !isSafe) throw new OperatorError('URL must be https, or http on this machine')
   return url.origin
 }
+
+/** Gets a document. @throws LoginError as sendJson() */
+export const getJson = <Body>(url: string): Promise<Answer<Body>> => send(url, undefined, {})
 
 /** Sends a JSON body. @throws LoginError if Gatehouse does not answer, or asks to come again later */
 export const sendJson = <Body>(url: string, body: object, cookie = ''): Promise<Answer<Body>> =>
@@ -45,7 +51,7 @@ export const sendForm = <Body>(url: string, form: Record<string, string>): Promi
 
 async function send<Body>(
   url: string,
-  body: string,
+  body: string | undefined,
   headers: Record<string, string>,
 ): Promise<Answer<Body>> {
   const { origin } = new URL(url)
@@ -53,7 +59,11 @@ async function send<Body>(
     throw new LoginError(`${origin} does not answer: try again later`, 5, { cause })
   }
   const signal = AbortSignal.timeout(deadline)
-  const options = { method: 'POST', headers, body, signal, redirect: 'error' } as const
+  const options = {
+    ...(body !== undefined && { method: 'POST', body }),
+    headers: { ...headers, 'user-agent': userAgent },
+    ...({ signal, redirect: 'error' } as const),
+  }
   const answer = await fetch(url, options).catch(unreachable)
   const text = await answer.text().catch(unreachable)
   if (answer.status >= 500 || answer.status === 429) {
@@ -75,6 +85,10 @@ async function send<Body>(
   }
 }
 
+/** The error of a refusal, in the words of the server. */
+export const refused = (url: string, { message }: Extract<Answer<unknown>, { ok: false }>) =>
+  new LoginError(`${url} refused: ${message}`, 4)
+
 function parse(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -87,3 +101,8 @@ function parse(text: string): Record<string, unknown> | undefined {
 }
 
 const wordOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+function systemOf(platform: string): string {
+  const names: Record<string, string> = { darwin: 'Mac OS X', linux: 'Linux', win32: 'Windows' }
+  return names[platform] ?? platform
+}

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { OperatorError } from '../errors.js'
 import { addExamples } from './examples.js'
-import { LoginError, readUrl, sendForm, sendJson, type Answer } from './gatehouse-api.js'
+import { atTerminal, logInByCode, offersCodes } from './device-login.js'
+import { LoginError, readUrl, refused, sendForm, sendJson } from './gatehouse-api.js'
 import { createLoginFile, type StoredLogin } from './login-file.js'
 import type { Print } from './output.js'
 import { createPrompts, type Prompts } from './prompts.js'
@@ -26,32 +27,30 @@ export function loginCommands({ folder, print, report }: Options): Command[] {
 
   const login = new Command('login')
     .description(
-      'log in to a running Gatehouse; enter the password, and the code of the second factor, at the prompt or pipe them to stdin',
+      'log in to a running Gatehouse: in a browser, or with a user by the password and the code of the second factor, at the prompt or piped to stdin',
     )
     .argument('<url>', 'its PUBLIC_URL')
-    .argument('[user]', 'an e-mail address, a username or a mobile number')
+    .argument(
+      '[user]',
+      'an e-mail address, a username or a mobile number; without it, in a browser',
+    )
     .option('--key', 'use an API key instead of a user and a password')
     .action((given: string, user: string | undefined, { key }: { key?: boolean }) =>
       report(async () => {
         const url = readUrl(given)
-        const prompts = createPrompts()
-        try {
-          const made = key
-            ? await exchange(url, await prompts.ask('API key'))
-            : await logIn(url, requireUser(user), prompts)
-          await file.exclusively(async () => {
-            const former = await file.read().catch(() => undefined)
-            await file.write(made)
-            await endFormer(former)
-          })
-        } finally {
-          prompts.close()
-        }
+        const made =
+          key || user !== undefined ? await logInHere(url, user, key) : await logInElsewhere(url)
+        await file.exclusively(async () => {
+          const former = await file.read().catch(() => undefined)
+          await file.write(made)
+          await endFormer(former)
+        })
         print(`Logged in to ${url}`)
       }),
     )
   addExamples(
     login,
+    'gatehouse login https://auth.example.org',
     'gatehouse login https://auth.example.org ada',
     'pass show gatehouse/ada | gatehouse login https://auth.example.org ada',
     'gatehouse login https://auth.example.org --key < /etc/backup/gatehouse-key',
@@ -102,10 +101,22 @@ export function loginCommands({ folder, print, report }: Options): Command[] {
 
 const isFresh = ({ expires_at }: StoredLogin) => expires_at - Date.now() > margin
 
-/** @throws OperatorError */
-function requireUser(user: string | undefined): string {
-  if (user === undefined) throw new OperatorError('Name the user, or add --key for an API key')
-  return user
+/** By secrets that the person enters here. @throws LoginError, OperatorError */
+async function logInHere(url: string, user = '', key = false): Promise<StoredLogin> {
+  const prompts = createPrompts()
+  try {
+    if (key) return await exchange(url, await prompts.ask('API key'))
+    return await logIn(url, user, prompts)
+  } finally {
+    prompts.close()
+  }
+}
+
+/** In a browser, where Gatehouse offers that. @throws LoginError, OperatorError */
+async function logInElsewhere(url: string): Promise<StoredLogin> {
+  if (!(await offersCodes(url)))
+    throw new OperatorError('Name the user, or add --key for an API key')
+  return toLogin(url, await logInByCode<Pair>(url, atTerminal))
 }
 
 /** @throws LoginError, OperatorError */
@@ -157,6 +168,3 @@ const toLogin = (url: string, { access_token, refresh_token, expires_in }: Pair)
   ...{ url, access_token, expires_at: Date.now() + expires_in * 1_000 },
   ...(refresh_token !== undefined && { refresh_token }),
 })
-
-const refused = (url: string, { message }: Extract<Answer<unknown>, { ok: false }>) =>
-  new LoginError(`${url} refused: ${message}`, 4)

@@ -50,7 +50,7 @@ run() {
 
 psql -qc "create database $database" "$TEST_DATABASE_URL"
 export DATABASE_URL=${TEST_DATABASE_URL%/*}/$database DATA_DIR=$tmp/data
-node dist/server.js >"$tmp/log" &
+DEVICE_LOGIN=on node dist/server.js >"$tmp/log" &
 pid=$!
 for _ in $(seq 100); do
   curl -fs http://127.0.0.1:3000/health/ready >/dev/null && break
@@ -76,6 +76,17 @@ run docs/scripts.md 'Get a token' 4
 run docs/scripts.md 'Use it' 2
 run docs/scripts.md 'Keep the session in a cookie jar' 4
 run docs/scripts.md 'Upload a file' 2
+
+# Until it is approved the last two lines get no token. The user approves as a browser does.
+run docs/scripts.md 'Log in by a code, with curl' 5
+is 'the answer before the approval' authorization_pending "$(jq -r .error <<<"$PAIR")"
+curl -fsS http://localhost:3000/device -b jar -d user_code="$(jq -r .user_code <<<"$CODES")" >"$tmp/answer"
+mark=$(sed -n 's/.*name="confirmation" value="\([^"]*\)".*/\1/p' "$tmp/answer" | head -n 1)
+curl -fsS http://localhost:3000/device/approve -b jar -d confirmation="$mark" >"$tmp/answer"
+is 'the approval' 0 $?
+eval "$(tail -n 2 "$tmp/lines")"
+curl -fsS -H "Authorization: Bearer $TOKEN" http://localhost:3000/api/user >"$tmp/answer"
+is 'the token of the device' 0 $?
 run docs/sessions.md 'Log in' 1
 run docs/uploads.md 'Upload a picture or a README' 2
 run docs/sessions.md 'List and end sessions' 2
