@@ -26,6 +26,7 @@ import { roleRoutes } from './features/roles/routes.js'
 import type { Dependencies } from './shared-services.js'
 import { createCompleteLogin } from './features/sessions/complete-login.js'
 import { passkeyLoginRoutes, passkeyRoutes } from './features/passkeys/routes.js'
+import { relatedOriginsRoute } from './features/passkeys/related-origins.js'
 import { factorRemovalRoutes, factorRoutes } from './features/factors/routes.js'
 import { loginRoutes, logoutRoutes } from './features/sessions/routes.js'
 import { identityRoutes } from './features/identities/routes.js'
@@ -87,6 +88,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     oldApp,
     secondFactor: services.secondFactor,
   })
+  await app.register(relatedOriginsRoute, { relatedOrigins: config.RELATED_ORIGINS })
   await app.register(passkeyLoginRoutes, {
     passkeyLogins: services.passkeyLogins,
     cookies,

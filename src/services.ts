@@ -136,7 +136,10 @@ export async function createServices(config: Config, dependencies: Dependencies)
     owners: createOwners({ activation: isRequired, admission, invitations, roles, newId }),
     providers,
   })
-  const rp = { id: new URL(config.PUBLIC_URL).hostname, origins: [config.PUBLIC_URL] }
+  const rp = {
+    id: new URL(config.PUBLIC_URL).hostname,
+    origins: [config.PUBLIC_URL, ...config.RELATED_ORIGINS],
+  }
   const challenges = createPasskeyChallenges(keysSecret, clock, newId)
   const ceremonies = createCeremonies(rp, challenges)
   const ofPasskeys = { store, rp, challenges, ceremonies, mode: config.MFA }

@@ -33,6 +33,7 @@ const outcomes: Record<string, Row> = {
   'GET /.well-known/change-password': [302, 302, 302],
   'GET /favicon.ico': [200, 200, 200],
   'GET /.well-known/revocations': [200, 200, 200],
+  'GET /.well-known/webauthn': [200, 200, 200],
   'GET /.well-known/oauth-authorization-server': [200, 200, 200],
   'GET /oauth/authorize': ['validation_failed', 'validation_failed', 'validation_failed'],
   // A user's token is no client authentication.

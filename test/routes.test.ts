@@ -10,6 +10,7 @@ const publicRoutes = [
   'OPTIONS /health/ready',
   'GET /.well-known/jwks.json',
   'GET /.well-known/revocations',
+  'GET /.well-known/webauthn',
   'GET /.well-known/oauth-authorization-server',
   'GET /oauth/authorize',
   'POST /oauth/token',

@@ -16,6 +16,7 @@ export const rules: ((values: Values) => string[])[] = [
   weakSecrets,
   refusedInProduction,
   badOrigins,
+  badRelated,
   badHosts,
   badProxies,
   badUrls,
@@ -32,11 +33,15 @@ const schemas = Object.entries(Environment.properties as Record<string, TSchema>
 const century = 36_500 * 86_400 // seconds
 
 /** `null` is no valid origin here: every sandboxed frame has it. */
-function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Values): string[] {
-  const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
-  const origins = String(CORS_ORIGINS)
+const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
+
+const listIn = (text: unknown) =>
+  String(text)
     .split(',')
     .flatMap((item) => item.trim() || [])
+
+function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Values): string[] {
+  const origins = listIn(CORS_ORIGINS)
   const isUrl = typeof PUBLIC_URL !== 'string' || URL.canParse(PUBLIC_URL)
   return [
     ...(isUrl ? [] : ['PUBLIC_URL must be an origin such as https://auth.example.org']),
@@ -46,13 +51,24 @@ function badOrigins({ PUBLIC_URL, CORS_ORIGINS }: Values): string[] {
   ]
 }
 
+/** Plain http could be anyone in the network. The answers of passkeys are compared with each origin as it is written. */
+function badRelated({ PUBLIC_URL, RELATED_ORIGINS }: Values): string[] {
+  const isSecure = String(PUBLIC_URL).startsWith('https:')
+  // A wildcard would match nothing.
+  const isRelated = (text: string) =>
+    isOrigin(text) && !text.includes('*') && (!isSecure || text.startsWith('https:'))
+  return listIn(RELATED_ORIGINS).every(isRelated)
+    ? []
+    : [
+        'RELATED_ORIGINS must be origins such as https://app.example.org, separated by commas, and https if PUBLIC_URL is',
+      ]
+}
+
 /** A host is written as a browser writes it, because requests are compared with it. The cookies of PUBLIC_URL are others. */
 function badHosts({ PUBLIC_URL, FORWARD_AUTH_HOSTS }: Values): string[] {
   const isUrl = typeof PUBLIC_URL === 'string' && URL.canParse(PUBLIC_URL)
   const { protocol, hostname } = new URL(isUrl ? PUBLIC_URL : 'http://localhost')
-  const hosts = String(FORWARD_AUTH_HOSTS)
-    .split(',')
-    .flatMap((item) => item.trim() || [])
+  const hosts = listIn(FORWARD_AUTH_HOSTS)
   const isHost = (text: string) => {
     const url = `${protocol}//${text}`
     // A wildcard would match nothing.

@@ -37,6 +37,7 @@ t.test('an empty environment is a working development configuration', (t) => {
     ARGON2_MEMORY: 19_456,
     TRUST_PROXY: ['loopback'],
     CORS_ORIGINS: [],
+    RELATED_ORIGINS: [],
   })
   t.ok(Object.isFrozen(config))
   t.end()
@@ -168,6 +169,17 @@ t.test('an origin that could never match, or matches too much, is refused', (t) 
     t.match(faults({ CORS_ORIGINS: origin }), 'CORS_ORIGINS', origin)
   }
   t.equal(faults({ CORS_ORIGINS: 'https://app.example.org, http://localhost:4321' }), '')
+  for (const origin of [
+    '*',
+    'null',
+    'app.example.org',
+    'https://app.example.org/',
+    'https://*.a.b',
+  ])
+    t.match(faults({ RELATED_ORIGINS: origin }), 'RELATED_ORIGINS', origin)
+  const PUBLIC_URL = 'https://auth.example.org'
+  t.match(faults({ PUBLIC_URL, RELATED_ORIGINS: 'http://a.example' }), 'RELATED_ORIGINS', 'http')
+  t.equal(faults({ PUBLIC_URL, RELATED_ORIGINS: 'https://a.example,https://b.example' }), '')
   t.match(faults({ PUBLIC_URL: 'https://a:99999' }), 'PUBLIC_URL')
   t.end()
 })

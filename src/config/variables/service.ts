@@ -36,4 +36,8 @@ export const service = {
     '',
   ),
   CORS_ORIGINS: List('origins of browser frontends on other hosts, separated by commas', ''),
+  RELATED_ORIGINS: List(
+    'other origins that may use the passkeys of PUBLIC_URL (WebAuthn §5.11), separated by commas; with its scheme',
+    '',
+  ),
 }

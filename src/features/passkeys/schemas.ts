@@ -158,6 +158,11 @@ export const RequestOptions = Type.Object(
 )
 export type RequestOptions = Static<typeof RequestOptions>
 
+export const RelatedOrigins = Type.Object(
+  { origins: Type.Array(Type.String()) },
+  { title: 'RelatedOrigins' },
+)
+
 export const CreationOptionsReply = Type.Object(
   { status: Type.Literal('success'), options: CreationOptions },
   { title: 'PasskeyCreationOptionsReply' },
