@@ -98,15 +98,46 @@ t.test('an Astro site logs its users in', async (t) => {
     t.ok((await context.cookies()).some(({ name }) => name === 'session'))
   })
 
-  await t.test('shows a picture before it is uploaded, and uploads it', async (t) => {
-    const file = { name: 'me.png', mimeType: 'image/png', buffer: await picture('png') }
+  const files = {
+    picture: { name: 'me.png', mimeType: 'image/png', buffer: await picture('png') },
+    readme: { name: 'README.md', mimeType: 'text/markdown', buffer: Buffer.from('# I am <b>Ada') },
+  }
+
+  await t.test('shows a picture and a README, and uploads them with progress', async (t) => {
     await page.goto(`${site}/app`)
-    await page.getByLabel('Picture').setInputFiles(file)
+    // Slow enough to see it: the README takes more than a second.
+    const network = await context.newCDPSession(page)
+    const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 60_000 }
+    await page.getByLabel('Picture').setInputFiles(files.picture)
     await page.getByAltText('Preview of the picture').waitFor({ state: 'visible' })
+    const long = { ...files.readme, buffer: Buffer.from('# I am <b>Ada\n'.repeat(8_000)) }
+    await page.getByLabel('README', { exact: true }).setInputFiles(long)
+    await page.getByLabel('Preview of the README').getByText('# I am <b>Ada').waitFor()
+    await page.evaluate(`{
+      const seen = (globalThis.seen = [])
+      const bar = document.querySelector('progress')
+      new MutationObserver(() => seen.push(bar.value)).observe(bar, { attributes: true })
+    }`)
+    await network.send('Network.emulateNetworkConditions', slow)
     await page.getByRole('button', { name: 'Upload' }).click()
-    await page.waitForURL(`${site}/app`)
-    t.equal(count('POST /api/upload_profile_pic'), 1)
-    t.equal(await page.locator('[role=alert]').count(), 0)
+    const isUnderWay = 'seen.some((value) => value > 0 && value < 1)'
+    await until(() => page.evaluate<boolean>(isUnderWay), 'the progress of an upload')
+    await network.send('Network.emulateNetworkConditions', { ...slow, uploadThroughput: -1 })
+    await page.waitForURL(`${site}/app?uploaded`)
+    t.equal(await page.getByRole('status').innerText(), 'Uploaded.')
+    t.equal(await page.locator('progress').isVisible(), false)
+    t.strictSame([count('POST /api/upload_profile_pic'), count('POST /api/upload_readme')], [1, 1])
+  })
+
+  await t.test('says what is wrong with a file, and keeps the page', async (t) => {
+    await page.getByLabel('Picture').setInputFiles({ ...files.readme, name: 'me.png' })
+    await page.getByRole('button', { name: 'Upload' }).click()
+    await page
+      .getByRole('status')
+      .getByText(/picture|image/i)
+      .waitFor()
+    t.equal(page.url(), `${site}/app?uploaded`)
+    t.ok(await page.getByRole('button', { name: 'Upload' }).isEnabled())
   })
 
   await t.test('the session has the address of the browser, whatever it forges', async (t) => {
@@ -123,6 +154,25 @@ t.test('an Astro site logs its users in', async (t) => {
     const text = await other.locator('main').innerText()
     t.match(text, /This browser: Forger from 127\.0\.0\.1/, 'and it works without a script')
     t.notMatch(text, '203.0.113.9')
+    await other.goto(`${site}/app`)
+    await other.getByLabel('Picture').setInputFiles(files.picture)
+    await other.getByLabel('README', { exact: true }).setInputFiles(files.readme)
+    await other.getByRole('button', { name: 'Upload' }).click()
+    await other.waitForURL(`${site}/app?uploaded`)
+    t.equal(await other.getByRole('status').innerText(), 'Uploaded.')
+    await other.getByLabel('Picture').setInputFiles({ ...files.readme, name: 'me.png' })
+    await other.getByRole('button', { name: 'Upload' }).click()
+    t.match(await other.locator('[role=alert]').innerText(), /picture|image/i)
+
+    await page.goto(`${site}/app/sessions`)
+    const row = page.locator('li').filter({ hasText: 'Forger' })
+    await row.getByRole('button', { name: 'End this session' }).click()
+    await page.getByRole('listitem').filter({ hasText: 'Forger' }).waitFor({ state: 'detached' })
+    await until(async () => {
+      await other.goto(`${site}/app`)
+      return other.url().includes('/login')
+    }, 'the site to refuse a session that was ended in the list')
+    await forger.close()
   })
 
   await t.test('a logout elsewhere counts within a second', async (t) => {

@@ -1,6 +1,7 @@
 export type * from './api.js'
 export { createClient, type Client, type ClientEvent, type ClientOptions } from './client.js'
 export { GatehouseError, type Code } from './errors.js'
+export { sendForm } from './form.js'
 export { createRedirectLogin, type RedirectOptions, type RedirectRequest } from './redirect.js'
 export type { Tokens } from './tokens.js'
 export type { Progress } from './upload.js'
