@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { ada } from './app.js'
+import { writeCertificate } from './certificate.js'
 import { cluster } from './cluster.js'
 import { statementsAt, testDatabase } from './database.js'
 import { echoApp } from './echo-app.js'
@@ -30,19 +29,6 @@ const files: Record<Proxy, string> = {
 }
 
 type Setting = { port: number; instances: number[]; apps: number[]; folder: string }
-
-/** A certificate and its key, which no browser trusts. */
-async function writeCertificate(folder: string): Promise<void> {
-  const [key, cert] = [join(folder, 'key'), join(folder, 'cert')]
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const subject = `subjectAltName=${Object.values(names)
-    .map((name) => `DNS:${name}`)
-    .join()}`
-  const to = ['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=test', '-addext', subject]
-  await promisify(execFile)('openssl', ['req', '-x509', ...kind, ...to])
-  const both = [await readFile(cert, 'utf8'), await readFile(key, 'utf8')].join('')
-  await writeFile(join(folder, 'pem'), both)
-}
 
 /** What is different in a test: [from, to]. Each must be in the recipe. */
 const changes: Record<Proxy, (setting: Setting) => [from: string, to: string][]> = {
@@ -108,7 +94,7 @@ export async function behindManyHosts(
   const servers = await cluster(t, [shared, shared, shared])
   const apps = [await echoApp(t), await echoApp(t), await echoApp(t)]
   const folder = await scratch(t)
-  await writeCertificate(folder)
+  await writeCertificate(folder, Object.values(names))
   const instances = servers.map(({ origin }) => Number(new URL(origin).port))
   const setting = { port, instances, apps: apps.map((app) => app.port), folder }
   const lua = await recipe('haproxy.lua', [['gatehouse:3000', `127.0.0.1:${instances[2]}`]])
@@ -143,7 +129,14 @@ export async function send(
     method = 'GET',
     headers = {},
     body,
-  }: { method?: string; headers?: Record<string, string>; body?: string } = {},
+    from,
+  }: {
+    method?: string
+    headers?: Record<string, string>
+    body?: string
+    /** The address of the client, which is one of this machine. */
+    from?: string
+  } = {},
 ) {
   const { host, hostname, port } = new URL(origin)
   return new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: string }>(
@@ -152,6 +145,8 @@ export async function send(
         {
           ...{ host: '127.0.0.1', port, path, method, agent, servername: hostname },
           headers: { host, ...headers },
+          ...(from !== undefined && { localAddress: from, agent: false }),
+          rejectUnauthorized: false,
         },
         (answer) => {
           text(answer).then(
