@@ -33,9 +33,9 @@ const press = (page: Page, button: string) => page.getByRole('button', { name: b
 /** Less than the test may take in all. */
 const timeout = 20_000
 
-async function logInAtGatehouse(page: Page) {
-  await page.getByLabel('E-mail address, username or mobile number').fill(bob.email)
-  await page.getByLabel('Password').fill(bob.password)
+async function logInAtGatehouse(page: Page, user = bob) {
+  await page.getByLabel('E-mail address, username or mobile number').fill(user.email)
+  await page.getByLabel('Password').fill(user.password)
   await press(page, 'Log in')
 }
 
@@ -163,6 +163,7 @@ t.test('the guide logs in by the hosted pages alone, without a script', async (t
   await page.getByLabel('E-mail address').fill(ada.email)
   await page.getByLabel('Password').fill(ada.password)
   await press(page, 'Register')
+  await logInAtGatehouse(page, ada)
   await press(page, 'Continue')
   const key = await page.locator('code').first().innerText()
   await page.getByLabel('Code').fill(codeOf(key.replaceAll(' ', '')))
