@@ -111,7 +111,7 @@ t.test('a login by the pages of Gatehouse leads back to the page of the site', a
 t.test(
   'a code from another browser, an altered state and another issuer are refused',
   async (t) => {
-    const { openBrowser, authorize, sent } = await startSite(t)
+    const { openBrowser, authorize, sent, clock } = await startSite(t)
     const [mine, other] = [openBrowser(), openBrowser()]
     const back = await authorize((await mine.visit('/login?next=/app')).location)
     const isRefused = async (browser: typeof mine, address: string, text: RegExp) => {
@@ -159,9 +159,23 @@ t.test(
       /has expired/,
     )
     t.equal((await mine.visit(back)).location, '/app')
+    clock.now = () => Date.now() + 6_000
     await isRefused(mine, back, /has expired/)
   },
 )
+
+t.test('a callback that is loaded again at once logs in once', async (t) => {
+  const { openBrowser, authorize, sent } = await startSite(t)
+  const { visit } = openBrowser()
+  const back = await authorize((await visit('/login?next=/app')).location)
+  const answers = await Promise.all([visit(back), visit(back)])
+  t.strictSame(
+    answers.map(({ location }) => location),
+    ['/app', '/app'],
+  )
+  t.strictSame(sent, ['/oauth/token'])
+  t.equal((await visit('/app')).status, 200)
+})
 
 t.test('many tabs log in at the same time', async (t) => {
   const { openBrowser, authorize } = await startSite(t)

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { GatehouseError } from '../errors.js'
 import type { Fetch } from '../send.js'
+import type { Tokens } from '../tokens.js'
 import type { VisitorCookies } from './cookies.js'
+import { createFlights } from './flights.js'
 import { createLoginState, readLoginState } from './login-state.js'
 import { nextPage } from './paths.js'
 import { redirectTo, sendProblem, unavailable } from './replies.js'
@@ -15,6 +17,7 @@ type Options = {
   publicUrl: string
   issuer: string
   requestTokens: TokenEndpoint
+  now: () => number
 }
 
 type Page = Pick<Context, 'url'>
@@ -25,8 +28,11 @@ const isProvider = /^[a-z][a-z0-9_-]{0,31}$/
 const maxPage = 500
 
 /** A login by Gatehouse's own pages: the authorization code flow with PKCE (docs/another-host.md). */
-export function createHostedLogin({ hosted, base, publicUrl, issuer, requestTokens }: Options) {
+export function createHostedLogin({ hosted, base, publicUrl, issuer, ...options }: Options) {
+  const { requestTokens, now } = options
   const { clientId, loginPath, callbackPath } = hosted
+  // A page that is loaded again sends its code again, and a code that is used twice ends the login.
+  const share = createFlights<Tokens>(now)
 
   return {
     /** Sends the browser to Gatehouse, or with `?provider=` on to that provider. */
@@ -63,7 +69,8 @@ export function createHostedLogin({ hosted, base, publicUrl, issuer, requestToke
       try {
         const { verifier: code_verifier } = login
         const form = { code, code_verifier, redirect_uri: redirectUri(url) }
-        cookies.store(await requestTokens({ grant_type: 'authorization_code', ...form }, fetch))
+        const exchange = () => requestTokens({ grant_type: 'authorization_code', ...form }, fetch)
+        cookies.store(await share(`${login.verifier} ${code}`, exchange))
         return redirectTo(login.page)
       } catch (error) {
         if (!(error instanceof GatehouseError) || error.code === 'invalid_client') throw error

@@ -48,7 +48,7 @@ export function createMiddleware({ settings, url, verifier, ...options }: Option
     hosted &&
     createTokenEndpoint(url, { clientId: hosted.clientId, secret: options.clientSecret }, now)
   const hostedLogin =
-    requestTokens && createHostedLogin({ hosted, base, publicUrl, issuer, requestTokens })
+    requestTokens && createHostedLogin({ hosted, base, publicUrl, issuer, requestTokens, now })
   const renew = createRenewals(url, now, refreshBy)
 
   return async (context: Context, next: () => Promise<Response>): Promise<Response> => {
