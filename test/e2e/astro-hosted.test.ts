@@ -166,7 +166,7 @@ t.test('the guide logs in by the hosted pages alone, without a script', async (t
   await logInAtGatehouse(page, ada)
   await press(page, 'Continue')
   const key = await page.locator('code').first().innerText()
-  await page.getByLabel('Code').fill(codeOf(key.replaceAll(' ', '')))
+  await page.getByRole('textbox', { name: 'Code' }).fill(codeOf(key.replaceAll(' ', '')))
   await press(page, 'Log in')
   await page.getByRole('link', { name: 'Continue' }).click()
   await page.waitForURL(`${site}/app?x=1`)

@@ -30,7 +30,7 @@ export async function startAstro(t: Test, { site, port, base = '/', ...options }
   const folder = await mkdtemp(`${example}/.astro/site-`)
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   for (const name of await readdir(example)) {
-    if (['node_modules', 'dist', '.astro'].includes(name)) continue
+    if (['node_modules', 'dist', '.astro'].includes(name) || name.endsWith('.md')) continue
     await cp(join(example, name), join(folder, name), { recursive: true })
   }
   await install(folder)
