@@ -107,10 +107,11 @@ t.test('an Astro site logs its users in', async (t) => {
     await page.goto(`${site}/app`)
     // Slow enough to see it: the README takes more than a second.
     const network = await context.newCDPSession(page)
-    const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 60_000 }
+    const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 30_000 }
     await page.getByLabel('Picture').setInputFiles(files.picture)
     await page.getByAltText('Preview of the picture').waitFor({ state: 'visible' })
-    const long = { ...files.readme, buffer: Buffer.from('# I am <b>Ada\n'.repeat(8_000)) }
+    const text = `# I am <b>Ada\n\n${'I write. '.repeat(6_000)}`
+    const long = { ...files.readme, buffer: Buffer.from(text) }
     await page.getByLabel('README', { exact: true }).setInputFiles(long)
     await page.getByLabel('Preview of the README').getByText('# I am <b>Ada').waitFor()
     await page.evaluate(`{
