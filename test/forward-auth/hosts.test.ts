@@ -142,11 +142,12 @@ t.test('on the host of an app no other origin counts, also none that the API tru
   const browser = openBrowser(service)
   await logInAt(service, browser)
   const cookie = browser.cookieOf(app1)
-  for (const headers of [
+  const origins: Record<string, string>[] = [
     { origin: `https://${app2}`, 'sec-fetch-site': 'same-site' },
     { origin: `https://${app2}` },
     { origin: `https://${authHost}` },
-  ]) {
+  ]
+  for (const headers of origins) {
     for (const method of ['POST', 'GET']) {
       const answer = await service.ask(app1, { cookie, method, headers })
       t.match(answer.json(), { code: 'cross_site_request' }, `${method} ${headers.origin}`)
