@@ -152,11 +152,17 @@ t.test('a login by a provider asks for the factor too', async (t) => {
   t.match([stolen.status, stolen.location], [303, '/login'], 'another browser has to start again')
   const done = await visitor.home.post(
     '/login/verify',
-    { challenge, code: codeOf(body.key), next: '/welcome' },
+    { challenge, code: codeOf(body.key), trust: 'on', next: '/welcome' },
     from,
   )
   t.match([done.status, done.location], [303, '/welcome'])
   t.same(claimsOf(visitor.cookie('session')).amr, ['otp', 'mfa'])
+  const comeTo = async (target: string) => {
+    await visitor.home.post('/logout', {}, from)
+    return visitor.comeBack(await visitor.arrive('oidc', person, target), { html: true })
+  }
+  t.equal((await comeTo('/welcome')).status, 303, 'the device is trusted')
+  t.match(await comeTo('/device'), { status: 403, html: /Confirm your login/ }, 'but not there')
 })
 
 t.test('after a provider, a trusted device is no factor where an app asks for one', async (t) => {
