@@ -53,10 +53,10 @@ export const loggedOut = () => new GatehouseError('invalid_token', 'Not logged i
 export async function errorOf(response: Response): Promise<GatehouseError> {
   const { status, headers } = response
   const body: unknown = await response.json().catch(() => undefined)
-  const reply = (body ?? {}) as Partial<Record<string, unknown>>
-  // RFC 6749 §5.2 has other names for the code and the message.
-  const { code = reply.error, message = reply.error_description } = reply
-  const { errors, challenge, methods } = reply
+  const fields = (body ?? {}) as Partial<Record<string, unknown>>
+  // The OAuth endpoints have names of their own (RFC 6749 §5.2).
+  const { code = fields.error, message = fields.error_description } = fields
+  const { errors, challenge, methods } = fields
   const retryAfter = Number(headers.get('retry-after') ?? NaN)
   const requestId = headers.get('x-request-id')
   return new GatehouseError(
