@@ -37,12 +37,13 @@ if (form && window.PublicKeyCredential && navigator.credentials) start()
 
 function start() {
   const button = form.querySelector('button')
-  const fault = form.querySelector('[role=alert]')
+  const fault = document.createElement('p')
   const kind = form.dataset.passkey
   let pending
   let renewal
 
   for (const text of document.querySelectorAll('[data-without-passkey]')) text.hidden = true
+  fault.setAttribute('role', 'alert')
   form.hidden = false
   button.addEventListener('click', press)
   window.addEventListener('pagehide', stop)
@@ -52,7 +53,7 @@ function start() {
   async function press(event) {
     event.preventDefault()
     button.disabled = true
-    fault.hidden = true
+    fault.remove()
     try {
       await (kind === 'add' ? add() : logIn())
     } catch (error) {
@@ -60,7 +61,7 @@ function start() {
         error instanceof Refusal
           ? error.message
           : (sentences[error.name] ?? 'The passkey did not work. Try again.')
-      fault.hidden = false
+      form.append(fault)
       offer()
     }
     button.disabled = false
