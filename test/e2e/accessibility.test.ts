@@ -3,13 +3,15 @@ import t, { type Test } from 'tap'
 import { violationsOf } from '../support/axe.js'
 import { ada, listeningApp, signUp } from '../support/app.js'
 import { openBrowser, openPage } from '../support/browser.js'
+import { addPasskey } from '../support/passkeys.js'
 
 const screenshots = process.env.SCREENSHOTS
 if (screenshots) mkdirSync(screenshots, { recursive: true })
 
 const env = { GITHUB_CLIENT_ID: 'an-id', GITHUB_CLIENT_SECRET: 'a-secret' }
 const { app, origin } = await listeningApp(t, { env })
-await signUp(app, { ...ada, name: 'Ada Lovelace', username: 'ada' })
+const login = await signUp(app, { ...ada, name: 'Ada Lovelace', username: 'ada' })
+await addPasskey({ app }, login)
 const browser = await openBrowser(t)
 
 const devices = {
@@ -40,7 +42,7 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
     t.strictSame(await page.evaluate(coveredByFocus), [], `${what}: the focus ring covers no text`)
   }
 
-  const submit = (button: string) => page.locator('main').getByRole('button', { name: button })
+  const submit = (name: string) => page.locator('main').getByRole('button', { name, exact: true })
   for (const [what, path] of Object.entries({
     home: '/',
     login: '/login?next=/welcome',
@@ -82,6 +84,10 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
   await submit('Send it again').click()
   await check('forgot-sent-again')
 
+  await page.goto(`${origin}/login`)
+  await submit('Log in with a passkey').click()
+  await page.locator('[role=alert]:visible').waitFor()
+  await check('login-passkey-refused')
   await page.goto(`${origin}/welcome`)
   await page.getByLabel('E-mail address, username or mobile number').fill('ada')
   await page.getByLabel('Password').fill('wrong horse battery')
@@ -97,6 +103,14 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
   await submit('Delete my account for ever').click()
   await page.getByLabel('Present password').waitFor()
   await check('account-delete-refused')
+  await page.goto(`${origin}/account/passkeys`)
+  await check('account-passkeys')
+  await submit('Add a passkey').click()
+  await page.getByRole('button', { name: 'Make the passkey' }).waitFor()
+  await check('account-passkeys-add')
+  await submit('Make the passkey').click()
+  await page.locator('[role=alert]:visible').waitFor()
+  await check('account-passkeys-add-refused')
   await page.goto(`${origin}/welcome/api-keys`)
   await check('api-keys')
   await page.getByLabel('What is it for?').fill('backup')

@@ -34,7 +34,7 @@ t.test('a site on another host logs its users in and out, in a browser', async (
   const logIn = async (password: string) => {
     await page.getByLabel('E-mail address, username or mobile number').fill(ada.email)
     await page.getByLabel('Password').fill(password)
-    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('button', { name: 'Log in', exact: true }).click()
   }
   await logIn('wrong horse battery')
   t.equal(await page.locator('[role=alert]').innerText(), 'Invalid credentials.')

@@ -6,12 +6,13 @@ import { openBrowser, openPage } from '../support/browser.js'
 import { send } from '../support/many-hosts.js'
 import { until } from '../support/until.js'
 
-const press = (page: Page, button: string) => page.getByRole('button', { name: button }).click()
+const press = (page: Page, button: string | RegExp) =>
+  page.getByRole('button', { name: button }).click()
 
 async function fill(page: Page, name: string) {
   await page.getByLabel(name).fill(ada.email)
   await page.getByLabel('Password').fill(ada.password)
-  await press(page, 'Log in')
+  await press(page, /^Log in$/)
 }
 
 const form = { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html' }

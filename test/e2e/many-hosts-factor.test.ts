@@ -24,7 +24,7 @@ for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
       await sql('update totp_factors set last_step = 0')
       await of.getByRole('textbox', { name: 'Code' }).fill(codeOf(key))
       if (trust) await of.getByLabel('Do not ask on this device').check()
-      await of.getByRole('button', { name: 'Log in' }).click()
+      await of.getByRole('button', { name: 'Log in', exact: true }).click()
     }
 
     await t.test('a user without one is led to the page that adds it', async (t) => {

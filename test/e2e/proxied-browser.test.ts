@@ -13,7 +13,7 @@ for (const name of ['nginx', 'caddy', 'haproxy', 'apache'] as const) {
       t.equal(new URL(page.url()).pathname, '/login')
       await page.getByLabel('E-mail address, username or mobile number').fill(ada.email)
       await page.getByLabel('Password').fill(ada.password)
-      await page.getByRole('button', { name: 'Log in' }).click()
+      await page.getByRole('button', { name: 'Log in', exact: true }).click()
       t.equal(page.url(), wanted)
       t.equal(await page.locator('h1').innerText(), isAda.name)
 

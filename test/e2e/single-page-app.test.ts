@@ -35,7 +35,7 @@ async function start(t: Test, host = 'localhost', register?: Register) {
 async function logIn(page: Page, email: string, password: string) {
   await page.getByLabel('E-mail address').fill(email)
   await page.getByLabel('Password').fill(password)
-  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('button', { name: 'Log in', exact: true }).click()
 }
 
 t.test('a single-page app of another origin logs its users in and out', async (t) => {
@@ -66,10 +66,10 @@ t.test('a single-page app of another origin logs its users in and out', async (t
   const other = await context.newPage()
   await other.goto(site)
   await other.getByRole('button', { name: 'Log out' }).click()
-  await other.getByRole('button', { name: 'Log in' }).waitFor()
-  await page.getByRole('button', { name: 'Log in' }).waitFor()
+  await other.getByRole('button', { name: 'Log in', exact: true }).waitFor()
+  await page.getByRole('button', { name: 'Log in', exact: true }).waitFor()
   await page.reload()
-  await page.getByRole('button', { name: 'Log in' }).waitFor()
+  await page.getByRole('button', { name: 'Log in', exact: true }).waitFor()
   t.equal(await page.locator('#account').isVisible(), false, 'each tab is logged out')
 
   for (const path of ['/serve.js', '/client/../../../package.json', '/README.md'])
@@ -117,16 +117,16 @@ t.test('a single-page app on another site works without third-party cookies', as
   const { page, context, complaints } = await openPage(await openBrowser(t))
   const own = `${site}/redirect.html`
   const isIn = (tab: Page) => tab.getByText(`You are logged in as ${ada.email}`).waitFor()
-  const isOut = (tab: Page) => tab.getByRole('button', { name: 'Log in' }).waitFor()
+  const isOut = (tab: Page) => tab.getByRole('button', { name: 'Log in', exact: true }).waitFor()
 
   await page.goto(`${own}?report=1#all`)
   await isOut(page)
   t.equal(page.url(), `${own}?report=1#all`)
-  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('button', { name: 'Log in', exact: true }).click()
   await page.waitForURL(`${origin}/login?**`)
   await page.getByLabel('E-mail address').fill(ada.email)
   await page.getByLabel('Password').fill(ada.password)
-  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('button', { name: 'Log in', exact: true }).click()
   await isIn(page)
   t.equal(page.url(), `${own}?report=1#all`)
 

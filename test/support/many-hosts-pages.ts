@@ -15,7 +15,7 @@ export async function openSecurePage(t: Test) {
 export async function logIn(page: Page) {
   await page.getByLabel('E-mail address, username or mobile number').fill(ada.email)
   await page.getByLabel('Password').fill(ada.password)
-  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('button', { name: 'Log in', exact: true }).click()
 }
 
 export const cookiesOf = async (context: BrowserContext, origin: string) =>

@@ -1,0 +1,2 @@
+import face = require('../dist/astro/callback-route.js')
+export = face

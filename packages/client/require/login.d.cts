@@ -1,0 +1,2 @@
+import face = require('../dist/astro/login-route.js')
+export = face
