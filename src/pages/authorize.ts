@@ -6,7 +6,6 @@ import { asksForFactor } from '../features/authorization/request.js'
 import { AppError } from '../errors.js'
 import { actorOf, type Caller } from '../http/caller.js'
 import type { SafeNext } from '../http/next.js'
-import { isDevicePage } from './device.js'
 import { pageReplies, tags, withNext } from './forms.js'
 import type { SendPage } from './layout.js'
 import { compileView } from './views.js'
@@ -96,10 +95,13 @@ export function redirectAfterForm(reply: FastifyReply, send: SendPage, target: s
   return send(reply, 200, { title: 'You are logged in', refresh: target, content })
 }
 
+/** The pages that need a recent login with every factor. */
+const ownFactorPages = /^\/(device|second-factor|account\/passkeys)(\?|$)/
+
 /** Where an app or a page asks for the second factor itself, a trusted device stands for none. */
 export function distrustDevice({ marks }: Caller, target: string): void {
-  if (isDevicePage(target) || (isAuthorization(target) && asksForFactor(target)))
-    delete marks?.trusted
+  const asks = isAuthorization(target) ? asksForFactor(target) : ownFactorPages.test(target)
+  if (asks) delete marks?.trusted
 }
 
 /** Whether the target after a login is the authorization endpoint. */

@@ -39,9 +39,6 @@ const late =
 const Code = Type.Optional(Type.String({ maxLength: 64 }))
 const Answer = Type.Object({ confirmation: Text, user_code: Code }, closed)
 
-/** Whether the target after a login is this page. It needs every factor, so a trusted device stands for none. */
-export const isDevicePage = (target: string) => /^\/device(\?|$)/.test(target)
-
 /** Where a user types the code of a device, and approves or denies what it asks (RFC 8628 §3.3). */
 export const devicePages: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
   const { deviceLogins, visitors, cookies, send } = options

@@ -192,6 +192,9 @@ t.test('after a provider, a trusted device is no factor where an app asks for on
   const authorization = '/oauth/authorize?client_id=shop'
   for (const [next, status] of [
     ['/welcome', 303],
+    ['/second-factors', 303],
+    ['/second-factor', 403],
+    ['/account/passkeys', 403],
     [authorization, 303],
     [`${authorization}&acr_values=mfa`, 403],
   ] as const) {
