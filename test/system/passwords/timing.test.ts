@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { ada, listeningApp, signUp } from '../../support/app.js'
 import { foreignHash } from '../../support/foreign-hashes.js'
+import { shuffle } from '../../support/random.js'
 
 // A few rounds find what a missing hash or a message sent in between would show; many, as far as a
 // remote attacker could average, with a bound to match.
@@ -9,13 +10,6 @@ const ROUNDS = isLong ? 200 : 31
 const bound = isLong ? 0.05 : 0.25
 
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0
-
-function shuffle<Item>(items: Item[]): Item[] {
-  return items
-    .map((item) => ({ item, place: Math.random() }))
-    .sort((a, b) => a.place - b.place)
-    .map(({ item }) => item)
-}
 
 type Bodies = Record<string, object>
 
