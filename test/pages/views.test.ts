@@ -65,6 +65,7 @@ const data: Record<string, [values: object, times: number]> = {
     { key: evil, apiKeys: [{ id: evil, name: evil, roles: [evil], expires: evil, used: evil }] },
     5,
   ],
+  'device.eta': [{ path: evil, user_code: evil, confirmation: evil, texts: [[evil, evil]] }, 9],
   'enrolment.eta': [{ qr: '', key: evil }, 1],
   'factor-state.eta': [{ totp: true, recovery_codes: evil }, 1],
   'recovery-codes.eta': [{ codes: [evil, evil], next: evil }, 3],

@@ -12,6 +12,7 @@ const routes = () => [...new Map(collected.map((route) => [nameOf(route), route]
 const isByOther = (route: Route) =>
   /^(POST \/api\/refresh|GET \/user\/refresh-token\/?)$/.test(nameOf(route)) ||
   route.speaks === 'oauth' ||
+  route.url.startsWith('/device') || // only the cookie of a browser counts there
   route.isForAny // forward-auth: an app may have services for users
 
 /** The part of a client that ask() uses. */
