@@ -1,4 +1,5 @@
-import { errors, help } from '../../src/errors.js'
+import { errors } from '../../src/errors.js'
+import { help } from '../../src/pages/reference/error-help.js'
 import { code, page, table } from './markdown.js'
 
 const intro = `An error is \`{"status":"error","code","message"}\`, with \`errors: [{field, message}]\` if fields are wrong:

@@ -1,4 +1,4 @@
-import { errors, help, type ErrorCode } from '../../errors.js'
+import { errors, type ErrorCode } from '../../errors.js'
 import {
   accessOf,
   isForAny,
@@ -11,6 +11,7 @@ import {
 import { examplesOf, type Examples } from './examples.js'
 import { objectOf } from '../../http/openapi/schemas.js'
 import { fieldOf, fieldsOf, type Field } from './fields.js'
+import { help } from './error-help.js'
 
 export type Reference = {
   version: string
