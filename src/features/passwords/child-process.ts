@@ -144,8 +144,7 @@ const unavailable = (reason: string) =>
   new AppError('unavailable', { cause: new Error(`the hashing process: ${reason}`) })
 
 /**
- * In the session of the service: Linux may share the CPU between sessions first, and priorities count in one alone
- * (sched(7), autogroup).
+ * In a group of its own, which the signals of a terminal do not reach.
  * @throws Error if the system has no room for it
  */
 function forkChild(entry: string, threads: number): ChildProcess {
@@ -155,6 +154,7 @@ function forkChild(entry: string, threads: number): ChildProcess {
     // JSON has no bytes.
     serialization: 'advanced',
     env: environmentFor(threads),
+    detached: true,
   })
   // When no file descriptor is free, Node creates no channel, and reports the error by an event.
   if ((child.send as unknown) === undefined) {
