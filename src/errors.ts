@@ -8,7 +8,7 @@ export const errors = {
   weak_password: [400, 'The password is not acceptable'],
   invalid_code: [400, 'The code or link is wrong, used or expired'],
   invalid_invitation: [400, 'The invitation is wrong, used or expired'],
-  invalid_grant: [400, 'The refresh token is wrong, used or expired'],
+  invalid_grant: [400, 'The code or token is wrong, used or expired'],
   unauthorized_client: [400, 'This client may not use this grant type'],
   authorization_pending: [400, 'The user has not answered yet'],
   slow_down: [400, 'The device asks too often'],
