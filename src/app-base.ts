@@ -40,6 +40,8 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   const services = await createServices(config, dependencies)
   const { converter, denials, denylist, failureDelay, keyring, lanes, limits } = services
   const { issued, outboxWorkers, passwords, replica, restorer, rotation, usage } = services
+  const denialsLoaded = replica.feed.start() // while the routes are registered
+  denialsLoaded.catch(() => undefined) // the start reports it
   const sessionCookies = createSessionCookies({
     publicUrl: config.PUBLIC_URL,
     corsOrigins,
@@ -93,7 +95,7 @@ export async function buildBase(config: Config, dependencies: Dependencies) {
   await app.register(keyMaintenance, { keyring, rotation, interval: keyCheckInterval, log })
   await app.register(schemeWatch, { failureDelay, passwords, log })
   app.addHook('onRoute', limits.settleAfter)
-  app.addHook('onReady', replica.feed.start)
+  app.addHook('onReady', () => denialsLoaded)
   app.addHook('onReady', () => endWithoutFactor(services.store, config.MFA))
   app.addHook('onClose', replica.feed.stop)
   app.addHook('onClose', restorer.stop)

@@ -57,8 +57,9 @@ function readConfig(): Config {
 }
 
 async function start(config: Config): Promise<void> {
-  logWarnings(log, config, process.env)
-  const { db, listenUrl, keysSecret } = await openResources(config, { log, closers })
+  const opening = openResources(config, { log, closers })
+  logWarnings(log, config, process.env) // while the database answers
+  const { db, listenUrl, keysSecret } = await opening
   const service = await buildApp(config, {
     db,
     listenUrl,

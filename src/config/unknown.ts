@@ -47,7 +47,10 @@ function nearest(name: string): string | undefined {
   return best?.each
 }
 
-/** Characters to insert, delete, replace or swap (Damerau and Levenshtein, optimal string alignment). */
+/**
+ * Characters to insert, delete, replace or swap (Damerau and Levenshtein, optimal string alignment).
+ * @returns Infinity soon if there are more than two
+ */
 function distance(one: string, other: string): number {
   let before: number[] = []
   let last = Array.from({ length: other.length + 1 }, (_, at) => at)
@@ -63,6 +66,8 @@ function distance(one: string, other: string): number {
         isSwap && row > 1 ? (before[column - 2] ?? 0) + 1 : Infinity,
       )
     }
+    // Both rows, because a swap continues the row before.
+    if (Math.min(...last, ...next) > 2) return Infinity
     before = last
     last = next
   }

@@ -76,5 +76,10 @@ export function requireServable(
 }
 
 /** Compares the numbers of two releases: 0.10.0 is newer than 0.9.0. A pre-release is not older than its release. */
-export const isOlder = (one: string, other: string) =>
-  one.localeCompare(other, 'en', { numeric: true }) < 0
+export function isOlder(one: string, other: string): boolean {
+  const [left, right] = [numbersOf(one), numbersOf(other)]
+  const at = left.findIndex((number, index) => number !== right[index])
+  return at !== -1 && (left[at] ?? 0) < (right[at] ?? 0)
+}
+
+const numbersOf = (release: string) => (/^[\d.]+/.exec(release)?.[0] ?? '').split('.').map(Number)

@@ -18,6 +18,7 @@ export const changesNothing = ({ routeOptions }: FastifyRequest): boolean =>
   routeOptions.config.isHeadOfGet === true
 
 type Path = { scope: FastifyInstance; methods: Set<string> }
+type Finder = ReturnType<typeof finderOf>
 
 /**
  * HEAD for every GET route, `Allow`, and 405 for another method on a known path. A GET route that changes
@@ -26,8 +27,9 @@ type Path = { scope: FastifyInstance; methods: Set<string> }
 export const methods = fp(
   async (app) => {
     const paths = new Map<string, Path>()
-    const finder = FindMyWay({ maxParamLength: 256 })
-    let overlapping = new Set<string>()
+    // Made when first needed, so a start is short.
+    let finder: Finder | undefined
+    let overlapping: Set<string> | undefined
 
     app.addHook('onRoute', function (route) {
       if (route.url === '*') return // the CORS plugin registers it for preflight requests
@@ -35,15 +37,11 @@ export const methods = fp(
       if (route.method === 'GET' && route.exposeHeadRoute !== false) this.route(headOf(route))
     })
 
-    app.addHook('onReady', async () => {
-      overlapping = overlapsOf([...paths.keys()])
-    })
-
     // Before the body is read and the token is checked, so that a 405 costs nothing and depends on the path alone.
     app.addHook('preParsing', (request, reply, _payload, done) => {
       const { method, routeOptions } = request
       const { url = '*' } = routeOptions
-      const path = url === '*' || overlapping.has(url) ? findPath(request.raw.url ?? '') : undefined
+      const path = url === '*' || overlaps(url) ? findPath(request.raw.url ?? '') : undefined
       if (!path || path.methods.has(method)) {
         done()
         return
@@ -59,17 +57,23 @@ export const methods = fp(
     function addMethod(scope: FastifyInstance, url: string, method: string): void {
       const path = paths.get(url)
       if (path) path.methods.add(method)
-      else {
-        const added = { scope, methods: new Set([method]) }
-        paths.set(url, added)
-        finder.on('GET', url, () => undefined, added)
-      }
+      else paths.set(url, { scope, methods: new Set([method]) })
     }
 
-    const findPath = (target: string) => finder.find('GET', target)?.store as Path | undefined
+    const overlaps = (url: string) =>
+      url.includes(':') && (overlapping ??= overlapsOf([...paths.keys()])).has(url)
+
+    const findPath = (target: string) =>
+      (finder ??= finderOf(paths)).find('GET', target)?.store as Path | undefined
   },
   { name: 'methods' },
 )
+
+function finderOf(paths: Map<string, Path>) {
+  const finder = FindMyWay({ maxParamLength: 256 })
+  for (const [url, path] of paths) finder.on('GET', url, () => undefined, path)
+  return finder
+}
 
 /**
  * The patterns that match a path with a route of its own: `/user/:uuid` matches `/user/logout`. Fastify

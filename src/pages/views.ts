@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Eta } from 'eta'
+import { Eta, type TemplateFunction } from 'eta'
 import { root } from '../config/root.js'
 
 declare const isMarkup: unique symbol
@@ -10,10 +10,11 @@ export type Markup = string & { readonly [isMarkup]: true }
 const folder = new URL('src/pages/views/', root)
 const eta = new Eta({ autoEscape: true, autoTrim: [false, 'nl'] })
 
-/** Compiles a template of views/. Call it when a module loads, so that a request only renders. */
+/** Reads a template of views/ when a module loads. It is compiled when it is first rendered, so a start is short. */
 export function compileView<Data extends object>(name: string): (data: Data) => Markup {
-  const template = eta.compile(readView(`${name}.eta`))
-  return (data) => eta.render(template, data) as Markup
+  const text = readView(`${name}.eta`)
+  let template: TemplateFunction | undefined
+  return (data) => eta.render((template ??= eta.compile(text)), data) as Markup
 }
 
 /** Reads a style sheet of views/ as one line. */

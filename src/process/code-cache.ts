@@ -16,8 +16,15 @@ const script = new Script(readFileSync(url, 'latin1'), {
   importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   ...(cachedData && { cachedData }),
 })
-const run = script.runInThisContext() as (require: NodeJS.Require, url: string) => void
-run(createRequire(url), url.href)
+const run = script.runInThisContext() as (require: typeof requireLazily, url: string) => void
+const require = createRequire(url)
+run(requireLazily, url.href)
+
+/** Fastify and prom-client load these modules of Node.js at once, and need them hardly ever. They take 15 ms. */
+function requireLazily(name: string): unknown {
+  if (!['http2', 'https'].includes(name.replace('node:', ''))) return require(name)
+  return new Proxy({}, { get: (_, key) => (require(name) as Record<PropertyKey, unknown>)[key] })
+}
 
 /** The file begins with the SHA-256 of the code, because V8 crashes on damaged code. */
 function readCode(file: URL): Buffer | undefined {
