@@ -20,7 +20,7 @@ const bands = [
   ['config/', 'db/', 'http/', 'log/'],
   ['features/'],
   ['pages/', 'compat/', 'forward-auth/'],
-  ['app.ts', 'app-base.ts', 'services.ts', 'shared-services.ts', 'store.ts', 'process/'],
+  ['app.ts', 'app-base.ts', 'services/', 'store.ts', 'process/'],
   ['commands/'],
   ['server.ts', 'cli.ts', 'operator-cli.ts', 'verify.ts'],
 ]
@@ -28,7 +28,7 @@ const bands = [
 const betweenFeatures = {
   regex: '^\\.\\./(\\.\\./)*(features/)?[^/]+/(service|repository)\\.js$',
   allowTypeImports: true,
-  message: 'Another feature is reached by `import type`; services.ts hands its instance over.',
+  message: 'Another feature is reached by `import type`; src/services hands its instance over.',
 }
 
 /** Forbids `names` to files that are `depth` folders below src. */
@@ -45,6 +45,7 @@ function forbid(names, depth) {
 
 function rulesOf(band, at) {
   const higher = bands.slice(at + 1).flat()
+  const wiresFeatures = band.includes('services/')
   return band
     .filter((name) => !name.startsWith('@'))
     .flatMap((name) =>
@@ -53,7 +54,12 @@ function rulesOf(band, at) {
         rules: {
           '@typescript-eslint/no-restricted-imports': [
             'error',
-            { patterns: [betweenFeatures, ...(higher.length > 0 ? [forbid(higher, depth)] : [])] },
+            {
+              patterns: [
+                ...(wiresFeatures ? [] : [betweenFeatures]),
+                ...(higher.length > 0 ? [forbid(higher, depth)] : []),
+              ],
+            },
           ],
         },
       })),

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { loadConfig } from '../../src/config/load.js'
 import { openResources } from '../../src/process/resources.js'
-import { createServices } from '../../src/services.js'
+import { createServices } from '../../src/services/services.js'
 import { inParallel, median } from './parallel.js'
 
 /** The services on the database of DATABASE_URL, or on a new one that is deleted afterwards. */

@@ -12,7 +12,7 @@ import { createHostTokens } from '../../src/forward-auth/host-tokens.js'
 import { forwardAuthRoutes } from '../../src/forward-auth/routes.js'
 import { isForwardedChange } from '../../src/forward-auth/original.js'
 import { openResources } from '../../src/process/resources.js'
-import { openSessions } from './services.js'
+import { openSessions } from './services/services.js'
 import { serve } from './serve.js'
 
 const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'))

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { defaultKeyDays, maxKeyDays } from '../features/api-keys/schemas.js'
 import { operator } from '../http/caller.js'
-import type { Services } from '../services.js'
+import type { Services } from '../services/services.js'
 import { addExamples } from './examples.js'
 import { findUser, noUser } from './find-user.js'
 import {

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { auditEvents } from '../features/audit/schemas.js'
-import type { Services } from '../services.js'
+import type { Services } from '../services/services.js'
 import { addExamples } from './examples.js'
 import { findUser } from './find-user.js'
 import { jsonFlag, printCells, printJson, readId, wholeNumber, type Print } from './output.js'

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { operator } from '../http/caller.js'
-import type { Services } from '../services.js'
+import type { Services } from '../services/services.js'
 import { addExamples } from './examples.js'
 import { collect, jsonFlag, printCells, printJson, type Print } from './output.js'
 import { withSentences } from './sentences.js'

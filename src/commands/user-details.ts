@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Account } from '../features/administration/schemas.js'
 import { operator } from '../http/caller.js'
-import type { Services } from '../services.js'
+import type { Services } from '../services/services.js'
 import { addExamples } from './examples.js'
 import { findUser, noUser } from './find-user.js'
 import { collect, jsonFlag, printCells, printJson, type Print } from './output.js'

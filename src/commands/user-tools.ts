@@ -1,5 +1,5 @@
 import type { Account } from '../features/administration/schemas.js'
-import type { Services } from '../services.js'
+import type { Services } from '../services/services.js'
 import type { Confirm } from './confirm.js'
 import type { Print } from './output.js'
 

@@ -10,7 +10,7 @@ import { stateOf, type UserTools } from './user-tools.js'
 import type { Account } from '../features/administration/schemas.js'
 import type { AdministrationService } from '../features/administration/service.js'
 import { operator } from '../http/caller.js'
-import type { Services } from '../services.js'
+import type { Services } from '../services/services.js'
 
 /** `gatehouse users …` */
 export function userCommands(tools: UserTools): Command {

@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { createServices } from '../../src/services.js'
+import { createServices } from '../../src/services/services.js'
 import type { Actor, Caller } from '../../src/http/caller.js'
 import { ada, keysSecret, signUp, type TestApp } from './app.js'
 import { claimsOf } from './oauth.js'

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { pino } from 'pino'
-import { createServices } from '../../src/services.js'
+import { createServices } from '../../src/services/services.js'
 import { keysSecret, type TestApp } from './app.js'
 
 type Service = Pick<TestApp, 'app' | 'db' | 'config'>

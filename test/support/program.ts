@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import { createProgram } from '../../src/commands/program.js'
 import { openRotation } from '../../src/commands/rotation.js'
 import { describeError } from '../../src/commands/sentences.js'
-import { createServices } from '../../src/services.js'
+import { createServices } from '../../src/services/services.js'
 import { keysSecret, type TestApp } from './app.js'
 
 type Answer = { code: number; out: string; errors: string }

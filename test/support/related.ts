@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { pino } from 'pino'
-import { createServices } from '../../src/services.js'
+import { createServices } from '../../src/services/services.js'
 import { keysSecret, type TestApp } from './app.js'
 import { addClient, claimsOf } from './oauth.js'
 

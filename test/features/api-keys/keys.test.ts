@@ -241,7 +241,7 @@ t.test('the owner is told of a new key, and once a week before its end', async (
   const messages = () =>
     sql<{ message: string }>(`select message from outbox where message like 'api%'`)
   t.same(await messages(), [{ message: 'api_key_created' }, { message: 'api_key_created' }])
-  const { createServices } = await import('../../../src/services.js')
+  const { createServices } = await import('../../../src/services/services.js')
   const { pino } = await import('pino')
   const { keysSecret } = await import('../../support/app.js')
   const { apiKeys } = await createServices(service.config, {

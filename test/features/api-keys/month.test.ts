@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import t from 'tap'
 import { operator } from '../../../src/http/caller.js'
-import { createServices } from '../../../src/services.js'
+import { createServices } from '../../../src/services/services.js'
 import { until } from '../../support/until.js'
 import { bearer, keysSecret, signUp, testApp } from '../../support/app.js'
 

@@ -1,25 +1,25 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
-import { systemClock, type Clock } from './concurrency/clock.js'
-import type { Config } from './config/load.js'
-import type { Pool } from './db/pool.js'
-import { createLiveKeys } from './features/api-keys/live-keys.js'
-import { createKeyLookup } from './features/api-keys/lookup.js'
-import { createDeviceMarks } from './features/limits/device.js'
-import { createReplica } from './features/denylist/replica.js'
-import { createRestorer } from './features/denylist/restorer.js'
-import { createLimits } from './features/limits/limits.js'
-import { createHashing, type Hashing } from './features/passwords/child-process.js'
-import { createFailureDelay } from './features/passwords/failure-delay.js'
-import { createPasswordHasher } from './features/passwords/hash.js'
-import { rememberKeys } from './features/passwords/remembered-keys.js'
-import { createLanes } from './concurrency/lanes.js'
-import { createPasswordPolicy } from './features/passwords/policy.js'
-import { createStore } from './store.js'
-import { createIssuedTokens } from './features/tokens/issued.js'
-import { createKeyring } from './features/tokens/keyring.js'
-import { createConfiguredRotation, hasFixedKey } from './features/tokens/configured-rotation.js'
-import { createTokenService } from './features/tokens/service.js'
+import { systemClock, type Clock } from '../concurrency/clock.js'
+import type { Config } from '../config/load.js'
+import type { Pool } from '../db/pool.js'
+import { createLiveKeys } from '../features/api-keys/live-keys.js'
+import { createKeyLookup } from '../features/api-keys/lookup.js'
+import { createDeviceMarks } from '../features/limits/device.js'
+import { createReplica } from '../features/denylist/replica.js'
+import { createRestorer } from '../features/denylist/restorer.js'
+import { createLimits } from '../features/limits/limits.js'
+import { createHashing, type Hashing } from '../features/passwords/child-process.js'
+import { createFailureDelay } from '../features/passwords/failure-delay.js'
+import { createPasswordHasher } from '../features/passwords/hash.js'
+import { rememberKeys } from '../features/passwords/remembered-keys.js'
+import { createLanes } from '../concurrency/lanes.js'
+import { createPasswordPolicy } from '../features/passwords/policy.js'
+import { createStore } from '../store.js'
+import { createIssuedTokens } from '../features/tokens/issued.js'
+import { createKeyring } from '../features/tokens/keyring.js'
+import { createConfiguredRotation, hasFixedKey } from '../features/tokens/configured-rotation.js'
+import { createTokenService } from '../features/tokens/service.js'
 
 export type Dependencies = {
   db: Pool
@@ -176,3 +176,5 @@ export async function createSharedServices(
     tokens,
   }
 }
+
+export type SharedServices = Awaited<ReturnType<typeof createSharedServices>>
