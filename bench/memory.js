@@ -102,6 +102,7 @@ function makeGroup(limit) {
   }
 }
 
+/** A client waits as it is told where the service is overloaded, as on a machine that does other work. */
 async function post(path, body, headers = {}) {
   const isForm = body instanceof FormData
   const answer = await fetch(origin + path, {
@@ -109,6 +110,10 @@ async function post(path, body, headers = {}) {
     headers: { ...(!isForm && { 'content-type': 'application/json' }), ...headers },
     body: isForm ? body : JSON.stringify(body),
   })
+  if (answer.status === 503) {
+    await sleep(Number(answer.headers.get('retry-after') ?? 1) * 1_000)
+    return post(path, body, headers)
+  }
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
   return answer.json()
 }
