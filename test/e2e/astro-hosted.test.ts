@@ -141,48 +141,50 @@ ${options.join('\n')}
 `
 }
 
-t.test('the guide logs in by the hosted pages alone, without a script', async (t) => {
-  const port = String(await freePort())
-  const site = `http://shop.localhost:${port}`
-  const { origin, forSite } = await startGatehouse(t, site, { MFA: 'required' })
-  await startAstro(t, {
-    ...{ site, port, env: forSite },
-    changes: [
-      { file: 'astro.config.mjs', change: () => guided(port) },
-      { file: 'src/pages/login.astro', change: () => undefined },
-    ],
-  })
-  const { page, context, complaints } = await openPage(await openBrowser(t), {
-    javaScriptEnabled: false,
-    viewport: { width: 390, height: 844 },
-  })
-  page.setDefaultTimeout(timeout)
+for (const command of ['build', 'dev']) {
+  t.test(`astro ${command}: the guide logs in without a script`, async (t) => {
+    const port = String(await freePort())
+    const site = `http://shop.localhost:${port}`
+    const { origin, forSite } = await startGatehouse(t, site, { MFA: 'required' })
+    await startAstro(t, {
+      ...{ site, port, isDevelopment: command === 'dev', env: forSite },
+      changes: [
+        { file: 'astro.config.mjs', change: () => guided(port) },
+        { file: 'src/pages/login.astro', change: () => undefined },
+      ],
+    })
+    const { page, context, complaints } = await openPage(await openBrowser(t), {
+      javaScriptEnabled: false,
+      viewport: { width: 390, height: 844 },
+    })
+    page.setDefaultTimeout(timeout)
 
-  await page.goto(`${site}/app?x=1`)
-  t.match(page.url(), `${origin}/login?next=`, 'the login page is that of Gatehouse')
-  await page.getByRole('link', { name: 'Register' }).last().click()
-  await page.getByLabel('E-mail address').fill(ada.email)
-  await page.getByLabel('Password').fill(ada.password)
-  await press(page, 'Register')
-  await logInAtGatehouse(page, ada)
-  await press(page, 'Continue')
-  const key = await page.locator('code').first().innerText()
-  await page.getByRole('textbox', { name: 'Code' }).fill(codeOf(key.replaceAll(' ', '')))
-  await press(page, /^Log in$/)
-  await page.getByRole('link', { name: 'Continue' }).click()
-  await page.waitForURL(`${site}/app?x=1`)
-  t.match(await page.locator('main').innerText(), 'You are logged in as')
-  const cookies = await context.cookies(site)
-  t.strictSame(cookies.map(({ name }) => name).sort(), [
-    'shop_login',
-    'shop_refresh',
-    'shop_session',
-  ])
-  t.ok(cookies.every(({ httpOnly, sameSite }) => httpOnly && sameSite === 'Lax'))
+    await page.goto(`${site}/app?x=1`)
+    t.match(page.url(), `${origin}/login?next=`, 'the login page is that of Gatehouse')
+    await page.getByRole('link', { name: 'Register' }).last().click()
+    await page.getByLabel('E-mail address').fill(ada.email)
+    await page.getByLabel('Password').fill(ada.password)
+    await press(page, 'Register')
+    await logInAtGatehouse(page, ada)
+    await press(page, 'Continue')
+    const key = await page.locator('code').first().innerText()
+    await page.getByRole('textbox', { name: 'Code' }).fill(codeOf(key.replaceAll(' ', '')))
+    await press(page, /^Log in$/)
+    await page.getByRole('link', { name: 'Continue' }).click()
+    await page.waitForURL(`${site}/app?x=1`)
+    t.match(await page.locator('main').innerText(), 'You are logged in as')
+    const cookies = await context.cookies(site)
+    t.strictSame(cookies.map(({ name }) => name).sort(), [
+      'shop_login',
+      'shop_refresh',
+      'shop_session',
+    ])
+    t.ok(cookies.every(({ httpOnly, sameSite }) => httpOnly && sameSite === 'Lax'))
 
-  await press(page, 'Log out')
-  await page.waitForURL(`${site}/`)
-  await page.goto(`${site}/app`)
-  t.match(page.url(), `${origin}/login?next=`)
-  t.strictSame(complaints, [])
-})
+    await press(page, 'Log out')
+    await page.waitForURL(`${site}/`)
+    await page.goto(`${site}/app`)
+    t.match(page.url(), `${origin}/login?next=`)
+    t.strictSame(complaints, [])
+  })
+}

@@ -19,12 +19,15 @@ type Options = {
   port: string
   env: Record<string, string>
   base?: string
+  /** Without a build, by `astro dev`. */
+  isDevelopment?: boolean
   /** Files of the copy that are another text, or without one are not there. */
   changes?: Change[]
 }
 
-/** A copy of examples/astro, built and started until the test ends. The packages that it needs are installed once. */
-export async function startAstro(t: Test, { site, port, base = '/', ...options }: Options) {
+/** A copy of examples/astro, started until the test ends. The packages that it needs are installed once. */
+export async function startAstro(t: Test, options: Options) {
+  const { site, port, base = '/', isDevelopment = false } = options
   // Inside, so that its packages are found as in the example itself.
   await mkdir(`${example}/.astro`, { recursive: true })
   const folder = await mkdtemp(`${example}/.astro/site-`)
@@ -40,12 +43,16 @@ export async function startAstro(t: Test, { site, port, base = '/', ...options }
     await (text === undefined ? rm(path) : writeFile(path, text))
   }
 
+  const bins = [folder, example].map((place) => join(place, 'node_modules/.bin'))
   const env = {
-    ...{ PATH: process.env.PATH, HOME: process.env.HOME, ASTRO_TELEMETRY_DISABLED: '1' },
-    ...{ SITE: site, BASE: base, ...options.env },
+    ...{ PATH: [...bins, process.env.PATH].join(':'), HOME: process.env.HOME },
+    ...{ ASTRO_TELEMETRY_DISABLED: '1', SITE: site, BASE: base, ...options.env },
   }
-  run('npx astro build', folder, env)
-  const child = spawn(process.execPath, ['dist/server/entry.mjs'], {
+  if (!isDevelopment) run('astro build', folder, env)
+  const [command, ...args] = isDevelopment
+    ? ['astro', 'dev', '--host', '127.0.0.1', '--port', port]
+    : ['node', 'dist/server/entry.mjs']
+  const child = spawn(command, args, {
     ...{ cwd: folder, stdio: 'inherit' },
     env: { ...env, HOST: '127.0.0.1', PORT: port },
   })

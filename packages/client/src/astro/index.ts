@@ -29,8 +29,8 @@ type Hooks = {
   'astro:config:setup': (options: {
     command: string
     config: Config
-    injectRoute: (route: { pattern: string; entrypoint: string; prerender: false }) => void
-    addMiddleware: (middleware: { order: 'pre'; entrypoint: string }) => void
+    injectRoute: (route: { pattern: string; entrypoint: URL; prerender: false }) => void
+    addMiddleware: (middleware: { order: 'pre'; entrypoint: URL }) => void
     // Astro's own type is that of Vite's whole configuration.
     updateConfig: (change: never) => unknown
   }) => void
@@ -74,18 +74,14 @@ export function gatehouse(options: GatehouseOptions = {}): { name: string; hooks
         const settings: Settings = { protect, loginPage, base: config.base, isSecure, hosted }
         if (hosted) {
           for (const [name, pattern] of Object.entries(routes))
-            injectRoute({
-              pattern,
-              entrypoint: `@gatehouse/client/astro/${name}`,
-              prerender: false,
-            })
+            injectRoute({ pattern, entrypoint: fileOf(`${name}-route`), prerender: false })
         }
         const vite = {
           plugins: [settingsPlugin(settings)],
           ssr: { noExternal: ['@gatehouse/client'] },
         }
         updateConfig({ vite } as never)
-        addMiddleware({ order: 'pre', entrypoint: '@gatehouse/client/astro/middleware' })
+        addMiddleware({ order: 'pre', entrypoint: fileOf('entry') })
       },
       'astro:config:done': ({ config, logger, injectTypes }) => {
         injectTypes({ filename: 'locals.d.ts', content: types })
@@ -97,6 +93,9 @@ export function gatehouse(options: GatehouseOptions = {}): { name: string; hooks
     },
   }
 }
+
+/** A module beside this one. Astro would look up the name of a package as `require` does, and development takes no CommonJS. */
+const fileOf = (name: string) => new URL(`./${name}.js`, import.meta.url)
 
 const virtual = 'virtual:gatehouse'
 

@@ -1,2 +1,0 @@
-import face = require('../dist/astro/callback-route.js')
-export = face

@@ -1,2 +1,0 @@
-import face = require('../dist/astro/login-route.js')
-export = face

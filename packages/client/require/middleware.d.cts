@@ -1,2 +1,0 @@
-import face = require('../dist/astro/entry.js')
-export = face
