@@ -209,9 +209,7 @@ t.test('a login by a provider begins at the provider', async (t) => {
 
 for (const is_public of [false, true]) {
   t.test(`the site renews its session ${is_public ? 'without' : 'by'} a secret`, async (t) => {
-    const { openBrowser, authorize, clock, sent, middlewareWith } = await startSite(t, {
-      is_public,
-    })
+    const { openBrowser, authorize, clock, sent } = await startSite(t, { is_public })
     const { visit, jar } = openBrowser()
     await visit(await authorize((await visit('/login')).location))
     const before = jar.get('__Host-shop_refresh')
@@ -223,14 +221,37 @@ for (const is_public of [false, true]) {
     )
     t.not(jar.get('__Host-shop_refresh'), before)
     t.strictSame(sent, ['/oauth/token', '/oauth/token'], 'one refresh')
-
-    const wrong = openBrowser(middlewareWith('wrong'))
-    for (const [name, value] of jar) wrong.jar.set(name, value)
-    wrong.jar.delete('__Host-shop_session')
-    t.equal((await wrong.visit('/app')).status, 503, 'a fault of the site logs nobody out')
-    t.ok(wrong.jar.has('__Host-shop_refresh'))
   })
 }
+
+t.test('a wrong secret logs nobody out, and the log of the site says it', async (t) => {
+  const { openBrowser, authorize, clock, sent, middlewareWith } = await startSite(t)
+  const { visit, jar } = openBrowser()
+  await visit(await authorize((await visit('/login')).location))
+  const wrong = openBrowser(middlewareWith('wrong'))
+  for (const [name, value] of jar) wrong.jar.set(name, value)
+  const log = t.capture(console, 'error')
+  const lines = () => log().map(({ args }) => String(args[0]))
+  sent.length = 0
+
+  clock.now = () => Date.now() + 880_000
+  const early = await wrong.visit('/app')
+  t.equal(await early.reply.text(), 'shop', 'a token that is still good serves on')
+  t.match(lines(), [/Gatehouse refuses this site.*GATEHOUSE_CLIENT_SECRET/])
+  wrong.jar.delete('__Host-shop_session')
+  for (const path of ['/app', '/app/x']) {
+    const { status, reply } = await wrong.visit(path)
+    t.equal(status, 500, 'it is no outage')
+    t.match(await reply.text(), /configuration of the site/)
+    t.notOk(reply.headers.has('retry-after'))
+  }
+  t.equal(await (await wrong.visit('/')).reply.text(), 'stranger')
+  t.ok(wrong.jar.has('__Host-shop_refresh'))
+  t.strictSame([sent, lines()], [['/oauth/token'], []], 'asked and told once')
+  clock.now = () => Date.now() + 911_000
+  await Promise.all(['/app', '/'].map(wrong.visit))
+  t.strictSame([sent.length, lines().length], [2, 1], 'and again after half a minute')
+})
 
 t.test('a session that ended at Gatehouse loses its cookies', async (t) => {
   const { openBrowser, authorize, clock, sql } = await startSite(t)

@@ -1,4 +1,5 @@
 import { GatehouseError } from '../errors.js'
+import { isSiteFault } from './faults.js'
 
 export type Posted = {
   /** What the handler answered. Return it from the page. */
@@ -11,7 +12,7 @@ export type Posted = {
 
 /**
  * Handles a posted form in the frontmatter of a page: the texts of the form, then the form itself for files. A
- * refusal of Gatehouse becomes a sentence for the visitor; any other error is thrown.
+ * refusal of Gatehouse becomes a sentence for the visitor. Any other error, and a refusal of the site itself, is thrown.
  */
 export async function onPost(
   { request }: { request: { method: string; formData: () => Promise<FormData> } },
@@ -23,7 +24,7 @@ export async function onPost(
   try {
     return { reply: await handle(fields, form) }
   } catch (error) {
-    if (!(error instanceof GatehouseError)) throw error
+    if (!(error instanceof GatehouseError) || isSiteFault(error)) throw error
     if (error.challenge !== undefined) return { challenge: error.challenge }
     const fault = error.errors[0]?.message ?? error.message
     // After a wrong code the visitor tries again. An unknown challenge needs another login.

@@ -3,6 +3,7 @@ import { GatehouseError } from '../errors.js'
 import type { Fetch } from '../send.js'
 import type { Tokens } from '../tokens.js'
 import type { VisitorCookies } from './cookies.js'
+import { isSiteFault } from './faults.js'
 import { createFlights } from './flights.js'
 import { createLoginState, readLoginState } from './login-state.js'
 import { nextPage } from './paths.js'
@@ -73,7 +74,7 @@ export function createHostedLogin({ hosted, base, publicUrl, issuer, ...options 
         cookies.store(await share(`${login.verifier} ${code}`, exchange))
         return redirectTo(login.page)
       } catch (error) {
-        if (!(error instanceof GatehouseError) || error.code === 'invalid_client') throw error
+        if (!(error instanceof GatehouseError) || isSiteFault(error)) throw error
         const isOver = error.status >= 400 && error.status < 500 && error.status !== 429
         return isOver ? fail('This login has expired.', again) : unavailable()
       }

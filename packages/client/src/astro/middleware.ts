@@ -4,11 +4,12 @@ import type { Fetch } from '../send.js'
 import type { Tokens } from '../tokens.js'
 import type { Attest } from './attest.js'
 import { createCookies, type VisitorCookies } from './cookies.js'
+import { createFaultLog, isSiteFault } from './faults.js'
 import { createHostedLogin } from './hosted.js'
 import { logins } from './logins.js'
 import { isProtected } from './paths.js'
 import { createRenewals } from './renewals.js'
-import { redirectTo, unavailable, withoutCaching } from './replies.js'
+import { misconfigured, redirectTo, unavailable, withoutCaching } from './replies.js'
 import { createTokenEndpoint } from './token-endpoint.js'
 import type { Context, GatehouseLocals, Settings } from './types.js'
 import { createVisitorFetch } from './visitor-fetch.js'
@@ -29,7 +30,8 @@ type Options = {
   now?: () => number
 }
 
-type Login = { claims?: Claims; tokens?: Tokens; isUnknown?: boolean }
+/** `problem`: whether there is a login cannot be said, and so a protected page answers. */
+type Login = { claims?: Claims; tokens?: Tokens; problem?: () => Response }
 
 /** An access token is renewed so long before it expires, in milliseconds. */
 const margin = 30_000
@@ -50,12 +52,13 @@ export function createMiddleware({ settings, url, verifier, ...options }: Option
   const hostedLogin =
     requestTokens && createHostedLogin({ hosted, base, publicUrl, issuer, requestTokens, now })
   const renew = createRenewals(url, now, refreshBy)
+  const logFault = createFaultLog(now)
 
   return async (context: Context, next: () => Promise<Response>): Promise<Response> => {
     if (context.isPrerendered) return next()
     const cookies = createCookies(context, settings, now)
     const fetch = fetchFor(context.request, cookies)
-    const { claims, tokens, isUnknown = false } = await findLogin(cookies, fetch)
+    const { claims, tokens, problem } = await findLogin(cookies, fetch)
     const gatehouse = createClient({
       ...{ url, fetch, now, cookies: false, maxWait: 2_000 },
       tokens: tokens ?? null,
@@ -70,7 +73,7 @@ export function createMiddleware({ settings, url, verifier, ...options }: Option
     }
     Object.assign(context.locals, { user: claims, gatehouse } satisfies GatehouseLocals)
     const isOpen = claims !== undefined || !isProtected(context, settings)
-    const reply = isOpen ? await next() : isUnknown ? unavailable() : refuse(context)
+    const reply = isOpen ? await next() : problem ? problem() : refuse(context)
     // The page of one visitor is not for another one.
     return cookies.hasChanged() || claims || !isOpen || isProtected(context, settings)
       ? withoutCaching(reply)
@@ -80,17 +83,22 @@ export function createMiddleware({ settings, url, verifier, ...options }: Option
   async function findLogin(cookies: VisitorCookies, fetch: Fetch): Promise<Login> {
     const [access, refresh] = [cookies.access(), cookies.refresh()]
     const found = access === undefined ? {} : await verify(access)
-    if (found.isUnknown || (access === undefined && refresh === undefined)) return found
+    if (found.problem || (access === undefined && refresh === undefined)) return found
     const { claims } = found
     const isFresh = claims !== undefined && claims.exp * 1_000 - margin > now()
     if (isFresh || refresh === undefined) {
       if (!claims) cookies.store(undefined)
       return claims ? { claims, tokens: tokensOf(claims, access, refresh) } : {}
     }
-    const tokens = await renew(refresh, fetch).catch(() => 'unknown' as const)
-    // Gatehouse does not answer: a token that is still good serves on.
-    if (tokens === 'unknown')
-      return claims ? { claims, tokens: tokensOf(claims, access, refresh) } : { isUnknown: true }
+    let tokens: Tokens | undefined
+    try {
+      tokens = await renew(refresh, fetch)
+    } catch (error) {
+      if (isSiteFault(error)) logFault(error)
+      // A token that is still good serves on.
+      if (claims) return { claims, tokens: tokensOf(claims, access, refresh) }
+      return { problem: isSiteFault(error) ? misconfigured : unavailable }
+    }
     cookies.store(tokens)
     if (!tokens) return {}
     return { ...(await verify(tokens.access_token)), tokens }
@@ -101,7 +109,7 @@ export function createMiddleware({ settings, url, verifier, ...options }: Option
     try {
       return { claims: await verifier.verify(token) }
     } catch (error) {
-      return (error as { code?: string }).code === 'unavailable' ? { isUnknown: true } : {}
+      return (error as { code?: string }).code === 'unavailable' ? { problem: unavailable } : {}
     }
   }
 

@@ -6,6 +6,9 @@ export const redirectTo = (location: string) =>
 export const unavailable = () =>
   new Response('Please try again in a moment.', { status: 503, headers: { 'retry-after': '2' } })
 
+export const misconfigured = () =>
+  new Response('There is a fault in the configuration of the site.', { status: 500 })
+
 /** A page with a link to start again. The address of this page has a code, which no other site may learn. */
 export function sendProblem(status: number, text: string, link: string): Response {
   const href = link.replaceAll('&', '&amp;').replaceAll('"', '&quot;')

@@ -1,4 +1,5 @@
 import { GatehouseError, loggedOut } from '../errors.js'
+import { faultTime, messageOf } from './faults.js'
 import { send, type Fetch } from '../send.js'
 import { tokensOf, type TokenReply, type Tokens } from '../tokens.js'
 
@@ -27,7 +28,11 @@ export function createTokenEndpoint(
     ...(secret !== undefined && { authorization: `Basic ${basic}` }),
   }
 
+  let fault: { error: GatehouseError; until: number } | undefined
+
   return async (form: Form, fetch: Fetch): Promise<Tokens> => {
+    // Asking for each visitor would soon meet the limit of Gatehouse, whose answer hides the fault.
+    if (fault && now() < fault.until) throw fault.error
     const known = { ...form, ...(secret === undefined && { client_id: clientId }) }
     const init = { method: 'POST', headers, body: new URLSearchParams(known).toString() }
     const isRepeatable = form.grant_type === 'refresh_token'
@@ -40,9 +45,10 @@ export function createTokenEndpoint(
     if (!(error instanceof GatehouseError)) throw error
     if (error.code === 'invalid_grant') throw loggedOut()
     if (error.code !== 'invalid_client') throw error
-    // A wrong secret is no end of the visitor's session.
-    const message = `Gatehouse refused "${clientId}": check clientId and GATEHOUSE_CLIENT_SECRET`
-    throw new GatehouseError('invalid_client', message, { cause: error })
+    // A wrong secret is no end of the visitor's session, so this one has no status.
+    const refusal = new GatehouseError(error.code, messageOf(error.code), { cause: error })
+    fault = { error: refusal, until: now() + faultTime }
+    throw refusal
   }
 }
 
