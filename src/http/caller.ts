@@ -5,6 +5,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The client that attests the address of its visitor, if one does. */
     site: string | undefined
+    /** The SHA-256 that it attests of the body, in base64. */
+    signedDigest: string | undefined
   }
 }
 

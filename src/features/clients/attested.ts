@@ -15,6 +15,7 @@ const emptyDigest = createHash('sha256').digest('base64')
 export const attested = fp<Options>(
   async (app, { verify }) => {
     app.decorateRequest('site', undefined)
+    app.decorateRequest('signedDigest', undefined)
     app.addHook('preParsing', (request, _reply, payload, done) => {
       if (request.headers[visitorHeader] === undefined) {
         done()
@@ -28,14 +29,15 @@ export const attested = fp<Options>(
 
     async function accept(request: FastifyRequest, payload: RequestPayload) {
       const { method, headers, raw } = request
-      // Forms with files are read past this hook, so nothing would check their digest.
-      if (headers['content-type']?.toLowerCase().startsWith('multipart/')) throw invalid()
       const { site, address, digest } = await verify({ method, target: raw.url ?? '', headers })
       const isRead = hasBody(request) && method !== 'GET' && method !== 'HEAD'
       if (!isRead && digest !== emptyDigest) throw invalid()
       request.site = site
+      request.signedDigest = digest
       Object.defineProperty(request, 'ip', { value: address })
-      return isRead ? checked(payload, digest) : payload
+      // A form with files is read past this hook: readFile() checks its digest.
+      const isForm = headers['content-type']?.toLowerCase().startsWith('multipart/') ?? false
+      return isRead && !isForm ? checked(payload, digest) : payload
     }
   },
   { name: 'attested' },

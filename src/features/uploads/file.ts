@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../../errors.js'
@@ -30,7 +31,7 @@ const usualPace: Pace = { bytes: 16_384, within: 5_000 }
 /**
  * Returns the bytes of the only file part. The name of its field does not matter.
  * @throws AppError `unsupported_media_type`, `file_required`, `body_too_large`, `bad_request`,
- * `request_timeout`
+ * `request_timeout`, `invalid_attestation`
  */
 export async function readFile(request: FastifyRequest, pace = usualPace): Promise<Buffer> {
   if (!request.isMultipart()) throw new AppError('unsupported_media_type')
@@ -49,6 +50,7 @@ export async function readFile(request: FastifyRequest, pace = usualPace): Promi
 
 async function readParts(request: FastifyRequest): Promise<Buffer> {
   let found: Buffer | undefined
+  const checkDigest = followDigest(request)
   try {
     // Read to the end of the form, to detect a second file or a truncated body.
     for await (const part of request.parts()) {
@@ -61,8 +63,23 @@ async function readParts(request: FastifyRequest): Promise<Buffer> {
     const { statusCode } = cause as { statusCode?: number }
     throw new AppError(statusCode === 413 ? 'body_too_large' : 'bad_request', { cause })
   }
+  checkDigest()
   if (!found || found.length === 0) throw new AppError('file_required')
   return found
+}
+
+/**
+ * Reads along with the parser, for a body whose digest a site attests. Returns the check for the end of the body.
+ * The check throws AppError `invalid_attestation`.
+ */
+function followDigest({ raw, signedDigest }: FastifyRequest): () => void {
+  if (signedDigest === undefined) return () => {}
+  const hash = createHash('sha256')
+  raw.on('data', (chunk: Buffer) => hash.update(chunk))
+  return () => {
+    if (!raw.readableEnded || hash.digest('base64') !== signedDigest)
+      throw new AppError('invalid_attestation')
+  }
 }
 
 /**

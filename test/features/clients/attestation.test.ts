@@ -23,9 +23,9 @@ type Sent = {
 function signed(siteKey: string, sent: Sent = {}, now = Date.now()): Record<string, string> {
   const { method = 'POST', path = '/api/login', body, address = visitor, agent = 'Browser' } = sent
   const headers = new Headers({ 'user-agent': agent })
-  const init = { method, ...(body && { body: JSON.stringify(body) }) }
+  const content = body && { body: JSON.stringify(body) }
   const attest = createAttest(siteKey, 'http://gatehouse/sub', () => now)
-  attest({ target: `http://gatehouse/sub${path}`, init, headers, address })
+  attest({ target: `http://gatehouse/sub${path}`, method, ...content, headers, address })
   return Object.fromEntries(headers)
 }
 
@@ -137,9 +137,6 @@ t.test('a wrong attestation is refused, and counts nothing', async (t) => {
   const keys = await sql<{ key: string }>(`select key from rate_limits where key like 'login:%'`)
   t.same(keys, [{ key: 'login:127.0.0.1' }], 'without the header nothing is attested')
   t.equal(await logIn(app, good, wrong), 'invalid_credentials', 'the unchanged one is good')
-
-  const file = { ...signed(siteKey), 'content-type': 'multipart/form-data; boundary=x' }
-  t.equal(await logIn(app, file), 'invalid_attestation', 'a form with files')
 })
 
 t.test(

@@ -1,6 +1,12 @@
 import { createHash, createPrivateKey, randomBytes, sign } from 'node:crypto'
 
-type Outgoing = { target: string; init: RequestInit; headers: Headers; address: string }
+type Outgoing = {
+  target: string
+  method?: string | undefined
+  body?: string | Uint8Array
+  headers: Headers
+  address: string
+}
 
 /** Adds to the headers of a request to Gatehouse what the site says of its visitor. */
 export type Attest = (request: Outgoing) => void
@@ -21,10 +27,7 @@ export function createAttest(siteKey: string, url: string, now: () => number = D
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
   const prefix = new URL(url).pathname.replace(/\/+$/, '')
 
-  return ({ target, init, headers, address }) => {
-    const { body = '', method = 'GET' } = init
-    // A form with files is not signed: it would have to be in memory as one text.
-    if (typeof body !== 'string') return
+  return ({ target, method = 'GET', body = '', headers, address }) => {
     const { pathname, search } = new URL(target)
     const digest = `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
     const created = Math.floor(now() / 1_000)

@@ -9,6 +9,13 @@ export const unavailable = () =>
 export const misconfigured = () =>
   new Response('There is a fault in the configuration of the site.', { status: 500 })
 
+/** In the words of Gatehouse, which would answer it. */
+export const tooLarge = () =>
+  Response.json(
+    { status: 'error', code: 'body_too_large', message: 'The body is too large' },
+    { status: 413 },
+  )
+
 /** A page with a link to start again. The address of this page has a code, which no other site may learn. */
 export function sendProblem(status: number, text: string, link: string): Response {
   const href = link.replaceAll('&', '&amp;').replaceAll('"', '&quot;')

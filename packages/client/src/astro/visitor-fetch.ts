@@ -1,6 +1,8 @@
 import type { Fetch } from '../send.js'
 import type { Attest } from './attest.js'
 import { markIn, markNames, type VisitorCookies } from './cookies.js'
+import { tooLarge } from './replies.js'
+import { readWhole } from './whole-body.js'
 
 type Options = {
   url: string
@@ -28,8 +30,14 @@ export function createVisitorFetch({ url, send, addressOf, attest }: Options) {
       if (address !== undefined) headers.set('x-forwarded-for', address)
       headers.set('user-agent', visitor.get('user-agent') ?? 'unknown')
       if (marks.length > 0) headers.set('cookie', marks.join('; '))
-      if (address !== undefined) attest?.({ target, init, headers, address })
-      const response = await send(target, { ...init, headers, redirect: 'error' })
+      let { body } = init
+      if (attest && address !== undefined) {
+        const whole = await readWhole(init, headers)
+        if (whole === undefined) return tooLarge()
+        attest({ target, method: init.method, body: whole, headers, address })
+        if (body) body = whole
+      }
+      const response = await send(target, { ...init, body, headers, redirect: 'error' })
       for (const name of markNames) {
         const mark = markIn(response.headers, name)
         if (mark !== undefined) cookies.storeMark(name, mark)
