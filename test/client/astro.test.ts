@@ -3,12 +3,10 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { createAddressOf, followSockets } from '../../packages/client/src/astro/address.js'
-import { onPost } from '../../packages/client/src/astro/forms.js'
 import { createMiddleware } from '../../packages/client/src/astro/middleware.js'
 import { isProtected, nextPage } from '../../packages/client/src/astro/paths.js'
 import { gatehouse } from '../../packages/client/src/astro/index.js'
 import type { Context, GatehouseLocals } from '../../packages/client/src/astro/types.js'
-import { GatehouseError, type Code } from '../../packages/client/src/errors.js'
 import type { Claims } from '@gatehouse/verify'
 
 const settings = { protect: ['/app'], loginPage: '/login', base: '/', isSecure: true }
@@ -217,15 +215,6 @@ t.test('a refused attestation is a fault of the site, and no outage', async (t) 
   const { reply, cookies } = await visit({ refresh: 'r' }, { answer })
   t.strictSame([reply.status, cookies], [500, { '__Host-refresh': 'r' }])
   t.match(log(), [{ args: [/GATEHOUSE_SITE_KEY/] }])
-})
-
-t.test('a form shows what its visitor can do better, and no fault of the site', async (t) => {
-  const request = new Request('https://site.example/', { method: 'POST', body: new FormData() })
-  const post = (code: Code) =>
-    onPost({ request: request.clone() }, () => Promise.reject(new GatehouseError(code, code)))
-  t.match(await post('invalid_credentials'), { fault: 'invalid_credentials' })
-  for (const code of ['invalid_client', 'invalid_attestation'] as const)
-    await t.rejects(post(code), { code })
 })
 
 t.test('a site that does not hear of revocations opens no protected page', async (t) => {
