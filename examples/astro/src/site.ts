@@ -3,13 +3,11 @@ import { getSecret } from 'astro:env/server'
 /** A page of this site: the base of the configuration, then the path. */
 export const to = (path: string) => import.meta.env.BASE_URL.replace(/\/+$/, '') + path
 
-/** What the user is called. A token has no e-mail address that is not verified, so Gatehouse may have to say it. */
-export async function nameOf({ user, gatehouse }: App.Locals): Promise<string | undefined> {
-  const known = user?.name ?? user?.email ?? user?.username
-  if (!user || known) return known
-  const asked = await gatehouse.user().catch(() => undefined)
-  return asked?.name ?? asked?.email ?? asked?.username ?? asked?.mobile ?? undefined
-}
+/**
+ * What the user is called, by the token, so that a page calls Gatehouse never. A token has no e-mail address that is
+ * not verified.
+ */
+export const nameOf = ({ user }: App.Locals) => user?.name ?? user?.email ?? user?.username
 
 /**
  * The links to Gatehouse's own login page, for a site that is a client of Gatehouse.
