@@ -62,3 +62,6 @@ export function readTime(text: string): string | undefined {
   if (!/^(?!0000)\d{4}-/.test(whole)) return undefined
   return whole.replace(/\d{3}Z$/, `${String(carry ? 0 : micros).padStart(6, '0')}Z`)
 }
+
+/** For people. Pages and messages do not know the time zone of their reader. */
+export const toMinute = (time: string) => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`

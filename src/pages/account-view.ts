@@ -4,7 +4,8 @@ import type { Identity } from '../features/identities/schemas.js'
 import type { Passkey } from '../features/passkeys/schemas.js'
 import type { Session } from '../features/sessions/schemas.js'
 import type { User } from '../features/users/schemas.js'
-import { nameOfBrowser } from './browser-name.js'
+import { nameOfBrowser } from '../http/browser-name.js'
+import { toMinute } from '../http/times.js'
 import type { ProviderButton } from './providers.js'
 import { compileView, type Markup } from './views.js'
 
@@ -130,6 +131,3 @@ function toShownEvent({ at, event, actor_id, user_agent, address }: AuditEntry, 
     isOwn && user_agent !== null ? `: ${nameOfBrowser(user_agent)}, ${address ?? ''}` : ''
   return [{ at: toMinute(at), text: sentence + from }]
 }
-
-/** The page has no script, so it does not know the time zone of the user. */
-export const toMinute = (time: string) => `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { nameOfBrowser } from '../../src/pages/browser-name.js'
+import { nameOfBrowser } from '../../src/http/browser-name.js'
 import { ada, listeningApp, signUp } from '../support/app.js'
 import { browserSession } from '../support/browser-session.js'
 import { withPasskey } from '../support/passkeys.js'
