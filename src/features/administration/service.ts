@@ -3,8 +3,7 @@ import { countTotal, cursorOf, readPage } from '../../http/lists.js'
 import { readTimes } from '../../http/times.js'
 import type { AuditEvent } from '../audit/schemas.js'
 import { AppError } from '../../errors.js'
-import type { MessageName } from '../messages/messages.js'
-import { revokeCodes, type CodeRepositories } from '../messages/codes.js'
+import { revokeCodes } from '../messages/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
 import type { PasswordPolicy } from '../passwords/policy.js'
 import type { RoleService } from '../roles/service.js'
@@ -15,16 +14,16 @@ import type { SessionRepository } from '../sessions/repository.js'
 import type { UnitOfWork } from '../../db/unit-of-work.js'
 import { addressFor } from '../users/addresses.js'
 import { readIdentifierChanges } from '../users/changes.js'
+import { forceReset, type ForcedReset } from '../users/forced-reset.js'
 import { readProfile } from '../users/profile.js'
 import { addressKinds } from '../identifiers/identifiers.js'
 import type { UserRepository } from '../users/repository.js'
 import type { UserService } from '../users/service.js'
 import { accountSorts, type Account, type AccountsQuery, type EditAccountBody } from './schemas.js'
 
-type Repositories = CodeRepositories &
+type Repositories = ForcedReset &
   CreationRepositories & {
     accounts: Pick<AccountRepository, 'count' | 'find' | 'list'>
-    apiKeys: { deleteAll: (userId: string) => Promise<void> }
     denylist: { raiseEpochs: (ids: string[]) => Promise<void> }
     roles: Pick<RoleRepository, 'keepingAnAdmin'>
     sessions: Pick<SessionRepository, 'endAll'>
@@ -128,12 +127,7 @@ export function createAdministrationService(dependencies: Dependencies) {
       await store.transaction(async (tx) => {
         const address = addressFor(await tx.users.lock(id))
         if (!address) throw new AppError('no_address')
-        await tx.users.setPassword(id, null)
-        await tx.sessions.endAll(id)
-        await tx.apiKeys.deleteAll(id)
-        await revokeCodes(tx, id)
-        const message: MessageName = 'choose_password'
-        await tx.outbox.put({ message, ...address, user_id: id })
+        await forceReset(tx, id, address)
         await audit(tx, 'password.reset_forced', caller, id)
       })
     },
