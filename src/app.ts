@@ -107,6 +107,7 @@ export async function buildApp(config: Config, dependencies: Dependencies) {
     identities,
     factors: services.factors,
     passkeys: services.passkeys,
+    loginNotices: services.loginNotices,
     passkeyLogins: services.passkeyLogins,
     secondFactor: services.secondFactor,
     sessions,

@@ -15,6 +15,7 @@ import type { FactorMode } from './features/factors/policy.js'
 import { createInvitationRepository } from './features/invitations/repository.js'
 import { createDenylistRepository } from './features/denylist/repository.js'
 import { createPasskeyRepository } from './features/passkeys/repository.js'
+import { createLoginNoticeRepository } from './features/login-notices/repository.js'
 import { createOutboxRepository } from './features/messages/repository.js'
 import { createRoleRepository } from './features/roles/repository.js'
 import { createSeal } from './crypto/seal.js'
@@ -130,6 +131,7 @@ function prepare({
       identities: () => createIdentityRepository(on),
       invitations: () => createInvitationRepository(on),
       keys: () => createKeyRepository(on, box),
+      loginNotices: () => createLoginNoticeRepository(on),
       oldApp: () => createOldAppRepository(on),
       passkeys: () => createPasskeyRepository(on),
       outbox: () => createOutboxRepository(on, newId, onMessage),

@@ -62,6 +62,8 @@ const outcomes: Record<string, Row> = {
   'POST /reset': [400, 400, 400],
   'GET /confirm': [200, 200, 200],
   'POST /confirm': [400, 400, 400],
+  'GET /not-me': [200, 200, 200],
+  'POST /not-me': [400, 400, 400],
   'GET /': ['invalid_token', 200, 200],
   'GET /login': [200, 303, 303],
   'POST /login': [401, 401, 401],

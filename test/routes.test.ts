@@ -38,6 +38,8 @@ const publicRoutes = [
   'POST /reset',
   'GET /confirm',
   'POST /confirm',
+  'GET /not-me',
+  'POST /not-me',
   'GET /activate/code',
   'POST /activate/code',
   'GET /reset/code',

@@ -17,6 +17,7 @@ const expired = {
   // A used one stays for as long, so that the list shows it.
   invitations: 'expires_at < now()',
   login_challenges: 'expires_at < now()',
+  login_notices: 'expires_at < now()',
   trusted_devices: 'expires_at < now()',
   one_time_codes: 'link_expires_at < now()',
   rate_limits: 'expire < (extract(epoch from now()) * 1000)::bigint',

@@ -98,6 +98,7 @@ const sentences: Partial<Record<AuditEvent, string>> = {
   'identity.unlinked': 'Login of another service disconnected',
   'login.succeeded': 'Login',
   'login.failed': 'Login refused',
+  'login.disowned': 'Login reported by the link "This was not me"',
   'factor.added': 'Second factor added',
   'factor.removed': 'Second factor removed',
   'factor.codes_renewed': 'Recovery codes replaced',

@@ -7,6 +7,7 @@ import type { AuthorizationService } from '../features/authorization/service.js'
 import type { DeviceLogins } from '../features/device-logins/service.js'
 import { AppError, invalidField } from '../errors.js'
 import type { Limits } from '../features/limits/limits.js'
+import type { LoginNoticeService } from '../features/login-notices/service.js'
 import type { CompleteLogin } from '../features/sessions/complete-login.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import type { SessionService } from '../features/sessions/service.js'
@@ -37,6 +38,7 @@ import { loginPages } from './login.js'
 import { logoutPages } from './logout.js'
 import { createSafeNext } from '../http/next.js'
 import { connectionPages } from './connections.js'
+import { notMePages } from './not-me.js'
 import { createProofPages } from './proofs.js'
 import type { ProviderButton } from './providers.js'
 import { createAskFactor } from './factor-forms.js'
@@ -58,6 +60,7 @@ type Options = {
   /** Undefined with DEVICE_LOGIN=off. */
   deviceLogins: DeviceLogins | undefined
   identities: IdentityService
+  loginNotices: LoginNoticeService
   passkeys: PasskeyService
   passkeyLogins: PasskeyLogins
   factors: FactorService
@@ -173,5 +176,6 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   await app.register(askingPages, ofProofs)
   await app.register(linkPages, ofProofs)
   await app.register(codePages, ofProofs)
+  await app.register(notMePages, { loginNotices: options.loginNotices, limits, send })
   if (mailbox) await app.register(devMailPages, { mailbox, publicUrl, send })
 }

@@ -17,6 +17,7 @@ import { createExportService } from '../features/exports/service.js'
 import { createInvitationService } from '../features/invitations/service.js'
 import { createImportService } from '../features/imports/service.js'
 import { createTransports } from '../features/messages/configured-transports.js'
+import { createLoginNoticeService } from '../features/login-notices/service.js'
 import { createLoginServices } from './logins.js'
 import { createSharedServices, type Dependencies } from './shared.js'
 import { createMessageService } from '../features/messages/service.js'
@@ -191,6 +192,7 @@ export async function createServices(config: Config, dependencies: Dependencies)
     keyring,
     lanes,
     limits,
+    loginNotices: createLoginNoticeService({ store }),
     oauth,
     mailbox,
     newId,

@@ -112,6 +112,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     factors,
     identities,
     invitations,
+    loginNotices,
     passkeys,
   } = store
   const { importKeys, imports, keys, oldApp, outbox, roles, sessions, uploads, users } = store
@@ -307,6 +308,11 @@ async function statementsOf(store: Store, row: Row, other: Row) {
       imports.findHolders([id], { username: ['user7'], email: [canonical], mobile: ['1'] }),
     'imports.insert': () => imports.insert([imported]),
     'imports.createRoles': () => imports.createRoles(['editor']),
+    'loginNotices.add': () =>
+      loginNotices.add({ id: newId(), user_id: id, user_agent: 'x', address: '::1' }, 60),
+    'loginNotices.setToken': () => loginNotices.setToken(newId(), hash),
+    'loginNotices.find': () => loginNotices.find(hash),
+    'loginNotices.use': () => loginNotices.use(newId()),
     'invitations.create': () =>
       invitations.create({
         ...{ id: newId(), token_hash: hash, address: undefined, is_proof: false, roles: [] },
@@ -344,7 +350,14 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'sessions.create': () =>
       sessions.create({
         ...{ id: newId(), user_id: id, password_hash: 'x', ttl: 60, user_agent: 'x' },
-        ...{ address: '::1', amr: ['pwd'], auth_time: null, joined_id: session, has_factor: false },
+        ...{
+          address: '::1',
+          amr: ['pwd'],
+          auth_time: null,
+          joined_id: session,
+          has_factor: false,
+          is_known: false,
+        },
         keep: 9,
       }),
     'sessions.openRelated': () =>

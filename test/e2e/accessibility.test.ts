@@ -52,6 +52,7 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
     activate: '/activate?token=x',
     reset: '/reset?token=x',
     confirm: '/confirm?token=x',
+    'not-me': '/not-me?token=x',
     'activate-code': '/activate/code',
     'reset-code': '/reset/code',
     logout: '/logout',

@@ -30,7 +30,16 @@ async function site(t: Test, env: Record<string, string> = {}) {
 async function allPages({ visitor, user }: Awaited<ReturnType<typeof site>>) {
   const query = encodeURIComponent(evil)
   const pages: Record<string, Answered> = {}
-  for (const path of ['/', '/login', '/register', '/forgot', '/activate', '/reset', '/confirm']) {
+  for (const path of [
+    '/',
+    '/login',
+    '/register',
+    '/forgot',
+    '/activate',
+    '/reset',
+    '/confirm',
+    '/not-me',
+  ]) {
     pages[path] = await visitor.get(`${path}?token=${query}&next=${query}`)
   }
   const registration = { name: evil, username: evil, email: evil, password: evil }
@@ -51,6 +60,7 @@ async function allPages({ visitor, user }: Awaited<ReturnType<typeof site>>) {
   pages['/activate/resend'] = await visitor.get('/activate/resend')
   pages['/forgot, sent'] = await visitor.post('/forgot', { address: ada.email })
   pages['/confirm, wrong'] = await visitor.post('/confirm', { token: evil })
+  pages['/not-me, wrong'] = await visitor.post('/not-me', { token: evil })
   pages['/, signed in'] = await user.get('/')
   pages['/welcome'] = await user.get('/welcome')
   pages['/logout, from elsewhere'] = await user.get('/logout', { 'sec-fetch-site': 'cross-site' })

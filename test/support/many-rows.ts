@@ -11,6 +11,7 @@ export const growing = [
   'sessions',
   'token_denylist',
   'one_time_codes',
+  'login_notices',
   'outbox',
   'audit_log',
   'rate_limits',
@@ -75,6 +76,8 @@ const fill = (users: number) => `
     insert into outbox (id, message, kind, address, user_id, due_at)
       select ${id(4)}, 'password_reset', case n % 2 when 0 then 'email' else 'mobile' end, 'x', ${id(1)},
         now() + make_interval(secs => n) from generate_series(1, ${users}, 3) n;
+    insert into login_notices (id, user_id, token_hash, address, expires_at)
+      select ${id(9)}, ${id(1)}, sha256(n::text::bytea), '::1', ${expiry} from generate_series(1, ${users}, 3) n;
     insert into audit_log (id, at, event, user_id, detail)
       select ${id(5)}, now() - make_interval(mins => 2 * ${users} - n),
         case when n % 2000 = 0 then 'user.deleted' when n % 10 = 0 then 'login.failed' else 'login.succeeded' end,

@@ -21,6 +21,7 @@ export const auditEvents = [
   'identity.unlinked',
   'login.succeeded',
   'login.failed',
+  'login.disowned',
   'factor.added',
   'factor.removed',
   'factor.codes_renewed',

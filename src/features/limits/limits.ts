@@ -42,6 +42,8 @@ const addressBudget: Budget = { points: 5, seconds: 3_600 }
 // How many messages a user may cause by changes of the e-mail address or mobile number, so that no user can
 // flood strangers with them.
 const requesterBudget: Budget = { points: 10, seconds: 3_600 }
+// Notices of logins on unknown devices, for each account.
+const noticeBudget: Budget = { points: 5, seconds: 86_400 }
 
 /** The limits against abuse: by network, by identifier and device, and by address of a message. */
 export function createLimits(
@@ -113,12 +115,12 @@ export function createLimits(
       address: string,
       share = '',
     ): Promise<boolean> {
-      if (!enabled) return true
-      const counter = messageCounter(purpose, address, share)
-      const changes = [{ counter, outcome: 'count' as const }]
-      const [count] = await tx.counters.settle({ now: clock.now(), changes })
-      return (count?.points ?? 0) <= counter.max
+      return admits(tx, messageCounter(purpose, address, share))
     },
+
+    /** Counts a notice of a login on an unknown device. Returns false over the budget of the account. */
+    mayNotify: (tx: CounterStore, userId: string): Promise<boolean> =>
+      admits(tx, counterOf(`notices:${userId}`, noticeBudget)),
 
     /** Whether the user has logged in from the network with the present password. */
     isKnownNetwork: ({ counters }: CounterStore, { id, version }: DeviceOwner, network: string) =>
@@ -127,6 +129,13 @@ export function createLimits(
     /** Resets the count of messages to an address, after its owner has confirmed it. */
     resetMessages: (tx: CounterStore, purpose: string, address: string): Promise<void> =>
       tx.counters.clear(messageCounter(purpose, address).key),
+  }
+
+  async function admits(tx: CounterStore, counter: Counter): Promise<boolean> {
+    if (!enabled) return true
+    const changes = [{ counter, outcome: 'count' as const }]
+    const [count] = await tx.counters.settle({ now: clock.now(), changes })
+    return (count?.points ?? 0) <= counter.max
   }
 
   function createHook(

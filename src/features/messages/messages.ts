@@ -1,5 +1,6 @@
 import type { AddressKind } from '../identifiers/identifiers.js'
 import type { CodePair } from '../codes/secrets.js'
+import { placeOf, type NoticedLogin } from './noticed-login.js'
 import { ignoreIt, isNotice, notices, type NoticeName } from './notices.js'
 
 /** The messages that ask their reader for an answer. */
@@ -14,6 +15,7 @@ type RequestName =
   | 'address_proof'
   | 'address_move'
   | 'address_claim'
+  | 'new_login'
 
 export type MessageName = RequestName | NoticeName
 
@@ -32,11 +34,13 @@ type Context = {
   kind: AddressKind
   /** The code and the link of a message that needs an answer. */
   secrets?: CodePair | undefined
+  /** The login that the message tells of. */
+  login?: NoticedLogin
 }
 
 /** Writes a message. Links always have the host of PUBLIC_URL, never the host of a request. */
 export function writeMessage(name: MessageName, context: Context): MessageContent {
-  const { appName, publicUrl, kind, secrets } = context
+  const { appName, publicUrl, kind, secrets, login } = context
   const link = (path: string) => `${publicUrl}/${path}?token=${secrets?.link ?? ''}`
   const address = kind === 'email' ? 'e-mail address' : 'mobile number'
   if (isNotice(name)) return notices[name]({ appName, publicUrl, address })
@@ -139,6 +143,16 @@ export function writeMessage(name: MessageName, context: Context): MessageConten
         ],
         action: { label: 'Choose a password', url: link('reset') },
         ...withCode,
+      }
+    case 'new_login':
+      return {
+        subject: `New login to your ${appName} account`,
+        lines: [
+          `Someone logged in to your account at ${appName} from a browser or network that is new to it: ${login ? placeOf(login) : ''}.`,
+          'If this was you, ignore this message.',
+          'If this was not you, open the link and press the button. That logs the account out everywhere and removes its password, and you choose another one. The link works once, for seven days.',
+        ],
+        action: { label: 'This was not me', url: link('not-me') },
       }
   }
 }

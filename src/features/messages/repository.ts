@@ -13,6 +13,8 @@ export type NewMessage = {
   asker?: Asker | null
   /** The invitation that the message carries. */
   invitation_id?: string | null
+  /** The login that the message tells of. */
+  login_id?: string | null
 }
 
 /** `age` is in seconds. */
@@ -22,11 +24,15 @@ export type QueuedMessage = Required<NewMessage> & { id: string; attempts: numbe
 export function createOutboxRepository(db: Db, newId: () => string, onPut: () => void) {
   return {
     async put(queued: NewMessage): Promise<void> {
-      const { message, kind, address, user_id = null, asker = null, invitation_id = null } = queued
+      const { message, kind, address, user_id = null, asker = null } = queued
+      const { invitation_id = null, login_id = null } = queued
       await db.query(
-        `insert into outbox (id, message, kind, address, user_id, asker, invitation_id)
-         values ($1, $2, $3, $4, $5, $6, $7)`,
-        [newId(), message, kind, address, user_id, asker && JSON.stringify(asker), invitation_id],
+        `insert into outbox (id, message, kind, address, user_id, asker, invitation_id, login_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+        [
+          ...[newId(), message, kind, address, user_id],
+          ...[asker && JSON.stringify(asker), invitation_id, login_id],
+        ],
       )
       onPut()
     },
@@ -63,7 +69,7 @@ export function createOutboxRepository(db: Db, newId: () => string, onPut: () =>
          where id in (
            select id from outbox where kind = $3 and due_at <= now() order by due_at limit $1
            for update skip locked)
-         returning id, message, kind, address, user_id, asker, invitation_id, attempts,
+         returning id, message, kind, address, user_id, asker, invitation_id, login_id, attempts,
            extract(epoch from now() - created_at)::float as age`,
         [limit, seconds, kind],
       )

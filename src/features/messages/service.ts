@@ -10,12 +10,14 @@ import { readIdentifier, type AddressKind, type Identifier } from '../identifier
 import { isClaimable, type HolderState } from '../identifiers/claimable.js'
 import { codedMessages } from './codes.js'
 import { writeMessage, type MessageName } from './messages.js'
+import type { NoticedLogin } from './noticed-login.js'
 import type { OutboxRepository, QueuedMessage } from './repository.js'
 import type { Transport } from './transports.js'
 
 type Repositories = CodeStore &
   CounterStore & {
     invitations: { setToken: (id: string, hash: Buffer) => Promise<boolean> }
+    loginNotices: { setToken: (id: string, hash: Buffer) => Promise<NoticedLogin | undefined> }
     outbox: Pick<OutboxRepository, 'hold'>
     users: {
       find: (id: string) => Promise<Record<AddressKind, string | null> | undefined>
@@ -55,9 +57,11 @@ export function createMessageService(dependencies: Dependencies) {
       const resolved = await resolve(queued)
       if (!resolved) return
       const { message, to } = resolved
-      const prepared = await (queued.invitation_id === null
-        ? prepare(queued, resolved)
-        : prepareInvitation(queued.invitation_id))
+      const prepared = await (queued.invitation_id !== null
+        ? prepareInvitation(queued.invitation_id)
+        : queued.login_id !== null
+          ? prepareNotice(queued, queued.login_id)
+          : prepare(queued, resolved))
       if (!prepared) return
       // Each attempt has a new code, so it needs a new id: a receiver must not take it for a duplicate.
       const id = `${queued.id}.${String(queued.attempts)}`
@@ -121,6 +125,22 @@ export function createMessageService(dependencies: Dependencies) {
     const link = newSecret()
     const isUsable = await store.invitations.setToken(id, hashSecret(link))
     return isUsable ? { secrets: { link, code: '' } } : undefined
+  }
+
+  /**
+   * Counts a notice of a login, and makes the token of its link. Returns undefined if the account has had too many
+   * today, or if the link of an earlier attempt was used.
+   */
+  async function prepareNotice({ id, user_id }: QueuedMessage, loginId: string) {
+    return store.transaction(async (tx) => {
+      if (user_id === null || !(await tx.users.lockShared(user_id))) return undefined
+      const held = await tx.outbox.hold(id)
+      if (!held) return undefined
+      if (!held.wasCounted && !(await limits.mayNotify(tx, user_id))) return undefined
+      const link = newSecret()
+      const login = await tx.loginNotices.setToken(loginId, hashSecret(link))
+      return login && { secrets: { link, code: '' }, login }
+    })
   }
 
   /** Names the device or network of the request if the user has logged in from it; it has its own budget. */

@@ -9,6 +9,10 @@ import type { TokenSubject, TokenPair, TokenService } from '../tokens/service.js
 import type { Credential } from '../users/credential-repository.js'
 import type { User } from '../users/schemas.js'
 import type { DeviceMarks } from '../limits/device.js'
+import type { LoginNoticeRepository } from '../login-notices/repository.js'
+import type { OutboxRepository } from '../messages/repository.js'
+import { addressFor } from '../users/addresses.js'
+import { isSameBrowser, isSeen } from './known-devices.js'
 import type { SessionRepository } from './repository.js'
 
 type Options = {
@@ -23,16 +27,18 @@ type Options = {
   mode: FactorMode
 }
 
-/** The repositories that open a session. */
 /** Passkeys import sessions, so sessions know only this of them. */
 type PasskeySearch = {
   /** Whether the user has one. */
   has: (userId: string) => Promise<boolean>
 }
 
+/** The repositories that open a session. */
 export type SessionOpening = {
   audit: Pick<AuditRepository, 'add'>
   factors: Pick<FactorRepository, 'findTrusted' | 'putChallenge'>
+  loginNotices: Pick<LoginNoticeRepository, 'add'>
+  outbox: Pick<OutboxRepository, 'put'>
   passkeys: PasskeySearch
   sessions: Pick<SessionRepository, 'create'>
 }
@@ -74,6 +80,9 @@ export type LoginOutcome = Login | { pending: PendingLogin }
 /** How long a login waits for the second factor, in seconds. */
 export const challengeTtl = 300
 
+/** How long the link of a notice works, in seconds. */
+const noticeTtl = 7 * 86_400
+
 /** Opens the session of every login, by password or by a social provider, and decides what it needs. */
 export function createLogins(options: Options) {
   const { tokens, devices, newId, refreshTtl, sessionsPerUser, mode } = options
@@ -104,12 +113,14 @@ export function createLogins(options: Options) {
       const joined_id = caller.user_id === user_id ? caller.session_id : null
       const session = { id, user_id, password_hash, ttl: refreshTtl, user_agent, address, keep }
       const has_factor = given !== undefined
+      const account = { id: user_id, version: owner.password_version }
+      const is_known = devices.read(caller.marks?.device, account) !== undefined
       const created = await tx.sessions.create({
         ...session,
-        ...{ amr, auth_time, joined_id, has_factor },
+        ...{ amr, auth_time, joined_id, has_factor, is_known },
       })
       if (!created) return undefined
-      const { subject, ended } = created
+      const { subject, ended, seen } = created
       const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
       const event = 'login.succeeded'
       const factor: Record<string, string> = given === undefined ? {} : { second_factor: given }
@@ -118,6 +129,9 @@ export function createLogins(options: Options) {
         const why = { ended, most: sessionsPerUser }
         await tx.audit.add({ event: 'session.ended', ...entry, detail: why })
       }
+      // A token of the old app is no new login.
+      const isNews = seen !== null && auth_time === null && !isSeen(seen, caller)
+      if (isNews) await announce(tx, owner.user, { id, user_id, user_agent, address })
       return { subject, owner }
     },
 
@@ -134,6 +148,18 @@ export function createLogins(options: Options) {
         device: devices.make({ id: user.id, version }),
       }
     },
+  }
+
+  /** Tells a verified address of the user, if there is one. */
+  async function announce(
+    tx: SessionOpening,
+    user: User,
+    login: Parameters<LoginNoticeRepository['add']>[0],
+  ): Promise<void> {
+    const to = addressFor(user)
+    if (!to || !user[`${to.kind}_verified`]) return
+    await tx.loginNotices.add(login, noticeTtl)
+    await tx.outbox.put({ message: 'new_login', ...to, user_id: user.id, login_id: login.id })
   }
 
   function isIncomplete({ has_factor, user }: VerifiedUser): boolean {
@@ -190,9 +216,3 @@ async function methodsFor(
 }
 
 export type Logins = ReturnType<typeof createLogins>
-
-/** An update of the browser changes only numbers. */
-const isSameBrowser = (known: string | null, present: string | null): boolean =>
-  withoutNumbers(known) === withoutNumbers(present)
-
-const withoutNumbers = (userAgent: string | null) => userAgent?.replace(/[0-9._]+/g, '') ?? ''

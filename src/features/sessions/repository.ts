@@ -4,6 +4,7 @@ import type { FactorMode } from '../factors/policy.js'
 import type { TokenSubject } from '../tokens/service.js'
 import { createEndings, denySql, loginOf, type EndingOptions } from './endings.js'
 import { createRotations } from './rotations.js'
+import { seenSql, type Seen } from './known-devices.js'
 import type { Session } from './schemas.js'
 import { authTime, enabled, factorOf, provenBy, type SessionSql } from './session-sql.js'
 
@@ -22,8 +23,17 @@ type NewSession = {
   joined_id: string | null
   /** Whether a second factor was given. Without one, a user who has a factor gets no session. */
   has_factor: boolean
+  /** Whether the device has shown that it knows the account. */
+  is_known: boolean
   /** How many other logins the user may have, and how many further sessions a login. */
   keep: number
+}
+
+type Created = {
+  /** How many logins of the user it ended. */
+  ended: number
+  /** From where the user has logged in; null if that does not matter: a known device, or the first login here. */
+  seen: Seen[] | null
 }
 
 type RelatedSession = {
@@ -67,8 +77,9 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       auth_time,
       joined_id,
       has_factor,
+      is_known,
       keep,
-    }: NewSession): Promise<{ subject: TokenSubject; ended: number } | undefined> {
+    }: NewSession): Promise<(Created & { subject: TokenSubject }) | undefined> {
       const { rowCount } = await db.query(
         `select from users u
          where id = $1 and password_hash is not distinct from $2 and ${enabled}
@@ -77,7 +88,7 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       )
       if (rowCount === 0) return undefined
       // A statement of its own: it sees what the lock has waited for, such as a change of roles, a factor or another login.
-      const { rows } = await db.query<TokenSubject & { denied: string[]; ended: number }>(
+      const { rows } = await db.query<TokenSubject & Created & { denied: string[] }>(
         `with joined as (
            select id, expires_at from sessions
            where id = (select ${loginOf} from sessions s where s.id = $9 and s.user_id = $2)
@@ -108,18 +119,22 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
            insert into last_logins (user_id, at) select user_id, now() from s
            on conflict (user_id) do update set at = excluded.at)
          select ${subjectColumns}, array(select id from denied) as denied,
-           (select count(*) from ended)::integer as ended
+           (select count(*) from ended)::integer as ended,
+           case when not $12 and exists (
+             select from last_logins l
+             where l.user_id = u.id and l.at > coalesce(u.last_login_at, '-infinity')
+           ) then (${seenSql}) end as seen
          from s join users u on u.id = s.user_id`,
         [
           ...[id, user_id, user_agent, address, ttl, keep, denyFor, amr, joined_id, auth_time],
-          has_factor,
+          ...[has_factor, is_known],
         ],
       )
       const [row] = rows
       if (!row) return undefined
-      const { denied, ended, ...subject } = row
+      const { denied, ended, seen, ...subject } = row
       reportDenied(denied)
-      return { subject, ended }
+      return { subject, ended, seen }
     },
 
     /**

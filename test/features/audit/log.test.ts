@@ -174,12 +174,12 @@ t.test('each event is written with who did it to whom, from where, in which requ
     auditEvents
       .filter(
         (event) =>
-          !/^(api_key|client|device|device_login|factor|identity|invitation|key|passkey|token)\.|user\.claimed|\.opened|code_reuse/.test(
+          !/^(api_key|client|device|device_login|factor|identity|invitation|key|passkey|token)\.|user\.claimed|login\.disowned|\.opened|code_reuse/.test(
             event,
           ),
       )
       .sort(),
-    'the others: test/api-keys, test/authorization, test/factors, test/invitations, test/clients, test/device-logins, test/oauth, test/passkeys, test/social and test/system/tokens/rotation.test.ts',
+    'the others: test/api-keys, test/authorization, test/factors, test/invitations, test/login-notices, test/clients, test/device-logins, test/oauth, test/passkeys, test/social and test/system/tokens/rotation.test.ts',
   )
   const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
   for (const { event, request_id, user_agent, address } of [...own, ...done]) {

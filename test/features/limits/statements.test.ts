@@ -1,5 +1,5 @@
 import t from 'tap'
-import { bearer, logIn, signUp, testApp } from '../../support/app.js'
+import { ada, bearer, logIn, signUp, testApp, verifyEmails } from '../../support/app.js'
 import { sentStatements } from '../../support/sent-statements.js'
 
 /** Background tasks read the denylist, the keys, the history and the outbox. */
@@ -17,6 +17,24 @@ t.test('a login sends eight statements, two of them for rate limits', async (t) 
   const statements = sent.filter(isOfRequest)
   t.equal(statements.length, 8, statements.map((text) => text.slice(0, 60)).join('\n'))
   t.equal(statements.filter((text) => text.includes('into rate_limits')).length, 2)
+})
+
+t.test('a login from a device that is not known sends two more', async (t) => {
+  const service = await testApp(t, { env: { RATE_LIMIT: 'on', DENYLIST_SYNC: 'listen' } })
+  await signUp(service.app)
+  await verifyEmails(service)
+  const all = sentStatements(t)
+  const headers = { 'user-agent': 'another browser' }
+  const answer = await service.app.inject({
+    method: 'POST',
+    url: '/api/login',
+    headers,
+    payload: ada,
+  })
+  t.equal(answer.statusCode, 200)
+  const texts = all.map(({ text }) => text)
+  t.equal(texts.filter((text) => /^insert into (login_notices|outbox)/.test(text)).length, 2)
+  t.equal(texts.filter((text) => isOfRequest(text) && !/login_notices/.test(text)).length, 8)
 })
 
 t.test('a login that finds the lanes and the queue full sends no statement', async (t) => {

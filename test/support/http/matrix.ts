@@ -107,6 +107,7 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /activate': () => link,
   'POST /reset': () => ({ ...link, new_password: password }),
   'POST /confirm': () => link,
+  'POST /not-me': () => link,
 }
 
 /** All that is stored about somebody. */

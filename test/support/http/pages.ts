@@ -101,6 +101,12 @@ export const forms: PageCase[] = [
   },
 ]
 
+/** Those of one page. "This was not me" has no password, so it refuses the field. */
+export const formsOf = (url: string): PageCase[] =>
+  url === '/not-me'
+    ? forms.filter(({ request }) => !String(request.body ?? '').includes(password))
+    : forms
+
 /** Links that lead to a page all the same, or to none. */
 export const links: (PageCase & { query: string })[] = [
   ...['', '?', '?token', '?token=', '?%', '?token=%zz', '?a=b', '?token=%00', '?token[]=x'].map(

@@ -73,5 +73,5 @@ function languageOf(url: string, schema: RouteOptions['schema']): Route['speaks'
   if (tags.includes('oauth')) return 'oauth'
   if (consumes.includes('multipart/form-data')) return 'multipart'
   if (!tags.includes('pages')) return 'json'
-  return ['/activate', '/reset', '/confirm'].includes(url) ? 'link' : 'page'
+  return ['/activate', '/reset', '/confirm', '/not-me'].includes(url) ? 'link' : 'page'
 }

@@ -10,7 +10,7 @@ import { oddTexts } from '../../support/http/odd-texts.js'
 import { fields, identifiers } from '../../support/http/fields.js'
 import { framing, garbage } from '../../support/http/framing.js'
 import { heads, known, methods, parameters, targets } from '../../support/http/heads.js'
-import { faultsOfPage, forms, links, markup } from '../../support/http/pages.js'
+import { faultsOfPage, forms, formsOf, links, markup } from '../../support/http/pages.js'
 import { queries } from '../../support/http/queries.js'
 import { collectRoutes, nameOf } from '../../support/http/route-table.js'
 import { faultsOf, faultsOfAnswer, leaksIn } from '../../support/http/verdict.js'
@@ -100,7 +100,7 @@ t.test('no malformed request is answered by more or less than an error', async (
 
   await t.test('forms and links that no page takes', async (t) => {
     for (const { url, method } of routes.filter(({ speaks }) => speaks === 'link')) {
-      const cases = method === 'POST' ? forms.map((bad) => ({ ...bad, query: '' })) : links
+      const cases = method === 'POST' ? formsOf(url).map((bad) => ({ ...bad, query: '' })) : links
       for (const bad of cases) {
         for (const verb of method === 'GET' ? ['GET', 'HEAD'] : [method]) {
           const request = { ...bad.request, method: verb, target: url + bad.query }
