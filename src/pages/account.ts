@@ -13,7 +13,7 @@ import { actorOf } from '../http/caller.js'
 import { accountView, maxShown } from './account-view.js'
 import { setFlash, takeFlash } from './flash.js'
 import { closed, consumes, pageReplies, tags } from './forms.js'
-import { displayName, ownPath } from './home.js'
+import { ownPath } from './home.js'
 import type { SendPage } from './layout.js'
 import type { ProviderButton } from './providers.js'
 import type { Visitors } from './visitor.js'
@@ -60,8 +60,7 @@ export const accountPages: FastifyPluginAsyncTypebox<Options> = async (app, opti
         ...{ factors: own, identities: connected, passkeys: keys, sessions: open },
       })
       const flash = takeFlash(cookies, request, reply)
-      const userName = displayName(user)
-      return send(reply, 200, { title: 'Your account', userName, flash, content: [content] })
+      return send(reply, 200, { title: 'Your account', flash, content: [content] })
     },
   )
 

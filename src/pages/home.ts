@@ -11,21 +11,19 @@ import type { Bodies } from '../features/uploads/bodies.js'
 import { acceptFiles, readFile, uploadDeadline } from '../features/uploads/file.js'
 import type { UploadService } from '../features/uploads/service.js'
 import { UserReply, type User } from '../features/users/schemas.js'
-import type { UserService } from '../features/users/service.js'
 import { wantsHtml } from '../http/accept.js'
 import { setFlash, takeFlash } from './flash.js'
 import { Html, pageReplies, tags } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
 import { connectForms, type ProviderButton } from './providers.js'
 import { compileView } from './views.js'
-import type { Visitors } from './visitor.js'
+import { displayName, type Visitors } from './visitor.js'
 
 type Options = {
   identities: IdentityService
   providers: ProviderButton[]
   uploads: UploadService
   bodies: Bodies
-  users: UserService
   visitors: Visitors
   limits: Limits
   cookies: SessionCookies
@@ -39,18 +37,7 @@ const welcome = compileView<User & { picture: string | undefined }>('welcome')
 /** The home page, and the page of the signed-in user. */
 export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   app,
-  {
-    identities,
-    providers,
-    uploads,
-    bodies,
-    users,
-    visitors,
-    limits,
-    cookies,
-    send,
-    offersRegistration,
-  },
+  { identities, providers, uploads, bodies, visitors, limits, cookies, send, offersRegistration },
 ) => {
   app.get(
     '/',
@@ -72,7 +59,6 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
       const flash = takeFlash(cookies, request, reply)
       return send(reply, 200, {
         title,
-        userName,
         flash,
         content: [home({ userName, offersRegistration })],
       })
@@ -88,11 +74,9 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         setFlash(cookies, reply, 'login_required')
         return reply.redirect('/login?next=%2Fwelcome', 303)
       }
-      const userName = displayName(user)
       const flash = takeFlash(cookies, request, reply)
       return send(reply, 200, {
-        title: `Welcome, ${userName}!`,
-        userName,
+        title: `Welcome, ${displayName(user)}!`,
         flash,
         content: [
           welcome({ ...user, picture: ownPath(user.picture_url) }),
@@ -132,10 +116,9 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         } catch (error) {
           if (!(error instanceof AppError) || error.statusCode >= 500) throw error
           const fault = `${error.message}.`
-          const userName = displayName(await users.get(request.user.sub))
           const content = [pictureForm()]
           if (error.statusCode === 408) reply.header('connection', 'close')
-          return send(reply, error.statusCode, { title: 'Your picture', userName, fault, content })
+          return send(reply, error.statusCode, { title: 'Your picture', fault, content })
         }
         setFlash(cookies, reply, 'picture_set')
         return reply.redirect('/welcome', 303)
@@ -159,10 +142,6 @@ const pictureForm = () =>
       },
     ],
   })
-
-/** How pages name a user. */
-export const displayName = ({ name, username, email, mobile }: User) =>
-  name ?? username ?? email ?? mobile ?? ''
 
 /** The path without the host, because users may open the page under another host than that of PUBLIC_URL. */
 export function ownPath(url: string | null): string | undefined {

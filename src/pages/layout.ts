@@ -5,6 +5,7 @@ import { wantsHtml } from '../http/accept.js'
 import { prepareError, sendError } from '../http/errors.js'
 import { sentenceOf } from '../http/sentences.js'
 import { compileView, readStyle, type Markup } from './views.js'
+import { displayName } from './visitor.js'
 
 const style = readStyle('base') + readStyle('forms')
 const hash = createHash('sha256').update(style).digest('base64')
@@ -24,9 +25,15 @@ const contentSecurityPolicy = (origins: string[], hasScript: boolean) =>
     "frame-ancestors 'none'",
   ].join('; ')
 
-const layout = compileView<Page & { appName: string; style: string; offersRegistration: boolean }>(
-  'layout',
-)
+type Shown = Page & {
+  appName: string
+  style: string
+  offersRegistration: boolean
+  /** The name of the signed-in user. */
+  userName: string | undefined
+}
+
+const layout = compileView<Shown>('layout')
 const form = compileView<Form & { focus: string | undefined }>('form')
 
 export type Field = {
@@ -63,8 +70,6 @@ export type Page = {
   isElsewhere?: boolean | undefined
   /** Whether the page asks for passkeys. */
   hasScript?: boolean | undefined
-  /** The name of the signed-in user. */
-  userName?: string | undefined
   flash?: string | undefined
   fault?: string | undefined
   /** The URL to which the page redirects the browser, where `form-action` would forbid an HTTP redirect. */
@@ -93,16 +98,21 @@ type SenderOptions = {
 export function createPageSender({ appName, corsOrigins, offersRegistration }: SenderOptions) {
   const policy = contentSecurityPolicy(corsOrigins, false)
   const scriptPolicy = contentSecurityPolicy(corsOrigins, true)
-  return (reply: FastifyReply, status: number, page: Page): FastifyReply =>
-    reply
-      .code(status)
-      .header('content-security-policy', page.hasScript ? scriptPolicy : policy)
-      .header('cross-origin-opener-policy', 'same-origin')
-      // With `no-referrer` our own forms would send `Origin: null`, as if from another site (Fetch §3.2).
-      .header('referrer-policy', 'same-origin')
-      .type('text/html; charset=utf-8')
-      .serializer(String)
-      .send(layout({ ...page, appName, style, offersRegistration }))
+  return (reply: FastifyReply, status: number, page: Page): FastifyReply => {
+    const { visitor } = reply.request
+    const userName = visitor && displayName(visitor)
+    return (
+      reply
+        .code(status)
+        .header('content-security-policy', page.hasScript ? scriptPolicy : policy)
+        .header('cross-origin-opener-policy', 'same-origin')
+        // With `no-referrer` our own forms would send `Origin: null`, as if from another site (Fetch §3.2).
+        .header('referrer-policy', 'same-origin')
+        .type('text/html; charset=utf-8')
+        .serializer(String)
+        .send(layout({ ...page, userName, appName, style, offersRegistration }))
+    )
+  }
 }
 
 export type SendPage = ReturnType<typeof createPageSender>

@@ -97,6 +97,7 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
   const send = createPageSender({ appName, corsOrigins, offersRegistration })
   await app.register(formbody, { bodyLimit: 16_384 })
 
+  app.decorateRequest('visitor', undefined)
   app.setErrorHandler(createPageErrors(send))
 
   // Apply the rules for text in JSON bodies to forms.
@@ -128,7 +129,6 @@ export const pages: FastifyPluginAsyncTypebox<Options> = async (app, options) =>
     identities,
     uploads,
     bodies,
-    users,
     offersRegistration,
   })
   const ofLogin = {

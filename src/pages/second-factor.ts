@@ -92,6 +92,7 @@ export const secondFactorPages: FastifyPluginAsyncTypebox<Options> = async (app,
         const body = { challenge, code, trust: trust !== undefined }
         const { login, recovery_codes, trusted } = await secondFactor.verify(body, caller)
         const { user } = completeLogin(request, reply, login)
+        request.visitor = user
         cookies.take(request, reply, 'challenge')
         if (trusted !== undefined) cookies.write(reply, 'trusted', trusted, trustTtl)
         if (recovery_codes) {

@@ -10,6 +10,13 @@ import type { SessionService } from '../features/sessions/service.js'
 import type { User } from '../features/users/schemas.js'
 import type { UserService } from '../features/users/service.js'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The signed-in user of a page, whom its header names. */
+    visitor: User | undefined
+  }
+}
+
 type Options = {
   authenticate: Authenticator
   sessions: SessionService
@@ -95,7 +102,7 @@ export function createVisitors({
       const id = await findUserId(request, reply)
       if (id === undefined) return undefined
       try {
-        return await users.get(id)
+        return (request.visitor = await users.get(id))
       } catch (error) {
         // The account was deleted a moment ago, and this instance does not refuse its tokens yet.
         if (!isRefusal(error)) throw error
@@ -105,6 +112,10 @@ export function createVisitors({
     },
   }
 }
+
+/** How pages name a user. */
+export const displayName = ({ name, username, email, mobile }: User) =>
+  name ?? username ?? email ?? mobile ?? ''
 
 export type Visitors = ReturnType<typeof createVisitors>
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { nameOfBrowser } from '../../src/http/browser-name.js'
 import { ada, listeningApp, signUp } from '../support/app.js'
@@ -35,6 +36,26 @@ t.test('the account page shows profile, sessions and events, to its user only', 
   }
   t.match((await browser.get('/welcome')).html, 'href="/account"')
 })
+
+t.test(
+  'the header of each page of the account names its user, not the way to log in',
+  async (t) => {
+    const { browser } = await signedIn(t)
+    const header = '<a href="/welcome">Ada</a>\n<a href="/logout">Log out</a>\n</header>'
+    const pages = ['/account', '/account/profile', '/account/passkeys', '/second-factor']
+    for (const path of [...pages, '/welcome', '/welcome/api-keys', '/device', '/']) {
+      t.match((await browser.get(path)).html, header, path)
+    }
+    for (const path of ['/account/passkeys/begin', '/second-factor/begin', '/device']) {
+      t.match((await browser.post(path)).html, header, path)
+    }
+    t.match(
+      (await browser.post(`/account/sessions/${randomUUID()}/end`)).html,
+      header,
+      'a page of an error',
+    )
+  },
+)
 
 t.test('the account page names passkeys, and each button the session that it ends', async (t) => {
   const service = await listeningApp(t)
