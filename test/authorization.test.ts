@@ -115,6 +115,7 @@ const outcomes: Record<string, Row> = {
   'POST /welcome/api-keys': [401, 200, 200],
   'POST /welcome/api-keys/:id/revoke': [401, 404, 404],
   'POST /welcome/picture': ['invalid_token', 415, 415],
+  'POST /welcome/picture/remove': [401, 404, 404],
   'GET /forward-auth/login': [404, 404, 404],
   'GET /forward-auth/callback': [404, 404, 404],
   'GET /forward-auth/logout': [404, 404, 404],

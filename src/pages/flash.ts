@@ -32,6 +32,7 @@ const texts = {
   session_ended: 'Logged out there.',
   account_deleted: 'Your account was deleted.',
   picture_set: 'Your picture was set.',
+  picture_removed: 'Your picture was removed.',
 } as const
 export type Flash = keyof typeof texts
 

@@ -13,7 +13,7 @@ import type { UploadService } from '../features/uploads/service.js'
 import { UserReply, type User } from '../features/users/schemas.js'
 import { wantsHtml } from '../http/accept.js'
 import { setFlash, takeFlash } from './flash.js'
-import { Html, pageReplies, tags } from './forms.js'
+import { closed, consumes, Html, pageReplies, tags } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
 import { connectForms, type ProviderButton } from './providers.js'
 import { compileView } from './views.js'
@@ -81,6 +81,7 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
         content: [
           welcome({ ...user, picture: ownPath(user.picture_url) }),
           pictureForm(),
+          ...(user.picture_url === null ? [] : [removalForm()]),
           ...connectForms(providers, await identities.list(user.id)),
         ],
       })
@@ -91,6 +92,26 @@ export const homePages: FastifyPluginAsyncTypebox<Options> = async (
   async function requireVisitor(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!(await visitors.find(request, reply))) throw new AppError('invalid_token')
   }
+
+  app.post(
+    '/welcome/picture/remove',
+    {
+      preHandler: requireVisitor,
+      schema: {
+        summary: 'Remove the picture of the signed-in user',
+        tags,
+        consumes,
+        body: Type.Object({}, closed),
+        errors: ['invalid_token', 'forbidden', 'not_found'],
+        response: pageReplies,
+      },
+    },
+    async (request, reply) => {
+      await uploads.deletePicture(actorOf(request))
+      setFlash(cookies, reply, 'picture_removed')
+      return reply.redirect('/welcome', 303)
+    },
+  )
 
   await app.register(async (picture) => {
     await acceptFiles(picture, 5 * 1_048_576)
@@ -141,6 +162,14 @@ const pictureForm = () =>
         required: true,
       },
     ],
+  })
+
+const removalForm = () =>
+  renderForm({
+    button: 'Remove the picture',
+    isOther: true,
+    action: '/welcome/picture/remove',
+    fields: [],
   })
 
 /** The path without the host, because users may open the page under another host than that of PUBLIC_URL. */

@@ -54,6 +54,8 @@ export type Form = {
   text?: string
   action?: string
   isMultipart?: boolean
+  /** Whether the page has a more important button. */
+  isOther?: boolean
   takesFocus?: boolean
   hidden?: Record<string, string>
   /** The user of a form that has only a password: password managers read it, people do not see it. */

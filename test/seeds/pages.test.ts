@@ -177,4 +177,10 @@ t.test('the form on the welcome page sets the picture that the page shows', asyn
   t.equal(refused.status, 422)
   t.match(refused.html, 'role="alert"')
   t.match((await browser.get('/welcome')).html, source)
+
+  t.equal((await browser.post('/welcome/picture/remove')).location, '/welcome')
+  const bare = await browser.get('/welcome')
+  t.match(bare.html, 'Your picture was removed.')
+  t.notMatch(bare.html, /<img|picture\/remove/)
+  t.equal((await browser.post('/welcome/picture/remove')).status, 404, 'it is gone already')
 })

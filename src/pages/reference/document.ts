@@ -52,6 +52,7 @@ const otherAccess: Record<string, string> = {
   'GET /metrics': '`METRICS_TOKEN`, if set',
   'GET /welcome': 'session',
   'POST /welcome/picture': 'session',
+  'POST /welcome/picture/remove': 'session',
   'POST /auth/{provider}/connect': 'session',
   'POST /auth/{provider}/disconnect': 'session',
 }

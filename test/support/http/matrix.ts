@@ -60,6 +60,7 @@ export const bodies: Record<string, (victim: Client) => object> = {
   'POST /device': () => ({ user_code: 'WDJB-MJHT' }),
   'POST /device/approve': () => ({ confirmation: 'A'.repeat(96) }),
   'POST /device/deny': () => ({ confirmation: 'A'.repeat(96) }),
+  'POST /welcome/picture/remove': () => ({}),
   'POST /second-factor/begin': () => ({}),
   'POST /second-factor/confirm': () => ({ code: '000000' }),
   'POST /second-factor/codes': () => ({}),
