@@ -11,6 +11,7 @@ const texts = {
   look_for_message: 'We sent you a message. Use it to activate your account.',
   log_in_again: 'Log in again first: your login is older than five minutes, or without the code.',
   factor_removed: 'The second factor was removed.',
+  device_forgotten: 'The device is no longer trusted.',
   passkey_added: 'The passkey was added.',
   passkey_renamed: 'The passkey was renamed.',
   passkey_removed: 'The passkey was removed. Remove it from your device too.',

@@ -5,6 +5,8 @@ import { AppError } from '../errors.js'
 import { IdParams, type Factors } from '../features/factors/schemas.js'
 import type { FactorService } from '../features/factors/service.js'
 import type { SessionCookies } from '../features/sessions/session-cookies.js'
+import { toMinute } from './account-view.js'
+import { nameOfBrowser } from './browser-name.js'
 import { setFlash, takeFlash } from './flash.js'
 import { closed, consumes, pageReplies, tags, Text } from './forms.js'
 import { renderForm, type SendPage } from './layout.js'
@@ -21,6 +23,10 @@ type Options = {
 }
 
 const state = compileView<Pick<Factors, 'totp' | 'recovery_codes'>>('factor-state')
+
+const devices = compileView<{ devices: { id: string; browser: string; since: string }[] }>(
+  'trusted-devices',
+)
 
 const path = '/second-factor'
 const title = 'Second factor'
@@ -149,6 +155,7 @@ export const ownFactorPages: FastifyPluginAsyncTypebox<Options> = async (app, op
     async (request, reply) => {
       await change(request, reply, async (caller) => {
         await factors.forgetDevice(caller, request.params.id)
+        setFlash(cookies, reply, 'device_forgotten')
         return reply.redirect(path, 303)
       })
       return reply
@@ -161,8 +168,8 @@ export const ownFactorPages: FastifyPluginAsyncTypebox<Options> = async (app, op
   }
 }
 
-const button = (text: string, action: string): Markup =>
-  renderForm({ button: text, action: `${path}/${action}`, fields: [] })
+const button = (text: string, action: string, isOther = true): Markup =>
+  renderForm({ button: text, isOther, action: `${path}/${action}`, fields: [] })
 
 const confirmForm = (): Markup =>
   renderForm({
@@ -173,20 +180,15 @@ const confirmForm = (): Markup =>
   })
 
 function stateContent({ totp, recovery_codes, required, trusted_devices }: Factors): Markup[] {
-  const shown = state({ totp, recovery_codes })
-  if (!totp) return [shown, button('Add an authenticator app', 'begin')]
-  return [
-    shown,
-    button('Replace the authenticator app', 'begin'),
-    button('Make new recovery codes', 'codes'),
-    ...(required ? [] : [button('Remove the second factor', 'remove')]),
-    ...trusted_devices.map(({ id, user_agent, created_at }) =>
-      renderForm({
-        text: `Trusted since ${created_at.slice(0, 10)}: ${user_agent ?? 'an unnamed device'}`,
-        button: 'Do not trust this device',
-        action: `${path}/devices/${id}/forget`,
-        fields: [],
-      }),
-    ),
-  ]
+  const buttons = totp
+    ? [
+        button('Replace the authenticator app', 'begin'),
+        button('Make new recovery codes', 'codes'),
+        ...(required ? [] : [button('Remove the second factor', 'remove')]),
+      ]
+    : [button('Add an authenticator app', 'begin', false)]
+  const shown = trusted_devices.map(({ id, user_agent, created_at }) => ({
+    ...{ id, browser: nameOfBrowser(user_agent), since: toMinute(created_at) },
+  }))
+  return [state({ totp, recovery_codes }), ...buttons, devices({ devices: shown })]
 }

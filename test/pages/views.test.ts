@@ -125,6 +125,7 @@ const data: Record<string, [values: object, times: number]> = {
     },
     41,
   ],
+  'trusted-devices.eta': [{ devices: [{ id: evil, browser: evil, since: evil }] }, 5],
   'welcome.eta': [
     { picture: evil, name: evil, username: evil, email: evil, mobile: evil, roles: [evil, evil] },
     7,
