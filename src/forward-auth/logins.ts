@@ -49,7 +49,7 @@ const CallbackQuery = Type.Object({
 /** What the authorization endpoint answers for a user who has no second factor (RFC 9470 §5). */
 const unmet: AuthorizationError = 'unmet_authentication_requirements'
 
-const missingFactor = compileView<{ url: string }>('missing-factor')
+const missingFactor = compileView<{ origin: string }>('missing-factor')
 
 /** The whole authorization request has to fit into the `next` of the login page (see http/next.ts). */
 const maxNext = 800
@@ -168,7 +168,7 @@ export const hostLoginRoutes: FastifyPluginAsyncTypebox<Options> = async (app, o
 
   function sendMissingFactor(reply: FastifyReply): FastifyReply {
     const { statusCode, message } = new AppError('second_factor_missing')
-    const content = [missingFactor({ url: `${publicUrl}/second-factor` })]
+    const content = [missingFactor({ origin: publicUrl })]
     return send(reply, statusCode, {
       title: 'Sorry',
       fault: `${message}.`,

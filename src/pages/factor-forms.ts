@@ -88,7 +88,7 @@ export function codeForm(hidden: Record<string, string>, others: Field[] = [trus
 
 function setUpForm(challenge: string, target: string): Markup {
   return renderForm({
-    text: 'This service requires a second factor: the code of an authenticator app on your phone.',
+    text: 'This service requires a second factor. Add an authenticator app on your phone first. You can add passkeys afterwards.',
     button: 'Continue',
     action: '/login/enrol',
     hidden: { challenge, ...hiddenNext(target) },

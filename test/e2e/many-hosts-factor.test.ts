@@ -38,7 +38,7 @@ for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
       await logIn(page)
       await page.waitForURL(`${app2}/forward-auth/callback?**`)
       t.match(await page.textContent('main'), 'second factor')
-      await page.getByRole('link', { name: 'Add a second factor' }).click()
+      await page.getByRole('link', { name: 'Add an authenticator app' }).click()
       await page.waitForURL(`${auth}/second-factor`)
       await page.getByRole('button', { name: 'Add an authenticator app' }).click()
       key = (await page.locator('code').first().textContent()) ?? ''

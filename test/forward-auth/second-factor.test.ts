@@ -12,7 +12,9 @@ import {
   type HostsService,
 } from '../support/app-hosts.js'
 import { claimsOf } from '../support/oauth.js'
-import { ada, bearer } from '../support/app.js'
+import { ada, bearer, logIn } from '../support/app.js'
+import { authenticator } from '../support/authenticator.js'
+import { addPasskey, useOf } from '../support/passkeys.js'
 import { signedIn, type Headers } from '../support/forward-auth.js'
 
 t.test('a login without the factor is refused, in the cookie and as Bearer', async (t) => {
@@ -137,8 +139,22 @@ t.test('a user who has no factor gets a page, and is not sent round', async (t) 
   const { places, answer } = await browser.follow(`https://${authHost}${next}`)
   t.match(places.at(-1), /^https:..app1.example.org.forward-auth.callback.*unmet_authentication/)
   t.equal(answer.statusCode, 403)
-  t.match(answer.body, /href="https:..auth.example.org.second-factor"/)
+  for (const path of ['/second-factor', '/account/passkeys'])
+    t.match(answer.body, `href="https://${authHost}${path}"`)
   t.equal(answer.headers['content-type'], 'text/html; charset=utf-8')
+})
+
+t.test('a user whose factor is a passkey passes after a login by it', async (t) => {
+  const service = await withHosts(t)
+  const browser = openBrowser(service)
+  const device = authenticator({ origin: `https://${authHost}` })
+  await addPasskey(service, await logIn(service.app), device)
+  const asked = (await browser.follow(stepUp)).places.at(-1)!
+  const { access_token } = (await useOf(service, device)).body
+  browser.jarOf(authHost).set('__Host-session', String(access_token))
+  const next = new URL(asked).searchParams.get('next') ?? ''
+  const { places } = await browser.follow(`https://${authHost}${next}`)
+  t.equal(places.at(-1), `https://${app1}/page?a=1`)
 })
 
 t.test('nobody else is sent to give the factor', async (t) => {

@@ -98,7 +98,7 @@ const data: Record<string, [values: object, times: number]> = {
   ],
   'login-again.eta': [{ path: evil }, 1],
   'login-links.eta': [{ register: evil }, 1],
-  'missing-factor.eta': [{ url: evil }, 1],
+  'missing-factor.eta': [{ origin: evil }, 2],
   'not-found.eta': [{}, 0],
   'passkey-form.eta': [
     {
