@@ -14,7 +14,7 @@ export const internal: Setting = {
 type Options = {
   setting?: Setting
   shape?: BrowserContextOptions
-  env?: Record<string, string>
+  env?: Record<string, string> | ((origin: string) => Promise<Record<string, string>>)
   /** Whether the browser offers passkeys in the username field. A virtual authenticator takes each offer at once. */
   hasOffers?: boolean
 }
@@ -26,7 +26,8 @@ export async function passkeyPerson(t: Test, browser: Browser, options: Options 
   const { setting = internal, shape = {}, env = {}, hasOffers = false } = options
   const port = await freePort()
   const origin = `http://localhost:${String(port)}`
-  const service = await testApp(t, { env: { PUBLIC_URL: origin, ...env } })
+  const more = typeof env === 'function' ? await env(origin) : env
+  const service = await testApp(t, { env: { PUBLIC_URL: origin, ...more } })
   await service.app.listen({ host: '127.0.0.1', port })
   await signUp(service.app)
   const { page, context, complaints } = await openPage(browser, shape)
