@@ -1,12 +1,8 @@
-import { mkdirSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { violationsOf } from '../support/axe.js'
 import { ada, listeningApp, signUp } from '../support/app.js'
 import { openBrowser, openPage } from '../support/browser.js'
+import { checkPage } from '../support/page-checks.js'
 import { addPasskey } from '../support/passkeys.js'
-
-const screenshots = process.env.SCREENSHOTS
-if (screenshots) mkdirSync(screenshots, { recursive: true })
 
 const env = { GITHUB_CLIENT_ID: 'an-id', GITHUB_CLIENT_SECRET: 'a-secret' }
 const { app, origin } = await listeningApp(t, { env })
@@ -16,7 +12,7 @@ const browser = await openBrowser(t)
 
 const devices = {
   desktop: { viewport: { width: 1280, height: 800 } },
-  phone: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true },
+  phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 }
 
 for (const [device, shape] of Object.entries(devices)) {
@@ -30,18 +26,7 @@ for (const [device, shape] of Object.entries(devices)) {
 async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: string) {
   const { page, complaints } = await openPage(browser, options)
 
-  async function check(what: string) {
-    if (screenshots) {
-      await page.screenshot({ path: `${screenshots}/${name}-${what}.png`, fullPage: true })
-    }
-    t.strictSame(await violationsOf(page), [], what)
-    const [width, screen] = await page.evaluate<[number, number]>(
-      '[document.documentElement.scrollWidth, innerWidth]',
-    )
-    t.ok(width <= screen, `${what}: nothing is wider than the screen`)
-    t.strictSame(await page.evaluate(coveredByFocus), [], `${what}: the focus ring covers no text`)
-  }
-
+  const check = (what: string) => checkPage(t, page, `${name}-${what}`)
   const submit = (name: string) => page.locator('main').getByRole('button', { name, exact: true })
   for (const [what, path] of Object.entries({
     home: '/',
@@ -123,17 +108,3 @@ async function visitAll(t: Test, options: Parameters<typeof openPage>[1], name: 
   await check('home-signed-in')
   t.strictSame(complaints, [])
 }
-
-/** The labels and hints that lie below the focus ring of a field. */
-const coveredByFocus = `[...document.querySelectorAll('main input:not([type=hidden], [hidden])')].flatMap((field) => {
-  field.focus()
-  const { outlineWidth, outlineOffset } = getComputedStyle(field)
-  const ring = parseFloat(outlineWidth) + parseFloat(outlineOffset)
-  const { top, bottom } = field.getBoundingClientRect()
-  return [...document.querySelectorAll('label, small')]
-    .filter((text) => {
-      const box = text.getBoundingClientRect()
-      return box.bottom > top - ring && box.top < bottom + ring
-    })
-    .map((text) => text.textContent)
-})`
