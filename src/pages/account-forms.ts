@@ -9,7 +9,7 @@ import type { UserService } from '../features/users/service.js'
 import { actorOf } from '../http/caller.js'
 import { setFlash, type Flash } from './flash.js'
 import { closed, consumes, faultsOf, newPassword, pageReplies, tags, Text } from './forms.js'
-import { renderForm, type Field, type Form, type SendPage } from './layout.js'
+import { accountLink, renderForm, type Field, type Form, type SendPage } from './layout.js'
 import type { Markup } from './views.js'
 import type { Visitors } from './visitor.js'
 
@@ -51,7 +51,7 @@ export const accountForms: FastifyPluginAsyncTypebox<Options> = async (app, opti
           setFlash(cookies, reply, 'login_required')
           return reply.redirect(`/login?next=${encodeURIComponent(path)}`, 303)
         }
-        return send(reply, 200, { title, content: [form(user)] })
+        return send(reply, 200, { title, content: [form(user), accountLink] })
       },
     )
 
@@ -80,7 +80,8 @@ export const accountForms: FastifyPluginAsyncTypebox<Options> = async (app, opti
           if (!isOwn || error.code === 'invalid_token') throw error
           if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
           const fault = error.fields ? undefined : `${error.message}.`
-          const content = [form(user, { values: withoutSecrets(typed), faults: faultsOf(error) })]
+          const refused = { values: withoutSecrets(typed), faults: faultsOf(error) }
+          const content = [form(user, refused), accountLink]
           return send(reply, error.statusCode, { title, fault, content })
         }
       },

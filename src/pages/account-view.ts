@@ -24,7 +24,10 @@ const view = compileView<{
   picture: string | undefined
   profile: Labelled[]
   ways: Labelled[]
+  hasProviders: boolean
   sessions: ShownSession[]
+  /** How many sessions are not on the page. */
+  notShown: number
   events: { at: string; text: string }[]
 }>('account')
 
@@ -48,7 +51,9 @@ export const accountView = (account: Account): Markup =>
     picture: account.picture,
     profile: profileOf(account.user),
     ways: waysOf(account),
+    hasProviders: account.providers.length > 0,
     sessions: account.sessions.slice(0, maxShown).map(toShownSession),
+    notShown: account.sessions.length - maxShown,
     events: account.events.flatMap((event) => toShownEvent(event, account.user.id)),
   })
 
@@ -71,7 +76,7 @@ function waysOf({ factors, identities, passkeys, providers }: Account): Labelled
     ['Second factor', factors.totp ? `authenticator app, ${codes} recovery codes left` : 'none'],
     ['Passkeys', passkeys.map(({ name }) => name).join(', ') || 'none'],
     ['Trusted devices', String(factors.trusted_devices.length)],
-    ['Connected logins', connected || 'none'],
+    ...(providers.length > 0 ? [['Connected logins', connected || 'none'] as Labelled] : []),
   ]
 }
 

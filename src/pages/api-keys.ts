@@ -13,7 +13,7 @@ import type { SessionCookies } from '../features/sessions/session-cookies.js'
 import { actorOf } from '../http/caller.js'
 import { setFlash, takeFlash } from './flash.js'
 import { closed, consumes, faultsOf, pageReplies, tags, Text } from './forms.js'
-import { renderForm, type Form, type SendPage } from './layout.js'
+import { accountLink, renderForm, type Form, type SendPage } from './layout.js'
 import { compileView } from './views.js'
 import type { Visitors } from './visitor.js'
 
@@ -47,7 +47,7 @@ export const apiKeyPages: FastifyPluginAsyncTypebox<Options> = async (app, optio
         return reply.redirect(`/login?next=${encodeURIComponent(path)}`, 303)
       }
       const flash = takeFlash(cookies, request, reply)
-      const content = [await listOf(user.id), newKeyForm()]
+      const content = [await listOf(user.id), newKeyForm(), accountLink]
       return send(reply, 200, { title, flash, content })
     },
   )

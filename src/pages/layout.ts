@@ -34,6 +34,7 @@ type Shown = Page & {
 }
 
 const layout = compileView<Shown>('layout')
+const backToAccount = compileView('account-link')
 const form = compileView<Form & { focus: string | undefined }>('form')
 
 export type Field = {
@@ -78,6 +79,9 @@ export type Page = {
   refresh?: string | undefined
   content: Markup[]
 }
+
+/** The way back from a page of the account. */
+export const accountLink = backToAccount({})
 
 /** A form as HTML; every value in it is escaped. */
 export const renderForm = (it: Form): Markup => form({ ...it, focus: focusOf(it) })

@@ -9,7 +9,7 @@ import { toMinute } from './account-view.js'
 import { nameOfBrowser } from './browser-name.js'
 import { setFlash, takeFlash } from './flash.js'
 import { closed, consumes, pageReplies, tags, Text } from './forms.js'
-import { renderForm, type SendPage } from './layout.js'
+import { accountLink, renderForm, type SendPage } from './layout.js'
 import { codeField, enrolmentView, recoveryCodesView } from './factor-forms.js'
 import { createRecentLogin } from './recent-login.js'
 import { compileView, type Markup } from './views.js'
@@ -190,5 +190,5 @@ function stateContent({ totp, recovery_codes, required, trusted_devices }: Facto
   const shown = trusted_devices.map(({ id, user_agent, created_at }) => ({
     ...{ id, browser: nameOfBrowser(user_agent), since: toMinute(created_at) },
   }))
-  return [state({ totp, recovery_codes }), ...buttons, devices({ devices: shown })]
+  return [state({ totp, recovery_codes }), ...buttons, devices({ devices: shown }), accountLink]
 }

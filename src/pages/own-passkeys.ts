@@ -15,7 +15,7 @@ import { sentenceOf } from '../http/sentences.js'
 import { toMinute } from '../http/times.js'
 import { setFlash, takeFlash, type Flash } from './flash.js'
 import { closed, consumes, pageReplies, requireValid, tags, Text } from './forms.js'
-import type { SendPage } from './layout.js'
+import { accountLink, type SendPage } from './layout.js'
 import { CredentialText, passkeyForm, readCredential } from './passkey-form.js'
 import { createRecentLogin } from './recent-login.js'
 import { compileView, type Markup } from './views.js'
@@ -49,7 +49,7 @@ export const ownPasskeyPages: FastifyPluginAsyncTypebox<Options> = async (app, o
       const user = await visitors.find(request, reply)
       if (!user) return askLogin(reply)
       const flash = takeFlash(cookies, request, reply)
-      return send(reply, 200, { title, flash, content: [await listOf(user.id)] })
+      return send(reply, 200, { title, flash, content: [await listOf(user.id), accountLink] })
     },
   )
 
@@ -156,7 +156,7 @@ export const ownPasskeyPages: FastifyPluginAsyncTypebox<Options> = async (app, o
     if (!(error instanceof AppError) || error.statusCode >= 500) throw error
     if (error.code === 'invalid_token' || error.code === 'reauthentication_required') throw error
     const fault = error.fields?.map(sentenceOf).join(' ') ?? `${error.message}.`
-    const content = [await listOf(actorOf(request).user_id)]
+    const content = [await listOf(actorOf(request).user_id), accountLink]
     return send(reply, error.statusCode, { title, fault, content })
   }
 

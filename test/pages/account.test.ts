@@ -57,6 +57,40 @@ t.test(
   },
 )
 
+t.test('the account page says how many sessions it does not show', async (t) => {
+  const { browser, open } = await signedIn(t)
+  t.notMatch((await browser.get('/account')).html, ' more, which')
+  for (let count = 0; count < 21; count += 1) await open()
+  const { html } = await browser.get('/account')
+  t.equal(sessionIn(html).length, 20)
+  t.match(html, '<p>And 3 more, which were used less lately.</p>')
+})
+
+t.test('connected logins are there if the service has providers', async (t) => {
+  const github = { GITHUB_CLIENT_ID: 'an-id', GITHUB_CLIENT_SECRET: 'a-secret' }
+  for (const [env, isThere] of [
+    [{}, false],
+    [github, true],
+  ] as const) {
+    const { app, origin } = await listeningApp(t, { env })
+    await signUp(app)
+    const browser = browserSession(origin)
+    await browser.post('/login', { username: ada.email, password: ada.password })
+    const { html } = await browser.get('/account')
+    t.equal(html.includes('href="/welcome">Connected logins</a>'), isThere)
+    t.equal(html.includes('<dt>Connected logins</dt>'), isThere)
+  }
+})
+
+t.test('each page of the account leads back to it, and a hint belongs to its field', async (t) => {
+  const { browser } = await signedIn(t)
+  const pages = ['profile', 'password', 'delete', 'passkeys'].map((name) => `/account/${name}`)
+  for (const path of [...pages, '/second-factor', '/welcome/api-keys'])
+    t.match((await browser.get(path)).html, '<a href="/account">Your account</a>', path)
+  const { html } = await browser.get('/account/password')
+  t.match(html, /aria-describedby="new_password-hint"[^]*<small id="new_password-hint">/)
+})
+
 t.test('the account page names passkeys, and each button the session that it ends', async (t) => {
   const service = await listeningApp(t)
   await withPasskey(service)

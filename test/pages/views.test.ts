@@ -48,6 +48,7 @@ const data: Record<string, [values: object, times: number]> = {
     },
     18,
   ],
+  'account-link.eta': [{}, 0],
   'account.eta': [
     {
       picture: evil,
@@ -57,6 +58,8 @@ const data: Record<string, [values: object, times: number]> = {
         { id: evil, browser: evil, label: evil, isCurrent: true, texts: [[evil, evil]] },
         { id: evil, browser: evil, label: evil, isCurrent: false, texts: [] },
       ],
+      hasProviders: true,
+      notShown: 1,
       events: [{ at: evil, text: evil }],
     },
     15,
