@@ -12,7 +12,7 @@ import { openidProvider } from '../support/social/openid-provider.js'
 const browser = await openBrowser(t)
 const password = 'another horse battery'
 
-/** A user of the account pages who has a keyboard alone, and a login of each kind of session. */
+/** A user of the account pages who has only a keyboard. */
 async function keyboardUser(t: Test, javaScriptEnabled: boolean) {
   const env = async (origin: string) => (await openidProvider(t, origin)).env
   const shape = { javaScriptEnabled, viewport: { width: 1280, height: 800 } }
@@ -72,7 +72,7 @@ async function tour(t: Test, it: User) {
 }
 
 for (const javaScriptEnabled of [true, false]) {
-  const how = javaScriptEnabled ? 'by the keyboard alone' : 'and without a script'
+  const how = javaScriptEnabled ? 'by the keyboard alone' : 'by the keyboard, without a script'
   t.test(`a user looks after the account ${how}`, async (t) => {
     const it = await keyboardUser(t, javaScriptEnabled)
     await it.open('/login?next=/account')

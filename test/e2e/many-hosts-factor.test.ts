@@ -7,6 +7,7 @@ import { codeOf } from '../support/factors.js'
 import { behindManyHosts, send } from '../support/many-hosts.js'
 import { logInTo } from '../support/many-hosts-login.js'
 import { logIn, openSecurePage } from '../support/many-hosts-pages.js'
+import { checkEverywhere } from '../support/page-checks.js'
 
 for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
   t.test(`${proxy}: one of the apps needs a second factor`, async (t) => {
@@ -38,6 +39,7 @@ for (const proxy of ['nginx', 'caddy', 'haproxy'] as const) {
       await logIn(page)
       await page.waitForURL(`${app2}/forward-auth/callback?**`)
       t.match(await page.textContent('main'), 'second factor')
+      await checkEverywhere(t, page, `missing-factor-${proxy}`)
       await page.getByRole('link', { name: 'Add an authenticator app' }).click()
       await page.waitForURL(`${auth}/second-factor`)
       await page.getByRole('button', { name: 'Add an authenticator app' }).click()
