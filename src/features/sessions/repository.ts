@@ -4,9 +4,16 @@ import type { FactorMode } from '../factors/policy.js'
 import type { TokenSubject } from '../tokens/service.js'
 import { createEndings, denySql, loginOf, type EndingOptions } from './endings.js'
 import { createRotations } from './rotations.js'
-import { seenSql, type Seen } from './known-devices.js'
 import type { Session } from './schemas.js'
-import { authTime, enabled, factorOf, provenBy, type SessionSql } from './session-sql.js'
+import {
+  authTime,
+  enabled,
+  factorOf,
+  provenBy,
+  type SessionSql,
+  seenSql,
+  type Seen,
+} from './session-sql.js'
 
 type NewSession = {
   id: string
