@@ -172,7 +172,7 @@ for (const command of ['build', 'dev']) {
     await press(page, /^Log in$/)
     await page.getByRole('link', { name: 'Continue' }).click()
     await page.waitForURL(`${site}/app?x=1`)
-    t.match(await page.locator('main').innerText(), 'You are logged in as')
+    t.match(await page.locator('main').innerText(), 'You are logged in')
     const cookies = await context.cookies(site)
     t.strictSame(cookies.map(({ name }) => name).sort(), [
       'shop_login',

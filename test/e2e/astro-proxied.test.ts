@@ -35,7 +35,7 @@ t.test('an Astro site below a path, with Gatehouse on another host', async (t) =
         t.match(page.url(), `${auth}/login?next=`)
         await fill(page, 'E-mail address, username or mobile number')
         await page.waitForURL(`${site}/app`)
-        t.match(await page.locator('main').innerText(), 'You are logged in as')
+        t.match(await page.locator('main').innerText(), 'You are logged in')
       })
 
       await t.test('cookies are for this host alone, and go on after a renewal', async (t) => {
