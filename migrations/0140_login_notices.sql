@@ -19,3 +19,7 @@ create index login_notices_expires_at_idx on login_notices (expires_at);
 alter table outbox add column login_id uuid references login_notices on delete cascade;
 
 create index outbox_login_id_idx on outbox (login_id) where login_id is not null;
+
+-- The devices of a user's last logins, 64 bits of a hash each, and the version of the password that they used: a new
+-- password forgets them. Null until a login notes its device, so that a login after the upgrade is no news.
+alter table last_logins add column devices bigint[] not null default '{}', add column devices_version integer;

@@ -357,6 +357,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
           joined_id: session,
           has_factor: false,
           is_known: false,
+          device: '1',
         },
         keep: 9,
       }),

@@ -1,14 +1,14 @@
+import { createHash } from 'node:crypto'
 import type { Caller } from '../../http/caller.js'
 import { networkOf } from '../limits/network.js'
-import type { Seen } from './session-sql.js'
 
-/** Whether one of the earlier logins had the browser and network of this one. */
-export const isSeen = (seen: Seen[], caller: Caller): boolean =>
-  seen.some(
-    ({ user_agent, address }) =>
-      isSameBrowser(user_agent, caller.user_agent) &&
-      networkOf(address ?? '') === networkOf(caller.address),
-  )
+/** 64 bits of a hash of browser and network, by which an account knows the device of an earlier login. */
+export const deviceOf = ({ user_agent, address }: Pick<Caller, 'user_agent' | 'address'>): string =>
+  createHash('sha256')
+    .update(`${withoutNumbers(user_agent)}\n${networkOf(address)}`)
+    .digest()
+    .readBigInt64BE()
+    .toString()
 
 /** An update of the browser changes only numbers. */
 export const isSameBrowser = (known: string | null, present: string | null): boolean =>

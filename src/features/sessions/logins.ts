@@ -12,7 +12,7 @@ import type { DeviceMarks } from '../limits/device.js'
 import type { LoginNoticeRepository } from '../login-notices/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from '../users/addresses.js'
-import { isSameBrowser, isSeen } from './known-devices.js'
+import { deviceOf, isSameBrowser } from './known-devices.js'
 import type { SessionRepository } from './repository.js'
 
 type Options = {
@@ -117,10 +117,10 @@ export function createLogins(options: Options) {
       const is_known = devices.read(caller.marks?.device, account) !== undefined
       const created = await tx.sessions.create({
         ...session,
-        ...{ amr, auth_time, joined_id, has_factor, is_known },
+        ...{ amr, auth_time, joined_id, has_factor, is_known, device: deviceOf(caller) },
       })
       if (!created) return undefined
-      const { subject, ended, seen } = created
+      const { subject, ended, is_news } = created
       const entry = { caller: { ...caller, user_id, session_id: id }, user_id }
       const event = 'login.succeeded'
       const factor: Record<string, string> = given === undefined ? {} : { second_factor: given }
@@ -130,8 +130,8 @@ export function createLogins(options: Options) {
         await tx.audit.add({ event: 'session.ended', ...entry, detail: why })
       }
       // A token of the old app is no new login.
-      const isNews = seen !== null && auth_time === null && !isSeen(seen, caller)
-      if (isNews) await announce(tx, owner.user, { id, user_id, user_agent, address })
+      if (is_news && auth_time === null)
+        await announce(tx, owner.user, { id, user_id, user_agent, address })
       return { subject, owner }
     },
 

@@ -10,9 +10,9 @@ import {
   enabled,
   factorOf,
   provenBy,
+  isNewsSql,
+  noteLoginSql,
   type SessionSql,
-  seenSql,
-  type Seen,
 } from './session-sql.js'
 
 type NewSession = {
@@ -32,6 +32,8 @@ type NewSession = {
   has_factor: boolean
   /** Whether the device has shown that it knows the account. */
   is_known: boolean
+  /** See known-devices.ts. */
+  device: string
   /** How many other logins the user may have, and how many further sessions a login. */
   keep: number
 }
@@ -39,8 +41,8 @@ type NewSession = {
 type Created = {
   /** How many logins of the user it ended. */
   ended: number
-  /** From where the user has logged in; null if that does not matter: a known device, or the first login here. */
-  seen: Seen[] | null
+  /** Whether the account does not know the device. */
+  is_news: boolean
 }
 
 type RelatedSession = {
@@ -85,6 +87,7 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
       joined_id,
       has_factor,
       is_known,
+      device,
       keep,
     }: NewSession): Promise<(Created & { subject: TokenSubject }) | undefined> {
       const { rowCount } = await db.query(
@@ -122,26 +125,21 @@ export function createSessionRepository(db: Db, sql: SessionSql, endings: Ending
              union select id from sessions where login_id in (select id from ended))`,
            7,
          )} returning id
-         ), login as (
-           insert into last_logins (user_id, at) select user_id, now() from s
-           on conflict (user_id) do update set at = excluded.at)
+         ), login as (${noteLoginSql('s')})
          select ${subjectColumns}, array(select id from denied) as denied,
            (select count(*) from ended)::integer as ended,
-           case when not $12 and exists (
-             select from last_logins l
-             where l.user_id = u.id and l.at > coalesce(u.last_login_at, '-infinity')
-           ) then (${seenSql}) end as seen
+           not $12 and ${isNewsSql} as is_news
          from s join users u on u.id = s.user_id`,
         [
           ...[id, user_id, user_agent, address, ttl, keep, denyFor, amr, joined_id, auth_time],
-          ...[has_factor, is_known],
+          ...[has_factor, is_known, device],
         ],
       )
       const [row] = rows
       if (!row) return undefined
-      const { denied, ended, seen, ...subject } = row
+      const { denied, ended, is_news, ...subject } = row
       reportDenied(denied)
-      return { subject, ended, seen }
+      return { subject, ended, is_news }
     },
 
     /**

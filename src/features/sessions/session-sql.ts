@@ -1,4 +1,3 @@
-import type { AuditEvent } from '../audit/schemas.js'
 import type { FactorMode } from '../factors/policy.js'
 import { createRefreshRule } from './refresh-rule.js'
 import { createRotationSql } from './rotations.js'
@@ -56,28 +55,19 @@ export function createSessionSql({ idleTtl, grace, mode }: SessionRules) {
 
 export type SessionSql = ReturnType<typeof createSessionSql>
 
-/** A browser and address of an earlier login. */
-export type Seen = { user_agent: string | null; address: string | null }
+/** How many devices are kept for each user. */
+const mostDevices = 20
 
-/** These forget the devices of earlier logins, because a stranger's may be one. */
-const ownEndings: AuditEvent[] = ['password.changed', 'password.reset', 'user.claimed']
-const foreignEndings: AuditEvent[] = ['password.reset_forced', 'login.disowned']
+/** Notes the device $13 of a login. A new password forgets the others. `session` is the session that it opened. */
+export const noteLoginSql = (session: string) => `
+  insert into last_logins as l (user_id, at, devices, devices_version)
+  select u.id, now(), array[$13]::bigint[], u.password_version
+  from ${session} s join users u on u.id = s.user_id
+  on conflict (user_id) do update set at = excluded.at, devices_version = excluded.devices_version,
+    devices = case when l.devices_version = excluded.devices_version
+      then (excluded.devices || array_remove(l.devices, $13))[1:${mostDevices}] else excluded.devices end`
 
-const list = (events: AuditEvent[]) => events.map((event) => `'${event}'`).join(', ')
-
-/**
- * A query for the browsers and addresses from which the user $2 has logged in with the present password, or has
- * chosen it. It reads the live sessions and the last 200 entries of the audit log. It finds a script that logs out after
- * each run, and strangers' wrong guesses do not make it slow.
- */
-export const seenSql = `
-  with recent as materialized (
-    select id, event, user_agent, address from audit_log where user_id = $2 order by id desc limit 200
-  ), seen as (
-    select user_agent, address from recent
-    where event in ('login.succeeded', ${list(ownEndings)}) and id >= coalesce((
-      select id from recent where event in (${list([...ownEndings, ...foreignEndings])})
-      order by id desc limit 1), '00000000-0000-0000-0000-000000000000')
-    union
-    select user_agent, address from sessions where user_id = $2 and login_id is null
-  ) select coalesce(jsonb_agg(seen), '[]') from seen`
+/** Whether a login of the user \`u\` on the device $13 is news. It is not if no device of the user was ever noted. */
+export const isNewsSql = `exists (
+  select from last_logins l where l.user_id = u.id and l.devices_version is not null
+    and not (l.devices_version = u.password_version and $13 = any (l.devices)))`
