@@ -414,6 +414,7 @@ async function statementsOf(store: Store, row: Row, other: Row) {
     'users.countPasswordSchemes': () => users.countPasswordSchemes(),
     'users.replaceHash': () => users.replaceHash(id, 'x', 'y'),
     'users.changePassword': () => users.changePassword(id, 'x', 'y'),
+    'users.keepDevice': () => users.keepDevice(id, '1'),
     'users.setPassword': () => users.setPassword(id, null),
     'users.findHolders': () => users.findHolders([email, newcomer]),
     'users.lockWithHolder': () => users.lockWithHolder(other.id, 'email', canonical),

@@ -3,6 +3,7 @@ import { askerOf } from '../codes/asker.js'
 import type { CodeService } from '../codes/service.js'
 import { AppError, invalidField } from '../../errors.js'
 import type { DeviceMarks, DeviceOwner } from '../limits/device.js'
+import { deviceOf } from '../limits/known-devices.js'
 import type { CounterStore, Limits } from '../limits/limits.js'
 import { endAccess, isOwnedBy, type AccessEnding } from '../users/claim.js'
 import type { PasswordHasher } from '../passwords/hash.js'
@@ -26,7 +27,7 @@ export type RecoveryRepositories = AccessEnding &
     audit: Pick<AuditRepository, 'add'>
     codes: Pick<CodeRepository, 'redeem'>
     outbox: Pick<OutboxRepository, 'put'>
-    users: Pick<UserRepository, 'find' | 'lockHolder' | 'setPassword' | 'verify'>
+    users: Pick<UserRepository, 'find' | 'keepDevice' | 'lockHolder' | 'setPassword' | 'verify'>
   }
 
 type Dependencies = {
@@ -90,6 +91,7 @@ export function createRecovery(dependencies: Dependencies) {
         if (!isOwner || !(await tx.codes.redeem(code.id))) throw new AppError('invalid_code')
         await tx.users.verify(user_id, kind, address_canonical)
         const changed = await tx.users.setPassword(user_id, hash)
+        await tx.users.keepDevice(user_id, deviceOf(caller))
         await limits.resetMessages(tx, 'password_reset', address_canonical)
         await endAccess(tx, kind, holder)
         await tx.outbox.put({ message: 'password_changed', kind, address, user_id })

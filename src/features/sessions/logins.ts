@@ -9,10 +9,10 @@ import type { TokenSubject, TokenPair, TokenService } from '../tokens/service.js
 import type { Credential } from '../users/credential-repository.js'
 import type { User } from '../users/schemas.js'
 import type { DeviceMarks } from '../limits/device.js'
+import { deviceOf, isSameBrowser } from '../limits/known-devices.js'
 import type { LoginNoticeRepository } from '../login-notices/repository.js'
 import type { OutboxRepository } from '../messages/repository.js'
 import { addressFor } from '../users/addresses.js'
-import { deviceOf, isSameBrowser } from './known-devices.js'
 import type { SessionRepository } from './repository.js'
 
 type Options = {

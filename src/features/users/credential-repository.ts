@@ -79,6 +79,16 @@ export function createCredentialQueries(db: Db, columns: string) {
       )
       return rows[0]?.version ?? 0
     },
+
+    /** After a new password only the device that chose it is known: see known-devices.ts. */
+    async keepDevice(id: string, device: string): Promise<void> {
+      await db.query(
+        `update last_logins set devices = array[$2]::bigint[],
+           devices_version = (select password_version from users where id = $1)
+         where user_id = $1 and devices_version is not null`,
+        [id, device],
+      )
+    },
   }
 
   async function findCredential(column: string, value: string): Promise<Credential | undefined> {

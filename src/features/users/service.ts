@@ -6,6 +6,7 @@ import type { CodeService } from '../codes/service.js'
 import { createBatcher } from '../../concurrency/batch.js'
 import { AppError, invalidField } from '../../errors.js'
 import type { DeviceMarks } from '../limits/device.js'
+import { deviceOf } from '../limits/known-devices.js'
 import type { CounterStore, Limits } from '../limits/limits.js'
 import { revokeCodes } from '../messages/codes.js'
 import type { PasswordHasher } from '../passwords/hash.js'
@@ -42,6 +43,7 @@ type Repositories = ConfirmationRepositories &
       | 'findCredentialById'
       | 'findHolders'
       | 'get'
+      | 'keepDevice'
       | 'list'
       | 'lock'
       | 'update'
@@ -152,6 +154,7 @@ export function createUserService(dependencies: Dependencies) {
       const version = await store.transaction(async (tx) => {
         const changed = await tx.users.changePassword(user.id, oldHash, newHash)
         if (changed === undefined) throw new AppError('invalid_credentials')
+        await tx.users.keepDevice(user.id, deviceOf(caller))
         await tx.sessions.endAll(user.id, caller.session_id)
         await revokeCodes(tx, user.id)
         await notify(tx, 'password_changed', user)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Caller } from '../../http/caller.js'
-import { networkOf } from '../limits/network.js'
+import { networkOf } from './network.js'
 
 /** 64 bits of a hash of browser and network, by which an account knows the device of an earlier login. */
 export const deviceOf = ({ user_agent, address }: Pick<Caller, 'user_agent' | 'address'>): string =>
