@@ -79,6 +79,19 @@ t.test('a change of the password forgets the devices but the one that made it', 
   t.equal(await notices(), 1)
 })
 
+t.test('an account knows its last twenty devices', async (t) => {
+  const { logIn, notices } = await noticingApp(t, { RATE_LIMIT: 'off' })
+  const from = (nth: number) => ({ ...abroad, from: `198.51.100.${String(nth)}` })
+  for (let nth = 1; nth <= 20; nth += 1) await logIn(from(nth))
+  t.equal(await notices(), 20)
+  await logIn(from(1))
+  t.equal(await notices(), 0, 'the first of the twenty')
+  await logIn(home)
+  t.equal(await notices(), 1, 'the one before them is forgotten')
+  await logIn(from(2))
+  t.equal(await notices(), 1, 'as is the one used least recently')
+})
+
 t.test('wrong passwords make no device known, and forget none that is logged in', async (t) => {
   const { logIn, notices, sql } = await noticingApp(t)
   await sql(
